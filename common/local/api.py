@@ -1,0 +1,76 @@
+"""What an operation of the local SageMaker is: a function from a validated request to an answer.
+
+    @operation
+    def describe_model(call: Call) -> Answer: ...
+
+declares `DescribeModel`. The server parses the request, validates it against botocore's own service model, calls the
+function, and serialises what it returns in the shapes of the same model. Members are named as in the API; times are
+epoch seconds (floats).
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from common.local.context import LocalAws
+
+Answer = dict[str, Any]
+
+
+class ApiError(Exception):
+    """An error that the API answers, with the code that boto3 shows (`ValidationException`, `ResourceNotFound`, …)."""
+
+    def __init__(self, code: str, message: str, status: int = 400) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = message
+        self.status = status
+
+
+def validation_error(message: str) -> ApiError:
+    return ApiError("ValidationException", message)
+
+
+def not_found(message: str) -> ApiError:
+    """The control plane's `ResourceNotFound`. Many Describe calls answer `ValidationException` instead, as AWS does."""
+    return ApiError("ResourceNotFound", message)
+
+
+def in_use(message: str) -> ApiError:
+    return ApiError("ResourceInUse", message)
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request: who sent it, to which region, and what it asks."""
+
+    aws: "LocalAws"
+    account: str
+    region: str
+    request: dict[str, Any]
+    caller: str = ""
+    """ARN of the caller's identity, where it is known."""
+
+    @property
+    def scope(self) -> str:
+        """The partition of the store that this call sees."""
+        return f"{self.account}/{self.region}"
+
+    def arn(self, kind: str, name: str) -> str:
+        """`arn:aws:sagemaker:<region>:<account>:<kind>/<name>`."""
+        return f"arn:aws:sagemaker:{self.region}:{self.account}:{kind}/{name}"
+
+
+Operation = Callable[[Call], Answer]
+OPERATIONS: dict[str, Operation] = {}
+"""Every supported control-plane operation by its API name, filled by `operation`; the docs page is generated from it."""
+
+
+def operation(function: Operation) -> Operation:
+    """Declare the API operation that the function's name spells in snake case."""
+    name = "".join(word.capitalize() for word in function.__name__.split("_"))
+    if name in OPERATIONS:
+        raise ValueError(f"{name} is declared twice")
+    OPERATIONS[name] = function
+    return function
