@@ -1,0 +1,51 @@
+# The two commands are `make demo` and `make test`; each sets up what it needs. `make help` lists the rest.
+# Python 3.11 or newer, git and make are all that has to be on the machine; uv is used when it is there.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(shell command -v uv 2>/dev/null)
+
+.PHONY: help setup demo test test-long check bench lock docs clean
+
+help:  ## list the targets
+	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 12
+
+setup:  ## create or refresh .venv, when requirements.txt is not what it was made from
+	@cmp -s requirements.txt .venv/requirements.txt || { \
+	  set -e; \
+	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'; \
+	  echo "Installing into .venv (about a minute with pip, seconds with uv) …"; \
+	  if [ -n "$(UV)" ]; then \
+	    "$(UV)" venv -q --clear --python $(PYTHON) .venv && "$(UV)" pip install -q --python $(BIN)/python -r requirements.txt; \
+	  else \
+	    $(PYTHON) -m venv --clear .venv && $(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt; \
+	  fi; \
+	  cp requirements.txt .venv/requirements.txt; }
+
+demo: setup  ## push, click, merge: the whole story on this machine, to a live prediction
+	@$(BIN)/python -m common.local.demo
+
+check: setup  ## lint and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+test: check  ## lint, types and all tests but the long ones
+	@$(BIN)/python -m pytest -n 2 -m "not long"
+
+test-long: setup  ## the tests that take more than a minute
+	@$(BIN)/python -m pytest -m long
+
+bench: setup  ## the figures of benchmarks/, each beside its yardstick in the same run
+	@$(BIN)/python -m benchmarks
+
+lock: setup  ## compile requirements.txt from pyproject.toml (needs uv)
+	@uv pip compile -q --upgrade --universal --python-version 3.11 --extra dev --no-emit-index-url --no-emit-find-links \
+	  --no-header --output-file requirements.txt pyproject.toml
+
+docs: setup  ## regenerate the pages that are made from the code
+	@$(BIN)/python -m common.local.operations_doc
+
+clean:  ## remove everything that make or the tools made
+	rm -rf .venv .local-aws build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
