@@ -21,11 +21,13 @@ Answer = dict[str, Any]
 class ApiError(Exception):
     """An error that the API answers, with the code that boto3 shows (`ValidationException`, `ResourceNotFound`, …)."""
 
-    def __init__(self, code: str, message: str, status: int = 400) -> None:
+    def __init__(self, code: str, message: str, status: int = 400, **members: Any) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
         self.status = status
+        self.members = members
+        """Further members of the error's shape beside its message, e.g. a ModelError's `OriginalStatusCode`."""
 
 
 def validation_error(message: str) -> ApiError:

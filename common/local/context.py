@@ -4,9 +4,12 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, TypeVar
 
 from common.local.services import Services
 from common.local.store import Store
+
+Part = TypeVar("Part")
 
 
 @dataclass
@@ -25,6 +28,17 @@ class LocalAws:
     """Set when the server shuts down; background work looks at it, and waits on it instead of sleeping."""
     on_close: list[Callable[[], None]] = field(default_factory=list)
     """Called once at shutdown, last registered first: stop worker processes, flush metrics."""
+
+    _parts: dict[Callable[..., Any], Any] = field(default_factory=dict)
+    _parts_lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def part(self, kind: Callable[["LocalAws"], Part]) -> Part:
+        """The one instance of a long-lived part of this AWS, such as its live endpoints; made when first asked for."""
+        with self._parts_lock:
+            if kind not in self._parts:
+                self._parts[kind] = kind(self)
+            found: Part = self._parts[kind]
+            return found
 
     def pause(self, seconds: float) -> bool:
         """Wait that many seconds of AWS time (scaled). True when the server is closing and the caller should stop."""
