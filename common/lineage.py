@@ -1,0 +1,135 @@
+"""What a model is trained from: the source, a digest over the committed content that determines its training.
+
+Content, not commits: squash, rebase and merge commits of the same change have the same source, a reverted merge has the
+source of before, and a change that cannot influence training (docs, tests, `deploy.py`) leaves the source as it is.
+"""
+
+import hashlib
+import re
+import subprocess
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.errors import CheckoutError
+from common.model import ROOT, Model
+
+TRAINING_CODE = ("common/data/", "common/training/", "common/evaluation/", "common/model.py")
+"""The shared code that gathers, trains and evaluates. Whatever else changes, models need not be trained again."""
+
+TRAINING_PACKAGES = ("numpy", "pandas", "scikit-learn", "scikit-lego", "xgboost-cpu")
+"""The packages whose pinned version can change what a model learns."""
+
+NOT_TRAINING = ("deploy.py", "README.md")
+"""Files of a model folder that only deploy or explain."""
+
+
+def source_digest(blobs: Mapping[str, str], requirements: str) -> str:
+    """The source: 16 hexadecimal digits over paths, contents and training packages.
+
+    Args:
+        blobs: the git blob id of each path that determines training.
+        requirements: the text of requirements.txt, of which only the pins of `TRAINING_PACKAGES` count.
+    """
+    pins = sorted(
+        line.split("#")[0].split(";")[0].strip()
+        for line in requirements.splitlines()
+        if re.split(r"[=<>~! \[;]", line, maxsplit=1)[0] in TRAINING_PACKAGES
+    )
+    lines = [f"{path}\0{blob}" for path, blob in sorted(blobs.items())] + pins
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def determines_training(path: str, folder: str) -> bool:
+    """Whether a change of that file (relative to the repository) can change the model in `folder`.
+
+    requirements.txt is not one of them as a whole: see `TRAINING_PACKAGES`.
+    """
+    if path.startswith(f"{folder}/"):
+        return path.removeprefix(f"{folder}/") not in NOT_TRAINING
+    return path.startswith(TRAINING_CODE)
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A git checkout of this repository."""
+
+    root: Path = ROOT
+
+    def source(self, model: Model, revision: str = "HEAD") -> str:
+        """The model's source at a revision.
+
+        Raises:
+            CheckoutError: not a git checkout, no such revision, or the model has no files there.
+        """
+        listing = self._git("ls-tree", "-r", "-z", "--full-tree", revision, "--", model.folder, *TRAINING_CODE)
+        blobs = {}
+        for entry in filter(None, listing.split("\0")):
+            facts, path = entry.split("\t", 1)
+            if determines_training(path, model.folder):
+                blobs[path] = facts.split()[2]
+        if not any(path.startswith(f"{model.folder}/") for path in blobs):
+            raise CheckoutError(
+                f"{revision} has no folder {model.folder}/.", "Commit the folder, or name a commit that has it."
+            )
+        return source_digest(blobs, self._git("show", f"{revision}:requirements.txt"))
+
+    def commit(self, revision: str = "HEAD") -> str:
+        """The full id of the commit."""
+        return self._git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").strip()
+
+    def branch(self) -> str:
+        """The branch that is checked out, or `HEAD` when none is."""
+        return self._git("rev-parse", "--abbrev-ref", "HEAD").strip()
+
+    def main(self) -> str:
+        """The revision that main is at, as far as this clone knows.
+
+        Raises:
+            CheckoutError: the clone has no main, as in a shallow clone of another branch.
+        """
+        for revision in ("origin/main", "main"):
+            try:
+                return self.commit(revision)
+            except CheckoutError:
+                continue
+        raise CheckoutError("This clone does not know the branch main.", "Run `git fetch origin main:main`.")
+
+    def require_clean(self, model: Model) -> None:
+        """Refuse to train what is not committed: a package must be traceable to a commit.
+
+        Raises:
+            CheckoutError: names the files that differ from HEAD.
+        """
+        listing = self._git("status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--", model.folder,
+                            *TRAINING_CODE, "requirements.txt")  # fmt: skip
+        dirty = [entry[3:] for entry in filter(None, listing.split("\0"))]
+        dirty = [path for path in dirty if path == "requirements.txt" or determines_training(path, model.folder)]
+        if dirty:
+            raise CheckoutError(
+                f"These files determine how {model.name} is trained and are not committed: {_some(dirty)}.",
+                "Commit them, or `git stash -u`: the package has to be traceable to a commit.",
+            )
+
+    def _git(self, *arguments: str) -> str:
+        try:
+            done = subprocess.run(
+                ["git", "-C", str(self.root), *arguments], capture_output=True, text=True, check=False
+            )
+        except FileNotFoundError:
+            raise CheckoutError(
+                "git is not installed.", "Install git; the source of a model is read from it."
+            ) from None
+        if done.returncode:
+            reason = done.stderr.strip() or f"git {' '.join(arguments)} found nothing"
+            raise CheckoutError(
+                f"git cannot say what the source is: {reason}",
+                "Run from a git checkout that has the commit; after a shallow clone, `git fetch --unshallow`.",
+            )
+        return done.stdout
+
+
+def _some(paths: Iterable[str]) -> str:
+    listed = sorted(paths)
+    more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
+    return ", ".join(listed[:5]) + more

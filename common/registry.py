@@ -1,0 +1,217 @@
+"""The model registry: packages, what each was made from, and whether a person approved it.
+
+The registry is the only memory there is. A package is found by its *source* and *data version*, never by «newest», so a
+branch cannot deploy what another branch trained.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from common.aws import Aws, is_missing, says
+from common.errors import RegistryError
+from common.model import Model
+from common.settings import Run
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker.type_defs import DescribeModelPackageOutputTypeDef, ModelPackageSummaryTypeDef
+
+PENDING, APPROVED, REJECTED = "PendingManualApproval", "Approved", "Rejected"
+
+
+@dataclass(frozen=True)
+class Package:
+    """One version of a model in the registry.
+
+    Attributes:
+        metadata: `CustomerMetadataProperties`: source, data_version, commit, branch, pipeline, …; see `training.register`.
+        status: `PendingManualApproval`, `Approved` or `Rejected`.
+        reason: why it has that status, in the words of whoever set it.
+    """
+
+    arn: str
+    version: int
+    status: str
+    created: datetime
+    image: str
+    artifact: str
+    reason: str = ""
+    metadata: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def source(self) -> str:
+        return self.metadata.get("source", "")
+
+    @property
+    def data_version(self) -> str:
+        return self.metadata.get("data_version", "")
+
+    @property
+    def is_approved(self) -> bool:
+        return self.status == APPROVED
+
+
+@dataclass(frozen=True)
+class Registry:
+    """The package group of one model."""
+
+    aws: Aws
+    model: Model
+
+    def packages(self, source: str = "", data_version: str = "") -> Iterator[Package]:
+        """The packages made from that source and data, newest first; of any where left empty.
+
+        The description of each package names both, and is part of the listing: only packages that match are described.
+        """
+        for summary in self._summaries():
+            description = summary.get("ModelPackageDescription", "")
+            if source in description and data_version in description:
+                package = self.describe(summary["ModelPackageArn"])
+                if source in ("", package.source) and data_version in ("", package.data_version):
+                    yield package
+
+    def newest(self) -> Package | None:
+        """The newest package, whatever it was made from."""
+        return next(self.packages(), None)
+
+    def find(self, source: str, data_version: str = "") -> Package | None:
+        """The newest package of that source (and data version)."""
+        return next(self.packages(source, data_version), None)
+
+    def approved(self, source: str) -> Package | None:
+        """The newest approved package of that source."""
+        return next((package for package in self.packages(source) if package.is_approved), None)
+
+    def version(self, version: int) -> Package:
+        """The package of that version number.
+
+        Raises:
+            RegistryError: there is none.
+        """
+        for summary in self._summaries():
+            if summary.get("ModelPackageVersion") == version:
+                return self.describe(summary["ModelPackageArn"])
+        raise RegistryError(
+            f"{self.model.name} has no package version {version}.",
+            f"`./models history {self.model.name}` lists the versions that exist.",
+        )
+
+    def describe(self, arn: str) -> Package:
+        answer = self.aws.sagemaker.describe_model_package(ModelPackageName=arn)
+        return _package(answer)
+
+    def register(self, request: dict[str, Any], metadata: dict[str, str], *, status: str, reason: str = "") -> Package:
+        """Register a package for approval; the second of two equal registrations answers the first one's package.
+
+        Args:
+            request: what `CreateModelPackage` needs beyond group, status and metadata.
+            metadata: must hold `source` and `data_version`, by which the package is found again.
+        """
+        self._require_group()
+        source, data_version = metadata["source"], metadata["data_version"]
+        try:
+            answer = self.aws.sagemaker.create_model_package(
+                ModelPackageGroupName=self.model.name,
+                ModelPackageDescription=f"source {source}, data {data_version}",
+                ModelApprovalStatus=status,  # type: ignore[arg-type]
+                CustomerMetadataProperties=metadata,
+                ClientToken=f"{source}-{data_version}",
+                **request,
+            )
+        except ClientError as error:
+            # Somebody trained and registered the same at the same moment: theirs is as good as ours.
+            package = self.find(source, data_version) if says(error, "Conflict", "ClientToken") else None
+            if package is None:
+                raise
+            return package
+        if reason:
+            self._update(answer["ModelPackageArn"], status, reason)
+        return self.describe(answer["ModelPackageArn"])
+
+    def approve(self, package: Package, run: Run) -> Package:
+        """Approve the package, with who and where; an approved one stays as it is.
+
+        Raises:
+            RegistryError: it was rejected, by its gate or by a person.
+        """
+        if package.is_approved:
+            return package
+        if package.status == REJECTED:
+            raise RegistryError(
+                f"{self.model.name} version {package.version} is rejected: {package.reason or 'no reason given'}.",
+                "Mend the model and push: the new package asks for its own click.",
+            )
+        who = self._identity(run)
+        metadata = {"approved_by": who, "approved_at": _now()} | ({"approved_in": run.url} if run.url else {})
+        self._update(package.arn, APPROVED, f"Approved by {who} {run.url}".strip(), metadata)
+        return self.describe(package.arn)
+
+    def reject(self, package: Package, run: Run, reason: str) -> Package:
+        """Reject the package, also one that was approved; what serves goes on serving until the next deploy."""
+        who = self._identity(run)
+        self._update(package.arn, REJECTED, f"Rejected by {who}: {reason}", {"rejected_by": who, "rejected_at": _now()})
+        return self.describe(package.arn)
+
+    def record_deployment(self, package: Package, configuration: str, run: Run) -> None:
+        """Note in the package that it serves, and by which endpoint configuration."""
+        metadata = {"deployed_as": configuration, "deployed_at": _now()} | ({"deployed_in": run.url} if run.url else {})
+        self.aws.sagemaker.update_model_package(ModelPackageArn=package.arn, CustomerMetadataProperties=metadata)
+
+    def _identity(self, run: Run) -> str:
+        """Who acts, as well as it is known: CircleCI's user, otherwise the identity that AWS sees."""
+        return run.user if run.url else str(self.aws.sts.get_caller_identity()["Arn"])
+
+    def _update(self, arn: str, status: str, reason: str, metadata: dict[str, str] | None = None) -> None:
+        self.aws.sagemaker.update_model_package(
+            ModelPackageArn=arn,
+            ModelApprovalStatus=status,  # type: ignore[arg-type]
+            ApprovalDescription=reason[:1024],
+            CustomerMetadataProperties=metadata or {},
+        )
+
+    def _summaries(self) -> Iterator[ModelPackageSummaryTypeDef]:
+        pages = self.aws.sagemaker.get_paginator("list_model_packages").paginate(
+            ModelPackageGroupName=self.model.name, SortBy="CreationTime", SortOrder="Descending",
+            PaginationConfig={"PageSize": 100},
+        )  # fmt: skip
+        try:
+            for page in pages:
+                # Versions are consecutive; two packages of the same second have the same creation time.
+                yield from sorted(page["ModelPackageSummaryList"], key=lambda s: -s.get("ModelPackageVersion", 0))
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+
+    def _require_group(self) -> None:
+        try:
+            self.aws.sagemaker.create_model_package_group(
+                ModelPackageGroupName=self.model.name,
+                ModelPackageGroupDescription=self.model.description,
+                Tags=[{"Key": "model", "Value": self.model.name}],
+            )
+        except ClientError as error:
+            if not says(error, "already exist", "ResourceInUse", "Conflict"):
+                raise
+
+
+def _package(answer: DescribeModelPackageOutputTypeDef) -> Package:
+    container = answer["InferenceSpecification"]["Containers"][0]
+    return Package(
+        arn=answer["ModelPackageArn"],
+        version=answer.get("ModelPackageVersion", 0),
+        status=answer.get("ModelApprovalStatus", PENDING),
+        created=answer["CreationTime"],
+        image=container.get("Image", ""),
+        artifact=container.get("ModelDataUrl", ""),
+        reason=answer.get("ApprovalDescription", ""),
+        metadata=dict(answer.get("CustomerMetadataProperties", {})),
+    )
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

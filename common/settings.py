@@ -1,0 +1,84 @@
+"""What differs between accounts and runs: read once from the environment, into typed objects."""
+
+import getpass
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from common.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Where a command works. In CircleCI these variables come from contexts.
+
+    Attributes:
+        region: `AWS_REGION` or `AWS_DEFAULT_REGION`.
+        bucket: `SAGEMAKER_BUCKET`, which holds data, artifacts and evaluations.
+        execution_role: `SAGEMAKER_EXECUTION_ROLE_ARN`, the role that SageMaker's jobs and endpoints assume.
+    """
+
+    region: str
+    bucket: str
+    execution_role: str
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
+        """Read the settings.
+
+        Raises:
+            SettingsError: names every variable that is missing or malformed, not only the first.
+        """
+        region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
+        bucket = environ.get("SAGEMAKER_BUCKET", "")
+        role = environ.get("SAGEMAKER_EXECUTION_ROLE_ARN", "")
+        problems = [
+            f"{name} is {f'malformed: {value!r}' if value else 'not set'} ({meaning})"
+            for name, value, pattern, meaning in (
+                ("AWS_REGION", region, r"[a-z]{2}(-[a-z]+)+-\d", "the region to work in, e.g. eu-west-1"),
+                ("SAGEMAKER_BUCKET", bucket, r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", "the bucket's name, without s3://"),
+                (
+                    "SAGEMAKER_EXECUTION_ROLE_ARN",
+                    role,
+                    r"arn:aws[a-z-]*:iam::\d{12}:role/.+",
+                    "the jobs' role, as an ARN",
+                ),
+            )
+            if not re.fullmatch(pattern, value)
+        ]
+        if problems:
+            raise SettingsError(
+                "The environment does not say where to work:\n  - " + "\n  - ".join(problems),
+                "Set them in the CircleCI context of the job, or in your shell; `./models local up --detach` prints "
+                "a set for the AWS on this machine.",
+            )
+        return cls(region, bucket, role)
+
+
+@dataclass(frozen=True)
+class Run:
+    """Who runs this command and where: written into packages, so that each can be traced back.
+
+    Attributes:
+        user: whose push or click started the pipeline; on a person's machine, the login name.
+        url: the CircleCI job's page, or empty.
+        number: CircleCI's build number, or empty.
+        pipeline: CircleCI's workflow id, or empty.
+    """
+
+    user: str
+    url: str = ""
+    number: str = ""
+    pipeline: str = ""
+
+    @classmethod
+    def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Run":
+        if environ.get("CIRCLECI") != "true":
+            return cls(user=getpass.getuser())
+        return cls(
+            user=environ.get("CIRCLE_USERNAME") or environ.get("CIRCLE_PROJECT_USERNAME") or "circleci",
+            url=environ.get("CIRCLE_BUILD_URL", ""),
+            number=environ.get("CIRCLE_BUILD_NUM", ""),
+            pipeline=environ.get("CIRCLE_WORKFLOW_ID", ""),
+        )

@@ -1,0 +1,85 @@
+"""The bucket: where things lie, and how they are read and written. Nothing in it is ever overwritten with other content."""
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from common.aws import Aws, is_missing
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Keys of one model's objects. Data and packages are addressed by their content, so branches never collide."""
+
+    model: str
+
+    def data(self, version: str, name: str) -> str:
+        """A file of a data version: `train/train.csv`, …, `manifest.json`."""
+        return f"{self.model}/data/{version}/{name}"
+
+    def source(self, source: str) -> str:
+        """Which data version a source gathered."""
+        return f"{self.model}/sources/{source}/data.json"
+
+    def training(self) -> str:
+        """The prefix that SageMaker writes training outputs below, a folder for each job."""
+        return f"{self.model}/training"
+
+    def package(self, source: str, data_version: str, name: str) -> str:
+        """A file that travels with a package: `evaluation.json`, `report.html`, `golden.csv`."""
+        return f"{self.model}/packages/{source}-{data_version}/{name}"
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """The project's bucket in S3."""
+
+    aws: Aws
+
+    @property
+    def name(self) -> str:
+        return self.aws.settings.bucket
+
+    def uri(self, key: str) -> str:
+        return f"s3://{self.name}/{key}"
+
+    def read(self, key: str) -> bytes | None:
+        """The object's content, or None when there is none."""
+        try:
+            return self.aws.s3.get_object(Bucket=self.name, Key=key)["Body"].read()
+        except ClientError as error:
+            if is_missing(error) and "NoSuchBucket" not in str(error):
+                return None
+            raise
+
+    def read_json(self, key: str) -> dict[str, Any] | None:
+        body = self.read(key)
+        return None if body is None else dict(json.loads(body))
+
+    def write(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
+        self.aws.s3.put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type)
+
+    def write_json(self, key: str, document: Mapping[str, Any]) -> None:
+        body = json.dumps(document, indent=2, sort_keys=True).encode()
+        self.write(key, body, "application/json")
+
+    def write_all(self, files: Iterable[tuple[str, bytes]], last: tuple[str, bytes]) -> None:
+        """Write the files, then `last`: whoever sees that one sees them all, also when the process is killed between."""
+        for key, body in files:
+            self.write(key, body)
+        self.write(*last)
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """(bucket, key) of an `s3://` URI."""
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    return bucket, key
+
+
+def read_uri(aws: Aws, uri: str, to: Path) -> None:
+    """Download an object to a file."""
+    aws.s3.download_file(*split_uri(uri), str(to))

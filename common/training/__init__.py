@@ -1,0 +1,5 @@
+"""Training on SageMaker: what is declared, the job that follows from it, and the artifact that it leaves."""
+
+from common.training.xgboost import XGBoost
+
+__all__ = ["XGBoost"]

@@ -1,0 +1,149 @@
+"""Running a SageMaker training job: start it or find it, follow its log, and end with its artifact or its reason."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from itertools import count
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from common.aws import Aws, is_missing, says
+from common.errors import TrainingError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker.type_defs import CreateTrainingJobRequestTypeDef, DescribeTrainingJobResponseTypeDef
+
+LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+_FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.1, 5.0
+_HEARTBEAT_SECONDS = 60.0
+
+Say = Callable[[str], None]
+
+
+def run_training_job(
+    aws: Aws, base_name: str, request: CreateTrainingJobRequestTypeDef, say: Say
+) -> DescribeTrainingJobResponseTypeDef:
+    """Train, or join the training that is already under way or done, and answer the completed job.
+
+    The name follows from what is trained, so that two runs of the same end in one job. A job that failed keeps its name
+    for ever; the next attempt is called `<base_name>-2`, and so on.
+
+    Raises:
+        TrainingError: the job failed or was stopped, with SageMaker's reason, or its request was refused.
+    """
+    job, started = _start_or_join(aws, base_name, request)
+    name = job["TrainingJobName"]
+    say(f"Training job {name}: {'started' if started else 'found, ' + job['TrainingJobStatus']}")
+    if job["TrainingJobStatus"] != "Completed":
+        job = _follow(aws, name, say)
+    if job["TrainingJobStatus"] != "Completed":
+        raise TrainingError(
+            f"Training job {name} is {job['TrainingJobStatus']}: {job.get('FailureReason', 'no reason given')}",
+            f"Its log is in CloudWatch, {LOG_GROUP}, streams {name}/…; mend the cause and run the step again.",
+        )
+    return job
+
+
+def _start_or_join(
+    aws: Aws, base_name: str, request: CreateTrainingJobRequestTypeDef
+) -> tuple[DescribeTrainingJobResponseTypeDef, bool]:
+    for attempt in count(1):
+        name = base_name if attempt == 1 else f"{base_name}-{attempt}"
+        started = False
+        job = _describe(aws, name)
+        if job is None:
+            started = _create(aws, request, name)
+            job = aws.sagemaker.describe_training_job(TrainingJobName=name)
+        if job["TrainingJobStatus"] not in ("Failed", "Stopped") or started:
+            return job, started
+    raise AssertionError("unreachable")
+
+
+def _describe(aws: Aws, name: str) -> DescribeTrainingJobResponseTypeDef | None:
+    try:
+        return aws.sagemaker.describe_training_job(TrainingJobName=name)
+    except ClientError as error:
+        if is_missing(error):
+            return None
+        raise
+
+
+def _create(aws: Aws, request: CreateTrainingJobRequestTypeDef, name: str) -> bool:
+    """Start the job; False when somebody else has just started it."""
+    try:
+        aws.sagemaker.create_training_job(**(request | {"TrainingJobName": name}))
+    except ClientError as error:
+        if says(error, "ResourceInUse"):
+            return False
+        if says(error, "ValidationException"):
+            raise TrainingError(
+                f"SageMaker refused the training job: {error.response['Error']['Message']}",
+                "Correct train_register.py or the settings that the message names.",
+            ) from error
+        raise
+    return True
+
+
+def _follow(aws: Aws, name: str, say: Say) -> DescribeTrainingJobResponseTypeDef:
+    """Print status changes and the log as they come, until the job has ended."""
+    log = JobLog(aws, name)
+    status, spoken = "", time.monotonic()
+    for pause in _pauses():
+        job = aws.sagemaker.describe_training_job(TrainingJobName=name)
+        lines = [line.replace("#011", "\t") for line in log.new_lines()]
+        if job["SecondaryStatus"] != status:
+            status = job["SecondaryStatus"]
+            lines.append(f"  {status}")
+        elif not lines and time.monotonic() - spoken > _HEARTBEAT_SECONDS:
+            lines.append(f"  still {status}")
+        for line in lines:
+            say(line)
+            spoken = time.monotonic()
+        if job["TrainingJobStatus"] in ("Completed", "Failed", "Stopped"):
+            return job
+        time.sleep(pause)
+    raise AssertionError("unreachable")
+
+
+def _pauses() -> Iterator[float]:
+    """Short at first, since a job may be over at once; then as long as a job of minutes deserves."""
+    pause = _FIRST_POLL_SECONDS
+    while True:
+        yield pause
+        pause = min(pause * 1.3, _LONGEST_POLL_SECONDS)
+
+
+@dataclass
+class JobLog:
+    """The log of a training job, read on from where the last reading stopped."""
+
+    aws: Aws
+    job: str
+    _tokens: dict[str, str] = field(default_factory=dict)
+
+    def new_lines(self) -> list[str]:
+        """What all instances have printed since the last call; nothing while the log does not exist yet."""
+        try:
+            found = self.aws.logs.describe_log_streams(logGroupName=LOG_GROUP, logStreamNamePrefix=f"{self.job}/")
+        except ClientError as error:
+            if is_missing(error):
+                return []
+            raise
+        return [line for stream in found["logStreams"] for line in self._read(stream["logStreamName"])]
+
+    def _read(self, stream: str) -> Iterator[str]:
+        while True:
+            token = self._tokens.get(stream)
+            answer = self.aws.logs.get_log_events(
+                logGroupName=LOG_GROUP,
+                logStreamName=stream,
+                startFromHead=True,
+                **({"nextToken": token} if token else {}),
+            )
+            self._tokens[stream] = answer["nextForwardToken"]
+            yield from (event["message"] for event in answer["events"])
+            if not answer["events"]:
+                return
