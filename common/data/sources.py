@@ -1,0 +1,265 @@
+"""Where raw data come from: a copy that a package carries, S3, the web, or a file."""
+
+import importlib.resources
+import io
+import ipaddress
+import os
+import socket
+import ssl
+import time
+import urllib.error
+import urllib.request
+import zipfile
+from dataclasses import dataclass
+from http.client import HTTPMessage
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Protocol
+from urllib.parse import unquote, urlsplit, urlunsplit
+
+from common.errors import SourceError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+MAX_BYTES = 256 * 2**20
+"""The largest source that is read: rows are prepared in memory."""
+
+
+class Source(Protocol):
+    """Something that holds a model's raw data."""
+
+    @property
+    def description(self) -> str:
+        """Where the data come from, for people and manifests; never holds a secret."""
+        ...
+
+    def read(self) -> bytes:
+        """The raw data.
+
+        Raises:
+            SourceError: they cannot be read, or there are none.
+        """
+        ...
+
+
+@dataclass(frozen=True)
+class Bundled:
+    """One of the datasets that scikit-lego carries, by the name of its file: `Bundled("abalone")`."""
+
+    name: str
+
+    @property
+    def description(self) -> str:
+        return f"{self.name}, the copy that scikit-lego carries"
+
+    def read(self) -> bytes:
+        # The file itself: importing sklego.datasets would import scikit-learn, a second for nothing.
+        archive = importlib.resources.files("sklego") / "data" / f"{self.name}.zip"
+        if not archive.is_file():
+            raise SourceError(f"scikit-lego carries no dataset '{self.name}'.", "Name one of its data files.")
+        with zipfile.ZipFile(io.BytesIO(archive.read_bytes())) as files:
+            return files.read(files.namelist()[0])
+
+
+@dataclass(frozen=True)
+class LocalFile:
+    """A file on this machine."""
+
+    path: Path
+
+    @property
+    def description(self) -> str:
+        return f"file {self.path}"
+
+    def read(self) -> bytes:
+        try:
+            with self.path.open("rb") as file:
+                return _limited(file, self.description)
+        except OSError as error:
+            raise SourceError(
+                f"{self.path} cannot be read: {error.strerror}.",
+                "Name a file that is there; paths start at the repository.",
+            ) from error
+
+
+@dataclass(frozen=True)
+class S3Object:
+    """An object in S3, read with the credentials of the environment unless a client is given."""
+
+    bucket: str
+    key: str
+    client: "S3Client | None" = None
+
+    @property
+    def description(self) -> str:
+        return f"s3://{self.bucket}/{self.key}"
+
+    def read(self) -> bytes:
+        # boto3 takes 0.1 s to import, and most sources are no S3 objects.
+        import boto3
+        from botocore.config import Config
+        from botocore.exceptions import ClientError
+
+        from common.aws import error_code, explained
+
+        config = Config(retries={"mode": "standard"}, connect_timeout=5, read_timeout=60)
+        with explained():
+            client = self.client or boto3.client("s3", config=config)
+            try:
+                body = client.get_object(Bucket=self.bucket, Key=self.key)["Body"]
+            except ClientError as error:
+                remedies = {
+                    "NoSuchBucket": "There is no such bucket: check the name and the account.",
+                    "NoSuchKey": "The bucket has no such object: check the key.",
+                    "AccessDenied": "This role needs s3:GetObject there, and s3:ListBucket to be told what is missing.",
+                }
+                if error_code(error) not in remedies:
+                    raise
+                raise SourceError(
+                    f"{self.description} cannot be read: {error}.", remedies[error_code(error)]
+                ) from error
+            return _limited(body, self.description)
+
+
+@dataclass(frozen=True)
+class WebFile:
+    """A file on the web. Plain http is refused, also after a redirect, except on this machine itself."""
+
+    url: str
+    connect_seconds: float = 20
+    """Time for the connection and for each wait on the server."""
+    total_seconds: float = 600
+
+    @property
+    def description(self) -> str:
+        """The URL without user, password and query, which may hold signatures."""
+        parts = urlsplit(self.url)
+        return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+    def read(self) -> bytes:
+        _require_secure(self.url)
+        request = urllib.request.Request(self.url, headers={"User-Agent": "sagemaker-monorepo"})  # noqa: S310 – see above
+        opener = urllib.request.build_opener(_SecureRedirects)
+        try:
+            with opener.open(request, timeout=self.connect_seconds) as answer:
+                return _limited(answer, self.description, time.monotonic() + self.total_seconds)
+        except urllib.error.HTTPError as error:
+            with error:
+                raise self._refused(f"answered {error.code} {error.reason}", _status_remedy(error.code)) from error
+        except urllib.error.URLError as error:
+            raise self._refused(*_connection_fault(error.reason)) from error
+        except OSError as error:
+            raise self._refused(*_connection_fault(error)) from error
+
+    def _refused(self, fault: str, remedy: str) -> SourceError:
+        return SourceError(f"{self.description} {fault}.", remedy)
+
+
+class _SecureRedirects(urllib.request.HTTPRedirectHandler):
+    def redirect_request(
+        self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
+    ) -> urllib.request.Request | None:
+        _require_secure(newurl)
+        return super().redirect_request(req, fp, code, msg, headers, newurl)
+
+
+@dataclass(frozen=True)
+class FromEnvironment:
+    """The source that an environment variable names (see `from_url`), or the default where it is not set.
+
+    The variable is looked up when the data are read, not when the model is declared.
+    """
+
+    variable: str
+    default: Source
+
+    @property
+    def description(self) -> str:
+        return self._source().description
+
+    def read(self) -> bytes:
+        return self._source().read()
+
+    def _source(self) -> Source:
+        url = os.environ.get(self.variable)
+        return from_url(url) if url else self.default
+
+
+def from_url(url: str) -> Source:
+    """The source that `s3://bucket/key`, `https://…`, `file:///path` or a path names.
+
+    Raises:
+        SourceError: another scheme, plain http to another machine, or no key in an s3 URL.
+    """
+    parts = urlsplit(url)
+    if parts.scheme in ("http", "https"):
+        _require_secure(url)
+        return WebFile(url)
+    if parts.scheme == "s3":
+        # Not parts.path: '?' and '#' are ordinary characters of a key.
+        bucket, _, key = url.removeprefix("s3://").partition("/")
+        if not bucket or not key or key.endswith("/"):
+            raise SourceError(f"{url} names no object.", "Give s3://<bucket>/<key> of one file.")
+        return S3Object(bucket, key)
+    if parts.scheme == "file" and parts.netloc in ("", "localhost"):
+        return LocalFile(Path(unquote(parts.path)))
+    if "://" not in url:
+        return LocalFile(Path(url).expanduser())
+    raise SourceError(f"{url} is no source.", "Give an s3:// or https:// URL, file:///path, or a path.")
+
+
+def _require_secure(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
+        return
+    raise SourceError(
+        f"{parts.scheme}://{parts.hostname} is not encrypted, so that anybody on the way could change the data.",
+        "Give the https:// URL, or download the file and give its path.",
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _status_remedy(status: int) -> str:
+    if status in (401, 403):
+        return "The server wants a login. Copy the file to S3, and give its s3:// URL."
+    if status in (404, 410):
+        return "Check the address: the server has no such file."
+    return "Try again later; if it lasts, copy the file to S3, and give its s3:// URL."
+
+
+def _connection_fault(reason: object) -> tuple[str, str]:
+    """What went wrong, and the remedy."""
+    if isinstance(reason, socket.gaierror):
+        return "names a host that DNS does not know", "Check the address and the network."
+    if isinstance(reason, ssl.SSLError):
+        return f"failed the TLS check ({reason})", "Check the address; never switch the check off."
+    if isinstance(reason, TimeoutError):
+        return "did not answer in time", "Try again; if it lasts, copy the file to S3, and give its s3:// URL."
+    return f"could not be reached ({reason})", "Check the address, the network and any proxy."
+
+
+class _Readable(Protocol):
+    def read(self, amt: int, /) -> bytes: ...
+
+
+def _limited(stream: _Readable, description: str, deadline: float = float("inf")) -> bytes:
+    """All that the stream holds; neither empty, nor above MAX_BYTES, nor later than the deadline (monotonic seconds)."""
+    content = bytearray()
+    while chunk := stream.read(2**20):
+        content += chunk
+        if len(content) > MAX_BYTES:
+            raise SourceError(
+                f"{description} is larger than {MAX_BYTES // 2**20} MiB.",
+                "Name a smaller extract: rows are prepared in memory.",
+            )
+        if time.monotonic() > deadline:
+            raise TimeoutError
+    if not content.strip():
+        raise SourceError(f"{description} is empty.", "Check what writes it.")
+    return bytes(content)
