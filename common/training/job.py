@@ -14,6 +14,7 @@ from common.aws import Aws, is_missing, says
 from common.errors import TrainingError
 
 if TYPE_CHECKING:
+    from mypy_boto3_logs.type_defs import GetLogEventsRequestTypeDef
     from mypy_boto3_sagemaker.type_defs import CreateTrainingJobRequestTypeDef, DescribeTrainingJobResponseTypeDef
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
@@ -135,14 +136,15 @@ class JobLog:
         return [line for stream in found["logStreams"] for line in self._read(stream["logStreamName"])]
 
     def _read(self, stream: str) -> Iterator[str]:
+        request: GetLogEventsRequestTypeDef = {
+            "logGroupName": LOG_GROUP,
+            "logStreamName": stream,
+            "startFromHead": True,
+        }
         while True:
-            token = self._tokens.get(stream)
-            answer = self.aws.logs.get_log_events(
-                logGroupName=LOG_GROUP,
-                logStreamName=stream,
-                startFromHead=True,
-                **({"nextToken": token} if token else {}),
-            )
+            if stream in self._tokens:
+                request["nextToken"] = self._tokens[stream]
+            answer = self.aws.logs.get_log_events(**request)
             self._tokens[stream] = answer["nextForwardToken"]
             yield from (event["message"] for event in answer["events"])
             if not answer["events"]:
