@@ -1,6 +1,7 @@
 """A model's dataset: declared once, checked, split, and written as the files that training reads."""
 
 import hashlib
+import io
 import json
 import math
 from collections.abc import Callable, Iterable
@@ -8,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from common.data.formats import parse
@@ -134,6 +136,11 @@ def to_csv(numbers: pd.DataFrame) -> bytes:
     return "".join(",".join(_text(value) for value in row) + "\n" for row in values).encode()
 
 
+def from_csv(content: bytes) -> npt.NDArray[np.float64]:
+    """The rows of a file that `to_csv` wrote: rows × columns, the label first where the file has one."""
+    return np.loadtxt(io.BytesIO(content), delimiter=",", ndmin=2)
+
+
 def _text(value: float) -> str:
     return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
 
@@ -162,8 +169,10 @@ def check_training_csv(content: bytes, name: str = "train") -> None:
         number, cell = wrong[0]
         kind = "a textual boolean" if cell.strip().lower().rstrip(".") in ("true", "false") else "no finite number"
         problems.append(f"line {number} holds {cell!r}, {kind} ({len(wrong)} such values)")
-    if width < 2:
-        problems.append("there are no rows" if not rows else "there is no feature beside the label")
+    if len(rows) < 2:
+        problems.append(f"{len(rows)} rows are too few")
+    elif width < 2:
+        problems.append("there is no feature beside the label")
     elif name == "train" and not wrong and len({float(row[0]) for row in rows if _is_finite(row[0])}) < 2:
         problems.append(f"the label is {rows[-1][0]} in every row: there is nothing to learn")
     if problems:
