@@ -4,8 +4,9 @@
     def describe_model(call: Call) -> Answer: ...
 
 declares `DescribeModel`. The server parses the request, validates it against botocore's own service model, calls the
-function, and serialises what it returns in the shapes of the same model. Members are named as in the API; times are
-epoch seconds (floats).
+function, and serialises what it returns in the shapes of the same model: members that the output shape lacks, and those
+that are None, are left out, so that a stored document can be an answer. Members are named as in the API; times are epoch
+seconds (floats).
 """
 
 from collections.abc import Callable

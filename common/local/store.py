@@ -3,12 +3,14 @@
 import json
 import sqlite3
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 Document = dict[str, Any]
+Placed = tuple[str, str, Document]
+"""Scope, name and document."""
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS documents (
@@ -98,7 +100,7 @@ class Store:
             ).fetchall()
         return [json.loads(body) for (body,) in rows]
 
-    def everywhere(self, kind: str) -> list[tuple[str, str, Document]]:
+    def everywhere(self, kind: str) -> Iterable[Placed]:
         """(scope, name, document) of a kind over all accounts and regions, oldest first."""
         with self._lock:
             rows = self._db.execute(

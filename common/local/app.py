@@ -1,0 +1,185 @@
+"""The WSGI application of the local AWS: SageMaker and its runtime are ours, every other service is moto's."""
+
+import importlib
+import json
+import logging
+import pkgutil
+import re
+import uuid
+from collections.abc import Iterable
+from functools import lru_cache
+from http import HTTPStatus
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import botocore.session
+from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
+from moto.iam.models import get_account_id_from
+from moto.sts.models import sts_backends
+
+import common.local.sagemaker
+from common.local.api import OPERATIONS, ApiError, Call
+from common.local.context import LocalAws
+from common.local.moto_app import Environ, StartResponse, WsgiApp
+from common.local.validation import validate
+
+log = logging.getLogger(__name__)
+
+_CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
+_ENDPOINT = re.compile(r"/endpoints/([^/]+)/([^/]+)")
+_SESSION = botocore.session.Session()
+_SAGEMAKER = _SESSION.get_service_model("sagemaker")
+_INVOCATION: Any = _SESSION.get_service_model("sagemaker-runtime").operation_model("InvokeEndpoint").input_shape
+
+
+def _environ_key(header: str) -> str:
+    return "CONTENT_TYPE" if header == "Content-Type" else f"HTTP_{header.upper().replace('-', '_')}"
+
+
+_INVOCATION_HEADERS = {
+    name: _environ_key(member.serialization["name"])
+    for name, member in _INVOCATION.members.items()
+    if member.serialization.get("location") == "header"
+}
+"""Where WSGI keeps each member of an invocation that travels as a header."""
+
+
+class Identity(NamedTuple):
+    """Whose access key signed a request."""
+
+    account: str
+    arn: str
+
+
+class Reply(NamedTuple):
+    """An HTTP answer."""
+
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+@lru_cache(maxsize=4096)
+def identify(access_key: str) -> Identity:
+    """The account and identity of an access key; keys that nobody was given belong to moto's default account."""
+    account = get_account_id_from(access_key)
+    sts: Any = sts_backends[account]["aws"]
+    role = sts.get_assumed_role_from_access_key(access_key)
+    return Identity(account, role.arn if role else f"arn:aws:iam::{account}:root")
+
+
+def operation_modules() -> list[ModuleType]:
+    """Import every module of operations, so that all of them are declared."""
+    package = common.local.sagemaker
+    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."))
+    return [importlib.import_module(name) for name in names]
+
+
+class Application:
+    """Answers SageMaker's two protocols and the server's own health page; hands everything else to moto."""
+
+    def __init__(self, aws: LocalAws, moto: WsgiApp) -> None:
+        self._aws = aws
+        self._moto = moto
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        path = environ["PATH_INFO"]
+        signed = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
+        if signed and signed[3] == "sagemaker":
+            reply = self._answer(environ, path, signed[1], signed[2])
+        elif path == "/_local/health":
+            reply = _json(200, {"status": "ok", "url": self._aws.url, "time_scale": self._aws.time_scale})
+        elif not signed and (environ.get("HTTP_X_AMZ_TARGET", "").startswith("SageMaker.") or _ENDPOINT.match(path)):
+            reply = _error(ApiError("MissingAuthenticationTokenException", "Missing Authentication Token", 403))
+        else:
+            return self._moto(environ, start_response)
+        reply.headers["Content-Length"] = str(len(reply.body))
+        reply.headers["x-amzn-RequestId"] = str(uuid.uuid4())
+        start_response(f"{reply.status} {_phrase(reply.status)}", list(reply.headers.items()))
+        return [reply.body]
+
+    def _answer(self, environ: Environ, path: str, access_key: str, region: str) -> Reply:
+        try:
+            account, arn = identify(access_key)
+            if path == "/":
+                return self._control(environ, account, region, arn)
+            return self._invoke(environ, path, account, region, arn)
+        except ApiError as error:
+            return _error(error)
+        except Exception:
+            log.exception("%s %s failed", environ.get("HTTP_X_AMZ_TARGET", environ["REQUEST_METHOD"]), path)
+            return _error(ApiError("InternalFailure", "A defect of the local AWS; its log has the traceback.", 500))
+
+    def _control(self, environ: Environ, account: str, region: str, arn: str) -> Reply:
+        name = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
+        model = _supported(name)
+        request = _parsed(environ["wsgi.input"].read())
+        if model.input_shape:
+            validate(request, model.input_shape)
+        answer = OPERATIONS[name](Call(self._aws, account, region, request, arn))
+        shaped = _shaped(answer, model.output_shape) if model.output_shape else {}
+        return _json(200, shaped, "application/x-amz-json-1.1")
+
+    def _invoke(self, environ: Environ, path: str, account: str, region: str, arn: str) -> Reply:
+        from common.local.sagemaker.runtime import invoke_endpoint
+
+        endpoint = _ENDPOINT.fullmatch(path)
+        if not endpoint or endpoint[2] != "invocations":
+            raise _unsupported(f"{environ['REQUEST_METHOD']} {path}")
+        request = {"EndpointName": endpoint[1], "Body": b""}
+        request |= {name: environ[key] for name, key in _INVOCATION_HEADERS.items() if key in environ}
+        try:
+            validate(request, _INVOCATION)
+        except ApiError as error:
+            raise ApiError("ValidationError", error.message) from None
+        del request["Body"]
+        body, headers = invoke_endpoint(Call(self._aws, account, region, request, arn), environ["wsgi.input"].read())
+        return Reply(200, headers, body)
+
+
+def _supported(name: str) -> OperationModel:
+    if name not in OPERATIONS:
+        raise _unsupported(name)
+    return _SAGEMAKER.operation_model(name)
+
+
+def _unsupported(name: str) -> ApiError:
+    return ApiError("UnsupportedOperation", f"The local AWS does not support {name or 'a request without operation'}.")
+
+
+def _parsed(body: bytes) -> dict[str, Any]:
+    try:
+        request = json.loads(body or b"{}")
+    except ValueError:
+        raise ApiError("SerializationException", "The request is not JSON.") from None
+    if not isinstance(request, dict):
+        raise ApiError("SerializationException", "The request is not a JSON object.")
+    return request
+
+
+def _shaped(value: Any, shape: Shape) -> Any:
+    """What of an answer belongs to the output shape."""
+    if isinstance(shape, StructureShape):
+        members = shape.members
+        return {k: _shaped(v, members[k]) for k, v in value.items() if k in members and v is not None}
+    if isinstance(shape, ListShape):
+        return [_shaped(item, shape.member) for item in value]
+    if isinstance(shape, MapShape):
+        return {key: _shaped(item, shape.value) for key, item in value.items()}
+    return value
+
+
+def _error(error: ApiError) -> Reply:
+    """The form that both protocols of SageMaker read: the code in the body and in a header."""
+    content = {"__type": error.code, "message": error.message, "Message": error.message, **error.members}
+    reply = _json(error.status, content)
+    reply.headers["x-amzn-ErrorType"] = error.code
+    return reply
+
+
+def _json(status: int, content: dict[str, Any], kind: str = "application/json") -> Reply:
+    return Reply(status, {"Content-Type": kind}, json.dumps(content).encode())
+
+
+def _phrase(status: int) -> str:
+    return HTTPStatus(status).phrase if status in HTTPStatus._value2member_map_ else "Error"
