@@ -1,0 +1,129 @@
+"""What `deploy.py` declares: the endpoint, how traffic moves to a new package, and the alarms that guard the move."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal, cast
+
+from common.errors import UsageError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker.type_defs import DeploymentConfigTypeDef, ProductionVariantTypeDef
+
+VARIANT = "AllTraffic"
+
+Metric = Literal["Invocation5XXErrors", "Invocation4XXErrors", "ModelLatency", "OverheadLatency"]
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """A CloudWatch alarm on the endpoint's own metrics; when it fires while traffic shifts, SageMaker shifts it back.
+
+    Attributes:
+        statistic: `Sum`, `Average`, `Maximum`, or a percentile such as `p99`.
+        above: the threshold, in the metric's unit: counts, or microseconds for latencies.
+        period_seconds: length of one data point; 10, 30 or a multiple of 60.
+        periods: how many consecutive data points must be above the threshold.
+    """
+
+    metric: Metric
+    statistic: str
+    above: float
+    period_seconds: int = 60
+    periods: int = 1
+
+
+@dataclass(frozen=True)
+class AllAtOnce:
+    """The new package takes all traffic as soon as its instances are healthy; the old ones stay for the baking time."""
+
+    bake_seconds: int = 300
+
+
+@dataclass(frozen=True)
+class Canary:
+    """A share of the traffic first; all of it after the baking time, unless an alarm fires."""
+
+    percent: int
+    bake_seconds: int = 300
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.percent <= 50:
+            raise UsageError(f"A canary of {self.percent} % is not possible.", "SageMaker takes 1 to 50 percent.")
+
+
+@dataclass(frozen=True)
+class Linear:
+    """Equal steps of traffic, with a baking time after each, unless an alarm fires."""
+
+    step_percent: int
+    bake_seconds: int = 300
+
+    def __post_init__(self) -> None:
+        if not 10 <= self.step_percent <= 50:
+            raise UsageError(f"Steps of {self.step_percent} % are not possible.", "SageMaker takes 10 to 50 percent.")
+
+
+Rollout = AllAtOnce | Canary | Linear
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """The endpoint of a model, declared as `ENDPOINT` in `deploy.py`.
+
+    Attributes:
+        keep: how many of the packages deployed last keep their model and endpoint configuration, ready to return to.
+    """
+
+    instance_type: str
+    rollout: Rollout
+    alarms: tuple[Alarm, ...]
+    instance_count: int = 1
+    keep: int = 3
+
+    def __post_init__(self) -> None:
+        if self.keep < 2:
+            raise UsageError("Endpoint(keep=…) is below 2.", "Keep the package that serves and the one before it.")
+        if not self.alarms:
+            raise UsageError(
+                "The endpoint declares no alarms.",
+                "Without alarms SageMaker never rolls back: declare at least one, e.g. on Invocation5XXErrors.",
+            )
+
+    def variant(self, model_name: str) -> ProductionVariantTypeDef:
+        """The production variant that serves that model."""
+        return {
+            "VariantName": VARIANT,
+            "ModelName": model_name,
+            "InstanceType": cast("Any", self.instance_type),
+            "InitialInstanceCount": self.instance_count,
+            "InitialVariantWeight": 1.0,
+        }
+
+    def digest(self) -> str:
+        """Eight hexadecimal digits over what the endpoint configuration holds, the model aside."""
+        return hashlib.sha256(json.dumps(self.variant(""), sort_keys=True).encode()).hexdigest()[:8]
+
+    def deployment_config(self, alarm_names: list[str]) -> DeploymentConfigTypeDef:
+        """SageMaker's form of the rollout, guarded by those alarms."""
+        wait = self.rollout.bake_seconds
+        match self.rollout:
+            case AllAtOnce():
+                routing: dict[str, Any] = {"Type": "ALL_AT_ONCE"}
+                total = wait
+            case Canary(percent=percent):
+                routing = {"Type": "CANARY", "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": percent}}
+                total = 2 * wait
+            case Linear(step_percent=step):
+                routing = {"Type": "LINEAR", "LinearStepSize": {"Type": "CAPACITY_PERCENT", "Value": step}}
+                total = -(-100 // step) * wait
+        return {
+            "BlueGreenUpdatePolicy": {
+                "TrafficRoutingConfiguration": cast("Any", routing | {"WaitIntervalInSeconds": wait}),
+                "TerminationWaitInSeconds": 60,
+                "MaximumExecutionTimeoutInSeconds": min(28800, max(600, total + 1800)),
+            },
+            "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in alarm_names]},
+        }

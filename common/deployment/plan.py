@@ -1,0 +1,138 @@
+"""From what is wanted and what is live to the steps between: pure functions, no call to AWS."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from common.deployment.declare import AllAtOnce, Canary, Endpoint, Linear
+from common.deployment.live import Live
+from common.errors import DeploymentError
+from common.model import Model
+from common.registry import Package
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What the endpoint of a model shall serve. All names follow from package and declaration."""
+
+    model: Model
+    package: Package
+    endpoint: Endpoint
+
+    @property
+    def model_name(self) -> str:
+        return f"{self.model.name}-model-{self.package.version}"
+
+    @property
+    def configuration(self) -> str:
+        return f"{self.model_name}-{self.endpoint.digest()}"
+
+    @property
+    def alarm_names(self) -> list[str]:
+        return [f"{self.model.name}-{alarm.metric}-{alarm.statistic}" for alarm in self.endpoint.alarms]
+
+
+@dataclass(frozen=True)
+class CreateEndpoint:
+    """There is none yet."""
+
+
+@dataclass(frozen=True)
+class UpdateEndpoint:
+    """Shift traffic from the configuration that serves, and come back to it if an alarm fires."""
+
+    from_configuration: str
+
+
+@dataclass(frozen=True)
+class ReplaceFailedEndpoint:
+    """SageMaker lets a failed endpoint only be deleted; it serves nothing."""
+
+
+@dataclass(frozen=True)
+class WaitForEndpoint:
+    """Something is under way already: another deploy, or one whose process was killed."""
+
+    status: str
+    leads_to: str
+
+
+@dataclass(frozen=True)
+class NothingToDo:
+    """The endpoint serves the wanted configuration; only the golden predictions are checked."""
+
+
+CHANGING = ("Creating", "Updating", "RollingBack", "SystemUpdating", "Deleting")
+"""The statuses in which SageMaker is at work and accepts no change."""
+
+Action = CreateEndpoint | UpdateEndpoint | ReplaceFailedEndpoint | WaitForEndpoint | NothingToDo
+
+
+def next_action(wanted: Wanted, live: Live) -> Action:
+    """The one thing to do with the endpoint now.
+
+    Raises:
+        DeploymentError: the endpoint is in a state that only a person can mend.
+    """
+    match live.status:
+        case "":
+            return CreateEndpoint()
+        case "InService" if live.configuration == wanted.configuration:
+            return NothingToDo()
+        case "InService" | "UpdateRollbackFailed":
+            return UpdateEndpoint(live.configuration)
+        case "Failed":
+            return ReplaceFailedEndpoint()
+        case status if status in CHANGING:
+            return WaitForEndpoint(live.status, live.pending or live.configuration)
+    raise DeploymentError(
+        f"The endpoint {wanted.model.name} is {live.status}: {live.failure or 'SageMaker gives no reason'}.",
+        "Bring it back by hand (SageMaker console, Endpoints), then deploy again.",
+    )
+
+
+def describe_plan(wanted: Wanted, live: Live) -> list[str]:
+    """The steps of a deploy in words, for `--plan`."""
+    name, package = wanted.model.name, wanted.package
+    check = f"check version {package.version}'s artifact offline against its golden predictions"
+    prepare = [
+        check,
+        f"model {wanted.model_name}, endpoint configuration {wanted.configuration}, "
+        f"alarms {', '.join(wanted.alarm_names)}: create what is missing",
+    ]
+    verify = ["ask the endpoint for the golden predictions", "record the deployment in the package"]
+    sweep = f"delete models and configurations older than the {wanted.endpoint.keep} deployed last"
+    match next_action(wanted, live):
+        case NothingToDo():
+            return [f"nothing: {name} serves {wanted.configuration} already", *verify[:1]]
+        case CreateEndpoint():
+            return [*prepare, f"create endpoint {name}", *verify]
+        case ReplaceFailedEndpoint():
+            return [*prepare, f"delete endpoint {name}, which failed ({live.failure}), and create it again", *verify]
+        case UpdateEndpoint(from_configuration=old):
+            shift = f"update endpoint {name} from {old}: {_rollout(wanted.endpoint)}"
+            return [*prepare, shift, *verify, sweep]
+        case WaitForEndpoint(status=status, leads_to=target):
+            return [f"wait: {name} is {status}, towards {target}", "plan again when it has ended"]
+
+
+def _rollout(endpoint: Endpoint) -> str:
+    match endpoint.rollout:
+        case AllAtOnce(bake_seconds=bake):
+            return f"all at once, baking {bake} s"
+        case Canary(percent=percent, bake_seconds=bake):
+            return f"canary of {percent} % for {bake} s, then all"
+        case Linear(step_percent=step, bake_seconds=bake):
+            return f"steps of {step} %, baking {bake} s each"
+
+
+def to_sweep(deployed: list[Package], serving_arn: str, keep: int) -> list[Package]:
+    """Which deployed packages may lose their model and configurations: all but those deployed last, never what serves.
+
+    Args:
+        deployed: packages that have served at some time, in any order.
+        serving_arn: the package that serves now.
+    """
+    by_time = sorted(deployed, key=lambda package: package.metadata.get("deployed_at", ""), reverse=True)
+    kept = {package.arn for package in by_time[:keep]} | {serving_arn}
+    return [package for package in by_time if package.arn not in kept]
