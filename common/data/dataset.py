@@ -184,6 +184,6 @@ def check_training_csv(content: bytes, name: str = "train") -> None:
 
 def _is_finite(cell: str) -> bool:
     try:
-        return math.isfinite(float(cell))
+        return "_" not in cell and math.isfinite(float(cell))
     except ValueError:
         return False

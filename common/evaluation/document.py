@@ -38,6 +38,8 @@ class Evaluation:
     """The champion's package; empty where there is none."""
     no_champion: str
     """Why the champion was not scored; empty where it was."""
+    metric: str
+    """The one that the gate decides by."""
     verdict: Verdict
     statistics: Mapping[str, Any]
     """The same in SageMaker's own form."""
@@ -49,7 +51,11 @@ class Evaluation:
             "rows": dict(self.rows),
             "metrics": {name: dict(values) for name, values in self.metrics.items()},
             "champion": {"package": self.champion, "not_scored": self.no_champion},
-            "gate": {"passed": self.verdict.passed, "checks": [asdict(check) for check in self.verdict.checks]},
+            "gate": {
+                "metric": self.metric,
+                "passed": self.verdict.passed,
+                "checks": [asdict(check) for check in self.verdict.checks],
+            },
             **self.statistics,
         }
 
@@ -77,6 +83,7 @@ def assess(
         metrics=metrics,
         champion=champion.package,
         no_champion=champion.reason,
+        metric=gate.metric,
         verdict=decide(gate, metrics["model"], metrics.get("champion")),
         statistics=model_quality(truth, predictions),
     )

@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from common.errors import UsageError
-from common.evaluation.metrics import HIGHER_IS_BETTER
+
+HIGHER_IS_BETTER = {"rmse": False, "mae": False, "r2": True}
+"""Every metric that a gate may name, and its direction."""
 
 
 @dataclass(frozen=True)

@@ -11,9 +11,6 @@ from common.model import ProblemType
 
 Values = npt.NDArray[np.float64]
 
-HIGHER_IS_BETTER = {"rmse": False, "mae": False, "r2": True}
-"""Every metric that a gate may name, and its direction."""
-
 
 def evaluate(problem: ProblemType, truth: Values, predictions: Values) -> dict[str, float]:
     """The metrics of predictions for rows whose labels are known; errors are in units of the label.
