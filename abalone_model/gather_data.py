@@ -4,9 +4,9 @@ import pandas as pd
 
 from abalone_model import MODEL
 from common.data.dataset import Dataset
-from common.data.gather import gather
 from common.data.schema import Category, Columns, Number
 from common.data.sources import Bundled, FromEnvironment
+from common.steps import gather
 
 # Lengths were measured in mm and weights in grams, and published divided by 200. The bounds admit every published row:
 # two heights are 0 and one is 1.13, three times the next.

@@ -14,7 +14,14 @@ from pathlib import Path
 from common.errors import CheckoutError
 from common.model import ROOT, Model
 
-TRAINING_CODE = ("common/data/", "common/training/", "common/evaluation/", "common/model.py")
+TRAINING_CODE = (
+    "common/model.py",
+    "common/data/",
+    "common/training/",
+    "common/evaluation/",
+    "common/steps/gather.py",
+    "common/steps/train.py",
+)
 """The shared code that gathers, trains and evaluates. Whatever else changes, models need not be trained again."""
 
 TRAINING_PACKAGES = ("numpy", "pandas", "scikit-learn", "scikit-lego", "xgboost-cpu")
@@ -101,15 +108,35 @@ class Checkout:
         Raises:
             CheckoutError: names the files that differ from HEAD.
         """
-        listing = self._git("status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--", model.folder,
-                            *TRAINING_CODE, "requirements.txt")  # fmt: skip
-        dirty = [entry[3:] for entry in filter(None, listing.split("\0"))]
+        dirty = self._dirty(model.folder, *TRAINING_CODE, "requirements.txt")
         dirty = [path for path in dirty if path == "requirements.txt" or determines_training(path, model.folder)]
         if dirty:
             raise CheckoutError(
                 f"These files determine how {model.name} is trained and are not committed: {_some(dirty)}.",
                 "Commit them, or `git stash -u`: the package has to be traceable to a commit.",
             )
+
+    def require_main(self, model: Model) -> None:
+        """Refuse to deploy anything but what main holds: a branch, or a main that has moved on since.
+
+        Raises:
+            CheckoutError: HEAD's model is not main's, or its files are not committed.
+        """
+        main = self.main()
+        same_source = self.source(model) == self.source(model, main)
+        if not same_source or self._git("diff", "--name-only", main, "HEAD", "--", f"{model.folder}/deploy.py"):
+            raise CheckoutError(
+                f"This checkout ({self.branch()}, {self.commit()[:8]}) holds another {model.name} than main ({main[:8]}).",
+                "Deploys come from main's newest commit: merge the branch, or `git switch main && git pull`. "
+                "In CircleCI, the pipeline of the newer commit deploys it.",
+            )
+        self.require_clean(model)
+        if self._dirty(f"{model.folder}/deploy.py"):
+            raise CheckoutError(f"{model.folder}/deploy.py is not committed.", "Commit it on a branch and merge it.")
+
+    def _dirty(self, *paths: str) -> list[str]:
+        listing = self._git("status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--", *paths)
+        return [entry[3:] for entry in filter(None, listing.split("\0"))]
 
     def _git(self, *arguments: str) -> str:
         try:

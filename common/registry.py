@@ -105,7 +105,9 @@ class Registry:
         answer = self.aws.sagemaker.describe_model_package(ModelPackageName=arn)
         return _package(answer)
 
-    def register(self, request: dict[str, Any], metadata: dict[str, str], *, status: str, reason: str = "") -> Package:
+    def register(
+        self, request: dict[str, Any], metadata: dict[str, str], *, commit: str, status: str, reason: str = ""
+    ) -> Package:
         """Register a package for approval; the second of two equal registrations answers the first one's package.
 
         Args:
@@ -120,6 +122,7 @@ class Registry:
                 ModelPackageDescription=f"source {source}, data {data_version}",
                 ModelApprovalStatus=status,  # type: ignore[arg-type]
                 CustomerMetadataProperties=metadata,
+                MetadataProperties={"CommitId": commit},
                 ClientToken=f"{source}-{data_version}",
                 **request,
             )

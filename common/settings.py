@@ -65,12 +65,14 @@ class Run:
         url: the CircleCI job's page, or empty.
         number: CircleCI's build number, or empty.
         pipeline: CircleCI's workflow id, or empty.
+        branch: the branch that CircleCI builds, or empty.
     """
 
     user: str
     url: str = ""
     number: str = ""
     pipeline: str = ""
+    branch: str = ""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Run":
@@ -81,4 +83,5 @@ class Run:
             url=environ.get("CIRCLE_BUILD_URL", ""),
             number=environ.get("CIRCLE_BUILD_NUM", ""),
             pipeline=environ.get("CIRCLE_WORKFLOW_ID", ""),
+            branch=environ.get("CIRCLE_BRANCH", ""),
         )

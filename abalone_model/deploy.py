@@ -1,0 +1,17 @@
+"""Serve the approved abalone package behind one endpoint, a canary first."""
+
+from abalone_model import MODEL
+from common.deployment import Alarm, Canary, Endpoint
+from common.steps import deploy
+
+ENDPOINT = Endpoint(
+    instance_type="ml.t2.medium",
+    rollout=Canary(percent=10, bake_seconds=300),
+    alarms=(
+        Alarm("Invocation5XXErrors", "Sum", above=0),
+        Alarm("ModelLatency", "p99", above=500_000),  # microseconds
+    ),
+)
+
+if __name__ == "__main__":
+    deploy(MODEL, ENDPOINT)

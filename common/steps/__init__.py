@@ -1,0 +1,80 @@
+"""The steps of a model's life as its folder runs them: `gather`, `train_and_register`, `deploy`.
+
+Each is the whole of a script: it reads the command line and the environment, does its step, and on failure prints one
+message and exits with 1 (2 when it was called wrongly).
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from common.errors import ModelsError
+from common.model import Model
+
+if TYPE_CHECKING:
+    from common.data.dataset import Dataset
+    from common.deployment import Endpoint
+    from common.training import XGBoost
+
+
+def gather(model: Model, dataset: Dataset) -> None:
+    """Gather the model's data into the bucket."""
+    parser = _parser(model, "Gather, check and split the data, and put them in the bucket.")
+    parser.add_argument("--refresh", action="store_true", help="gather again although this source has gathered before")
+    options = parser.parse_args()
+    with failures_explained():
+        from common.steps.context import Context
+        from common.steps.gather import gather_data
+
+        gather_data(Context.from_environment(), model, dataset, refresh=options.refresh)
+
+
+def train_and_register(model: Model, training: XGBoost) -> None:
+    """Train the model on the gathered data, evaluate it, and register its package."""
+    _parser(model, "Train on the gathered data, evaluate, and register the package for approval.").parse_args()
+    with failures_explained():
+        from common.steps.context import Context
+        from common.steps.train import train_model
+
+        train_model(Context.from_environment(), model, training)
+
+
+def deploy(model: Model, endpoint: Endpoint) -> None:
+    """Deploy main's approved package."""
+    parser = _parser(model, "Make the endpoint serve the approved package of main's source.")
+    parser.add_argument("--plan", action="store_true", help="say what would be done, and change nothing")
+    options = parser.parse_args()
+    with failures_explained():
+        from common.steps.context import Context
+        from common.steps.deploy import deploy_model
+
+        deploy_model(Context.from_environment(), model, endpoint, plan=options.plan)
+
+
+def _parser(model: Model, purpose: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(description=f"{model.name}: {purpose}")
+
+
+@contextmanager
+def failures_explained() -> Iterator[None]:
+    """End the process with one clear message when what is inside fails in a way that a person can mend."""
+    try:
+        from common.aws import explained
+
+        with explained():
+            yield
+    except ModelsError as error:
+        fail(error)
+    except KeyboardInterrupt:
+        sys.stderr.write("Interrupted. What was started on AWS goes on; the same command continues from there.\n")
+        sys.exit(130)
+
+
+def fail(error: ModelsError) -> None:
+    """Print the error and exit with its code."""
+    sys.stderr.write(f"Error: {error}\n")
+    sys.exit(error.exit_code)

@@ -1,0 +1,84 @@
+"""Deploy: main's approved package to the endpoint of its model."""
+
+from __future__ import annotations
+
+from common.deployment.declare import Endpoint
+from common.deployment.execute import Deployment
+from common.deployment.live import observe
+from common.deployment.plan import Wanted, describe_plan
+from common.deployment.sweep import sweep
+from common.errors import RegistryError
+from common.model import Model
+from common.registry import PENDING, Package, Registry
+from common.steps.context import Context
+
+
+def deploy_model(context: Context, model: Model, endpoint: Endpoint, *, plan: bool = False, version: int = 0) -> None:
+    """Make the endpoint serve the newest approved package of main's source, or say why that cannot be.
+
+    Args:
+        plan: only say what would be done.
+        version: deploy this approved version instead, e.g. to go back to it; the next merge deploys main's again.
+
+    Raises:
+        CheckoutError: the checkout is not what main holds, so that deploying it would be a step back.
+        RegistryError: there is no approved package to deploy.
+        DeploymentError: the package does not serve; what served before still does.
+    """
+    registry = context.registry(model)
+    package = _chosen(registry, version) if version else _of_main(context, registry)
+    wanted = Wanted(model, package, endpoint)
+    if plan:
+        live = observe(context.aws, model)
+        context.say(f"{model.name}: version {package.version} (source {package.source}, data {package.data_version})")
+        for number, step in enumerate(describe_plan(wanted, live), start=1):
+            context.say(f"  {number}. {step}")
+        return
+    deployment = Deployment(context.aws, registry, wanted, context.run, context.say)
+    if deployment.execute():
+        context.say(f"{model.name}: version {package.version} serves, and answers as it did when it was trained")
+    else:
+        context.say(f"{model.name}: version {package.version} serves already, and its golden predictions match")
+    for name in sweep(context.aws, registry, model, endpoint.keep):
+        context.say(f"  deleted {name}: {endpoint.keep} packages were deployed since")
+
+
+def _of_main(context: Context, registry: Registry) -> Package:
+    """The newest approved package of main's source."""
+    model, checkout = registry.model, context.checkout
+    checkout.require_main(model)
+    source = checkout.source(model)
+    package = registry.approved(source)
+    if package:
+        return package
+    newest = registry.find(source)
+    if newest is None:
+        raise RegistryError(
+            f"No package of {model.name} was ever trained from main's source {source}.",
+            "The branch was probably behind main when it was merged, so that the combination was never trained. Trigger the "
+            f"pipeline with action=train, model={model.name} on main and approve the package; next time update the "
+            "branch before merging.",
+        )
+    if newest.status == PENDING:
+        raise RegistryError(
+            f"Version {newest.version} of {model.name}, trained from main's source {source}, is not approved.",
+            f"Click request-deployment in the pipeline that trained it{_where(newest)}, then rerun this job.",
+        )
+    raise RegistryError(
+        f"Version {newest.version} of {model.name}, trained from main's source {source}, is rejected: {newest.reason}.",
+        "Revert the merge, which brings the package before it back, or mend the model on a branch.",
+    )
+
+
+def _chosen(registry: Registry, version: int) -> Package:
+    package = registry.version(version)
+    if not package.is_approved:
+        raise RegistryError(
+            f"Version {version} of {registry.model.name} is {package.status}.", "Only approved packages are deployed."
+        )
+    return package
+
+
+def _where(package: Package) -> str:
+    branch, url = package.metadata.get("branch"), package.metadata.get("build_url")
+    return f" (branch {branch}{', ' + url if url else ''})" if branch else ""

@@ -1,0 +1,106 @@
+"""Where every model stands: what main holds, what the registry has, what serves, and whether these agree."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from common.deployment.declare import Endpoint
+from common.deployment.live import Live, observe
+from common.deployment.plan import Wanted
+from common.errors import DeploymentError
+from common.model import Model
+from common.registry import Package
+from common.steps.context import Context
+
+_POLL_SECONDS = 10.0
+
+
+@dataclass(frozen=True)
+class ModelStatus:
+    """One model's row of `models status`.
+
+    Attributes:
+        source: main's source.
+        newest: the newest package of all, or None.
+        wanted: the newest approved package of main's source, or None.
+        serving: the package that serves, or None.
+        problem: why the endpoint is not in step with main; empty when it is.
+    """
+
+    model: Model
+    source: str
+    newest: Package | None
+    wanted: Package | None
+    serving: Package | None
+    live: Live
+    problem: str
+
+    @property
+    def in_step(self) -> bool:
+        return not self.problem
+
+
+def model_status(context: Context, model: Model) -> ModelStatus:
+    """Compare main, registry and endpoint of one model."""
+    source = context.checkout.source(model, context.checkout.main())
+    registry = context.registry(model)
+    newest = registry.newest()
+    wanted = newest if newest and newest.source == source and newest.is_approved else registry.approved(source)
+    live = observe(context.aws, model)
+    serving = registry.describe(live.package_arn) if live.package_arn else None
+    endpoint: Endpoint = model.declaration("deploy", "ENDPOINT")
+    problem = why_not_in_step(wanted, serving, live, Wanted(model, wanted, endpoint).configuration if wanted else "")
+    return ModelStatus(model, source, newest, wanted, serving, live, problem)
+
+
+def why_not_in_step(wanted: Package | None, serving: Package | None, live: Live, configuration: str) -> str:
+    """Why the endpoint is not what main says, in words; empty when it is.
+
+    Args:
+        configuration: the endpoint configuration that main's package and declaration lead to.
+    """
+    if wanted is None:
+        return "no approved package of main's source"
+    if not live.exists:
+        return f"version {wanted.version} is not deployed: there is no endpoint"
+    if not live.in_service:
+        return f"the endpoint is {live.status}" + (f": {live.failure}" if live.failure else "")
+    if serving is None:
+        return "what serves is no package of this registry"
+    if serving.arn != wanted.arn:
+        return f"version {serving.version} serves, main's is version {wanted.version}"
+    if live.configuration != configuration:
+        return f"{live.configuration} serves, deploy.py declares {configuration}"
+    if live.rollback:
+        return "a deploy was interrupted before it was verified; deploy again"
+    return ""
+
+
+def require_in_step(
+    context: Context, models: list[Model], wait_minutes: float, show: Callable[[list[ModelStatus]], None]
+) -> None:
+    """Show the status of the models, and fail when one is not in step with main.
+
+    Args:
+        wait_minutes: how long to wait for deploys that are under way.
+
+    Raises:
+        DeploymentError: names each model that is not in step, and why.
+    """
+    deadline = time.monotonic() + wait_minutes * 60
+    while True:
+        statuses = [model_status(context, model) for model in models]
+        late = [status for status in statuses if not status.in_step]
+        if not late or time.monotonic() >= deadline:
+            break
+        context.say(f"waiting for {', '.join(f'{s.model.name} ({s.problem})' for s in late)}")
+        time.sleep(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic())))
+    show(statuses)
+    if late:
+        raise DeploymentError(
+            "Not in step with main: " + "; ".join(f"{status.model.name}: {status.problem}" for status in late) + ".",
+            "Rerun the model's deploy job, or trigger the pipeline on main with action=deploy (action=train where main's "
+            "source was never trained).",
+        )
