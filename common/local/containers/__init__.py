@@ -10,7 +10,6 @@ import sys
 from dataclasses import dataclass
 
 _IMAGE = re.compile(r"^(?:[^/]+/)*(?P<repository>[a-z0-9._-]+)(?::(?P<tag>[\w.-]+)|@sha256:[0-9a-f]{64})?$")
-_MODULES = {"sagemaker-xgboost": "xgboost", "sagemaker-scikit-learn": "scikit_learn"}
 _VERSIONS = {
     "sagemaker-xgboost": ("1.7-1", "3.0-5", "3.2-0"),
     "sagemaker-scikit-learn": ("1.2-1", "1.4-2"),
@@ -41,12 +40,12 @@ def program(image: str) -> Program:
     """
     match = _IMAGE.match(image)
     repository = match["repository"] if match else ""
-    if match is None or repository not in _MODULES:
-        raise UnknownImage(f"no local program for image {image}; there is one for {', '.join(sorted(_MODULES))}")
+    if match is None or repository not in _VERSIONS:
+        raise UnknownImage(f"no local program for image {image}; there is one for {', '.join(sorted(_VERSIONS))}")
     versions = _VERSIONS[repository]
     tag = match["tag"] or versions[-1]
     version = next((known for known in versions if tag == known or tag.startswith(known + "-")), None)
     if version is None:
         raise UnknownImage(f"no local program for {repository}:{tag}; known versions are {', '.join(versions)}")
-    run = (sys.executable, "-m", f"common.local.containers.{_MODULES[repository]}")
+    run = (sys.executable, "-m", f"common.local.containers.{repository.replace('-', '_')}")
     return Program(repository, version, (*run, "train"), (*run, "serve"))
