@@ -17,7 +17,7 @@ from common.errors import ArtifactError, GateError, TrainingError
 from common.evaluation.document import Champion, Evaluation, assess
 from common.evaluation.golden import GOLDEN_ROWS, write_golden
 from common.evaluation.metrics import Values
-from common.evaluation.report import report_files
+from common.evaluation.report import Report
 from common.model import ROOT, Model
 from common.registry import PENDING, REJECTED, Package
 from common.steps.context import Context
@@ -178,11 +178,16 @@ class _Candidate:
         self, evaluation: Evaluation, golden: bytes, metadata: dict[str, str], manifest: dict[str, Any],
         truth: Values, predictions: Values,
     ) -> None:  # fmt: skip
-        files = report_files(self.model, evaluation, metadata, manifest, truth, predictions)
+        report = Report(self.model, evaluation, truth, predictions, manifest, lineage=metadata)
+        files = {
+            "report.html": report.html().encode(),
+            "summary.md": report.summary().encode(),
+            "junit/gate.xml": report.junit().encode(),
+            "golden.csv": golden,
+        }
         body = json.dumps(evaluation.document(), indent=2, sort_keys=True).encode()
         self.context.bucket.write_all(
-            [(self._key(name), content) for name, content in (files | {"golden.csv": golden}).items()],
-            last=(self._key("evaluation.json"), body),
+            [(self._key(name), content) for name, content in files.items()], last=(self._key("evaluation.json"), body)
         )
 
     def _request(self, image: str, artifact: str) -> dict[str, Any]:
