@@ -1,0 +1,298 @@
+"""What CircleCI's schema accepts and CircleCI refuses, or does otherwise than meant: references that lead nowhere,
+models without a workflow, files that no rule knows, values of strangers in shell commands."""
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from common.local.pipeline import paths
+from common.local.pipeline.config import (
+    Call,
+    Command,
+    Config,
+    Invocation,
+    Job,
+    Parameter,
+    Run,
+    Value,
+    Workflow,
+    load,
+    strings,
+)
+from common.local.pipeline.errors import ConfigError
+from common.local.pipeline.expressions import evaluate, names, templates
+from common.local.pipeline.plan import SETUP_FILE, filter_arguments, filter_job
+from common.local.pipeline.process import fits
+
+CONTEXTS = frozenset({"train", "approve", "deploy"})
+"""The contexts that exist: docs/circleci.md says what each holds and who may use it."""
+
+NOT_TRAINED_ON = (
+    r"\.(ci|circleci)/.*",
+    r"(docs|tests|benchmarks|infra)/.*",
+    r"common/(local|deployment|monitoring)/.*",
+    r"common/[a-z_]+\.py",
+    r"[^/]+",
+)
+"""Files whose change trains no model: what runs, checks or explains the project, what only deploys, and the modules
+below `common/` that move data and packages but do not decide what a model learns (`common/model.py` does, and is
+mapped). A tracked file has to match one of these or the mapping, so that a new folder is never forgotten."""
+
+_PARAMETER = "pipeline.parameters."
+_VALUE = re.compile(r"pipeline\.(parameters\.[\w-]+|[\w.-]+)")
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong in the CircleCI files, and where."""
+
+    where: str
+    what: str
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what}"
+
+
+def check(repo: Path) -> list[Problem]:
+    """Every problem of the two files as they are in the working tree; empty when they are right."""
+    try:
+        setup, continuation, rules, file = _load(repo)
+        problems = [*_setup(setup, continuation, rules, file), *_continuation(continuation, file)]
+        problems += _models(repo, setup, continuation, rules, file)
+    except ConfigError as error:
+        return [Problem(".circleci", str(error))]
+    return problems
+
+
+def triggered(repo: Path, files: Iterable[str]) -> set[str]:
+    """The models that a push which changes exactly these files trains, by the mapping in the working tree."""
+    _, continuation, rules, _ = _load(repo)
+    passed = paths.parameters(rules, files)
+    return {name for name in _model_parameters(continuation) if passed.get(name) is True}
+
+
+def models(repo: Path) -> list[str]:
+    """The models of the repository: its tracked folders `<model>_model`."""
+    folders = {file.split("/")[0] for file in _tracked(repo) if "/" in file}
+    return sorted(folder.removesuffix("_model") for folder in folders if folder.endswith("_model"))
+
+
+def _load(repo: Path) -> tuple[Config, Config, tuple[paths.Rule, ...], str]:
+    setup = load((repo / SETUP_FILE).read_text(), SETUP_FILE)
+    defaults = {f"{_PARAMETER}{name}": item.default for name, item in setup.parameters.items()}
+    arguments = filter_arguments(setup, {name: value for name, value in defaults.items() if value is not None})
+    file = arguments["config-path"]
+    return setup, load((repo / file).read_text(), file), paths.parse_mapping(arguments["mapping"]), file
+
+
+def _tracked(repo: Path) -> list[str]:
+    return [name for name in paths.git(repo, "ls-files", "-z").split("\0") if name]
+
+
+def _model_parameters(continuation: Config) -> set[str]:
+    return {name for name, parameter in continuation.parameters.items() if parameter.type == "boolean"}
+
+
+# ---- both files: parameters and the mapping
+
+
+def _setup(setup: Config, continuation: Config, rules: Iterable[paths.Rule], file: str) -> Iterator[Problem]:
+    for name in sorted(setup.parameters.keys() & continuation.parameters.keys()):
+        yield Problem(SETUP_FILE, f"the parameter {name!r} is declared in {file}, too: a trigger that passes it fails")
+    mapped = {rule.parameter for rule in rules}
+    for name in sorted(continuation.parameters.keys() - mapped):
+        yield Problem(file, f"no line of the mapping sets the parameter {name!r}")
+    for rule in rules:
+        where = f"{SETUP_FILE}: mapping of {rule.parameter}"
+        if rule.parameter not in continuation.parameters:
+            yield Problem(where, f"{file} does not declare the parameter: Unexpected argument(s)")
+        elif not fits(continuation.parameters[rule.parameter], rule.value):
+            yield Problem(where, f"the value {rule.value!r} is not of the parameter's type")
+        if _open_alternatives(rule.regex):
+            yield Problem(where, f"the alternatives of {rule.regex!r} leak: write them in parentheses")
+        if re.search(r"\(\?|\\[A-Za-z]", rule.regex):
+            yield Problem(where, f"{rule.regex!r} uses more than a shell's regular expressions know")
+    text = " ".join(strings(filter_job(setup).arguments))
+    for name, parameter in setup.parameters.items():
+        bridges = re.findall(rf"(\S+) +\"?<<\s*{_PARAMETER}{name}\s*>>", text)
+        if not bridges:
+            yield Problem(SETUP_FILE, f"the parameter {name!r} is passed on by no line of the mapping")
+        for bridge in bridges:
+            if bridge in continuation.parameters and continuation.parameters[bridge] != parameter:
+                yield Problem(file, f"{bridge!r} is declared differently from {name!r} of {SETUP_FILE}")
+    for name, parameter in [*setup.parameters.items(), *continuation.parameters.items()]:
+        if parameter.default is None or not fits(parameter, parameter.default):
+            yield Problem(".circleci", f"the pipeline parameter {name!r} has no default of its type")
+
+
+def _open_alternatives(regex: str) -> bool:
+    """Whether a `|` stands outside all parentheses: `^a|b$` is `^a` or `b$`."""
+    depth = 0
+    for character in re.sub(r"\\.|\[[^]]*\]", "", regex):
+        depth += {"(": 1, ")": -1}.get(character, 0)
+        if character == "|" and depth == 0:
+            return True
+    return False
+
+
+# ---- the continuation: jobs, commands, workflows
+
+
+def _continuation(config: Config, file: str) -> Iterator[Problem]:
+    for kind, section in (("job", config.jobs), ("command", config.commands)):
+        for name, owner in section.items():
+            for what in _owner(config, owner):
+                yield Problem(f"{file}: {kind} {name}", what)
+    for what in _unused(config):
+        yield Problem(file, what)
+    for name, workflow in config.workflows.items():
+        for what in _workflow(config, workflow):
+            yield Problem(f"{file}: workflow {name}", what)
+
+
+def _owner(config: Config, owner: Job | Command) -> Iterator[str]:
+    """The problems of one job or command."""
+    used = {name for text in strings(owner) for name in templates(text)}
+    for name in sorted(used):
+        if not (name.startswith("pipeline.") or name.removeprefix("parameters.") in owner.parameters):
+            yield f"the template << {name} >> names no declared parameter"
+        yield from _undeclared(config, name)
+    for name in owner.parameters:
+        if f"parameters.{name}" not in used:
+            yield f"the parameter {name!r} is not used"
+    if isinstance(owner, Job) and owner.executor not in config.executors:
+        yield f"the executor {owner.executor!r} is not defined"
+    for step in owner.steps:
+        if isinstance(step, Call):
+            command = config.commands.get(step.command)
+            if command is None:
+                yield f"the command {step.command!r} is not defined"
+            else:
+                yield from _arguments(command.parameters, step.arguments, f"the command {step.command!r}")
+        if isinstance(step, Run) and any(name.startswith("pipeline.") for name in templates(step.command)):
+            yield f"the step {step.name!r} puts a pipeline value into its shell command: use an environment variable"
+
+
+def _arguments(declared: Mapping[str, Parameter], given: Mapping[str, Value], what: str) -> Iterator[str]:
+    for name in sorted(given.keys() - declared.keys()):
+        yield f"{what} has no parameter {name!r}"
+    for name, parameter in declared.items():
+        value = given.get(name, parameter.default)
+        if value is None:
+            yield f"{what} lacks the argument {name!r}"
+        elif not (isinstance(value, str) and templates(value)) and not fits(parameter, value):
+            yield f"the argument {name}={value!r} of {what} is not of its type"
+
+
+def _undeclared(config: Config, name: str) -> Iterator[str]:
+    if name.startswith(_PARAMETER) and name.removeprefix(_PARAMETER) not in config.parameters:
+        yield f"{name} is not declared"
+
+
+def _unused(config: Config) -> Iterator[str]:
+    """Definitions that nothing refers to."""
+    owners = [*config.jobs.values(), *config.commands.values()]
+    called = {step.command for owner in owners for step in owner.steps if isinstance(step, Call)}
+    invoked = {job.job for workflow in config.workflows.values() for job in workflow.jobs}
+    named = set(_VALUE.findall(" ".join(strings(config.workflows)) + " ".join(strings(config.jobs))))
+    yield from (f"the command {name!r} is not used" for name in config.commands.keys() - called)
+    yield from (f"the job {name!r} is not used" for name in config.jobs.keys() - invoked)
+    yield from (
+        f"the executor {name!r} is not used"
+        for name in config.executors.keys() - {job.executor for job in config.jobs.values()}
+    )
+    yield from (
+        f"the parameter {name!r} is not used" for name in config.parameters if f"parameters.{name}" not in named
+    )
+
+
+def _workflow(config: Config, workflow: Workflow) -> Iterator[str]:
+    jobs = {job.name: job for job in workflow.jobs}
+    if workflow.when:
+        yield from _expression(config, workflow.when)
+    for job in workflow.jobs:
+        yield from (f"{job.name}: {what}" for what in _invocation(config, job))
+        for name in job.requires:
+            if name not in jobs:
+                yield f"{job.name}: requires {name!r}, which is not a job of this workflow"
+            elif jobs[name].serial_group:
+                yield f"{job.name}: requires {name!r} of a serial group, whose failure would not stop it"
+    yield from _cycles({name: [item for item in job.requires if item in jobs] for name, job in jobs.items()})
+
+
+def _expression(config: Config, text: str) -> Iterator[str]:
+    """The problems of a condition: evaluated with every name set to some value, it has to have one itself."""
+    evaluate(text, dict.fromkeys(names(text), ""))
+    for name in sorted(names(text)):
+        yield from _undeclared(config, name)
+        if not name.startswith("pipeline."):
+            yield f"the condition {text!r} names {name!r}, which is no pipeline value"
+
+
+def _invocation(config: Config, job: Invocation) -> Iterator[str]:
+    if job.filters:
+        yield from _expression(config, job.filters)
+    for context in job.contexts:
+        if context not in CONTEXTS:
+            yield f"the context {context!r} is not one of {', '.join(sorted(CONTEXTS))}"
+    for text in strings((job.serial_group, job.arguments)):
+        for name in templates(text):
+            yield from _undeclared(config, name)
+    for text in strings(job.arguments):
+        for name in templates(text):
+            parameter = config.parameters.get(name.removeprefix(_PARAMETER))
+            if parameter is None or parameter.type == "string":
+                yield f"the argument {text!r} hands a stranger's text on to shell commands: use an enum or a number"
+    if job.approval:
+        return
+    if job.job not in config.jobs:
+        yield f"the job {job.job!r} is not defined"
+    else:
+        yield from _arguments(config.jobs[job.job].parameters, job.arguments, f"the job {job.job!r}")
+
+
+def _cycles(requires: dict[str, list[str]]) -> Iterator[str]:
+    while free := [name for name, needed in requires.items() if not needed]:
+        requires = {name: [item for item in needed if item not in free] for name, needed in requires.items() if needed}
+    if requires:
+        yield f"the jobs {', '.join(sorted(requires))} require each other in a circle"
+
+
+# ---- the models
+
+
+def _models(repo: Path, setup: Config, config: Config, rules: tuple[paths.Rule, ...], file: str) -> Iterator[Problem]:
+    known = models(repo)
+    for name in known:
+        for what in _model(name, config, rules):
+            yield Problem(f"model {name}", what)
+    for name in sorted(_model_parameters(config) - set(known)):
+        yield Problem(file, f"the parameter {name!r} stands for a model, but there is no folder {name}_model")
+    for where, declared in ((SETUP_FILE, setup.parameters), (file, config.parameters)):
+        for name, parameter in declared.items():
+            if parameter.choices and name.endswith("model") and set(parameter.choices) != {"none", *known}:
+                yield Problem(where, f"the choices of {name!r} have to be none and the models: {', '.join(known)}")
+    for name in _tracked(repo):
+        if re.search(r"\s", name) or not name.isascii():
+            yield Problem(name, "the path-filtering orb does not see a file with such a name: rename it")
+        elif not any(
+            paths.matches(rule, name) for rule in rules if rule.parameter in _model_parameters(config)
+        ) and not any(re.fullmatch(regex, name) for regex in NOT_TRAINED_ON):
+            yield Problem(name, "matches neither the mapping nor the list of files that train no model")
+
+
+def _model(name: str, config: Config, rules: Iterable[paths.Rule]) -> Iterator[str]:
+    if name not in _model_parameters(config):
+        yield "is not declared as a boolean parameter"
+    if not any(rule.parameter == name and paths.matches(rule, f"{name}_model/a.py") for rule in rules):
+        yield f"its folder {name}_model is not in the mapping"
+    flows = [flow for flow in config.workflows.values() if flow.when and f"{_PARAMETER}{name}" in names(flow.when)]
+    invoked = {job.job for flow in flows for job in flow.jobs if job.arguments.get("model") == name}
+    for job in ("train", "approve", "deploy"):
+        if job not in invoked:
+            yield f"no workflow that runs when it changed has the job {job!r} for it"
+    for flow in flows:
+        for job in flow.jobs:
+            if job.arguments.get("model", name) != name:
+                yield f"its workflow runs {job.name!r} for {job.arguments['model']!r}"

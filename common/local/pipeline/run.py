@@ -1,0 +1,287 @@
+"""Play a pipeline on this machine: the jobs that CircleCI would run for a commit, as processes."""
+
+import re
+import signal
+import threading
+import time
+import uuid
+from collections.abc import Callable, Collection, Iterator, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from common.local.pipeline.caches import Caches
+from common.local.pipeline.config import SaveCache, Value
+from common.local.pipeline.display import Display, JobState, display
+from common.local.pipeline.environment import Identity, environment
+from common.local.pipeline.errors import PipelineError
+from common.local.pipeline.job import JobRun, StepResult, TestCounts, Workspace, count_tests
+from common.local.pipeline.plan import Plan, plan
+from common.local.pipeline.plan import source as find_source
+from common.local.pipeline.process import PlannedJob
+from common.local.pipeline.serial import SerialGroup, next_number
+
+_TICK_SECONDS = 0.05
+_PASSED = ("success", "skipped")
+_FAILED = ("failed", "unauthorized", "canceled")
+_UNFINISHED = ("queued", "running")
+
+Approve = Callable[[PlannedJob], bool]
+
+
+@dataclass(frozen=True)
+class JobResult:
+    """How a job ended. `folder` has `log.txt`, `artifacts/` and `test-results/`, as far as the job came."""
+
+    workflow: str
+    name: str
+    status: str
+    seconds: float
+    reason: str
+    steps: tuple[StepResult, ...]
+    tests: TestCounts | None
+    folder: Path
+
+    @property
+    def log(self) -> str:
+        """The output of all steps; empty when none ran."""
+        file = Workspace(self.folder).log
+        return file.read_text(errors="replace") if file.exists() else ""
+
+    @property
+    def artifacts(self) -> Path:
+        return Workspace(self.folder).artifacts
+
+
+@dataclass(frozen=True)
+class PipelineResult:
+    """How a pipeline ended; its jobs are in the order of the file."""
+
+    number: int
+    plan: Plan
+    folder: Path
+    jobs: tuple[JobResult, ...]
+
+    @property
+    def ok(self) -> bool:
+        """No job failed. A pipeline that waits for an approval is ok."""
+        return all(job.status not in _FAILED for job in self.jobs)
+
+    def job(self, name: str) -> JobResult:
+        """The job of that name.
+
+        Raises:
+            PipelineError: the pipeline has none, or several in different workflows.
+        """
+        found = [job for job in self.jobs if job.name == name]
+        if len(found) != 1:
+            raise PipelineError(f"the pipeline has {len(found)} jobs named {name!r}: {[job.name for job in self.jobs]}")
+        return found[0]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What a project's settings are on CircleCI, and where the pipelines of a repository are kept on this machine."""
+
+    folder: Path
+    """Pipelines, caches and serial groups; pipelines that share it know of each other."""
+    contexts: Mapping[str, Mapping[str, str]]
+    """The variables of each context. A job whose context is missing here is unauthorized."""
+    project: Mapping[str, str]
+    """The project's environment variables, which every job gets."""
+    venv: Path | None = None
+    """A virtual environment made from the repository's present `requirements.txt`. Jobs whose checkout has the same
+    file link it as `.venv`, through the cache that the configuration declares for it, instead of installing."""
+    parallel: int = 2
+    """How many jobs run at once."""
+
+
+def play(
+    repo: Path,
+    settings: Settings,
+    *,
+    branch: str = "",
+    tag: str = "",
+    commit: str = "",
+    parameters: Mapping[str, Value] | None = None,
+    approve: Approve = lambda _: False,
+    skip: Collection[str] = (),
+    console: Console | None = None,
+) -> PipelineResult:
+    """Play the pipeline of a commit: by default the tip of the branch that is checked out.
+
+    `parameters` are those of a manual trigger. `approve` is asked at each approval job, and stops everything but the
+    jobs that are running; where it says no the job stays on hold, and what requires it does not run. The jobs named in
+    `skip` count as passed without running.
+
+    Raises:
+        PipelineError: the pipeline cannot even start, see `plan`. A failing job is a result.
+        KeyboardInterrupt: Ctrl-C or SIGTERM came; every process of the pipeline has ended.
+    """
+    number = next_number(settings.folder / "pipelines" / "count")
+    planned = plan(repo, find_source(repo, branch, tag, commit), parameters, number)
+    unknown = set(skip) - {job.name for job in planned.jobs}
+    if unknown:
+        raise PipelineError(f"there is no job {', '.join(sorted(unknown))} to skip in this pipeline")
+    folder = settings.folder / "pipelines" / str(number)
+    folder.mkdir(parents=True)
+    pipeline = _Pipeline(repo, settings, number, folder, planned, approve)
+    for state in pipeline.states:
+        if state.planned.name in skip:
+            state.status = "skipped"
+    with _terminated_as_interrupt(), display(_title(number, planned), console) as shown:
+        pipeline.run(shown)
+    return PipelineResult(number, planned, folder, tuple(pipeline.result(state) for state in pipeline.states))
+
+
+class _Pipeline:
+    """The jobs of one pipeline, started as soon as what they require has passed."""
+
+    def __init__(
+        self, repo: Path, settings: Settings, number: int, folder: Path, planned: Plan, approve: Approve
+    ) -> None:
+        self._repo = repo
+        self._settings = settings
+        self._number = number
+        self._folder = folder
+        self._plan = planned
+        self._approve = approve
+        self._caches = Caches(settings.folder / "caches")
+        self._stop = threading.Event()
+        self._id = str(uuid.uuid4())
+        self._workflow_ids = {job.workflow: str(uuid.uuid4()) for job in planned.jobs}
+        self.states = [JobState(job) for job in planned.jobs]
+        if settings.venv:
+            self._seed(settings.venv)
+
+    def _seed(self, venv: Path) -> None:
+        for job in self._plan.jobs:
+            for step in job.steps:
+                if isinstance(step, SaveCache) and ".venv" in step.paths:
+                    self._caches.seed(step.key, self._repo, ".venv", venv)
+
+    def run(self, shown: Display) -> None:
+        """Run every job that can run, and show it."""
+        running: list[Future[None]] = []
+        with ThreadPoolExecutor(max_workers=self._settings.parallel) as pool:
+            try:
+                while any(state.status in _UNFINISHED for state in self.states):
+                    for state in self._ready():
+                        if state.planned.approval:
+                            shown.update(self.states)
+                            shown.pause()
+                            state.status = "success" if self._approve(state.planned) else "on_hold"
+                        else:
+                            state.status, state.step = "running", "waiting for a free machine"
+                            running.append(pool.submit(self._job, state))
+                    shown.update(self.states)
+                    for future in running:
+                        if future.done():
+                            future.result()
+                    time.sleep(_TICK_SECONDS)
+            finally:
+                self._stop.set()
+        shown.update(self.states)
+
+    def _ready(self) -> list[JobState]:
+        """The queued jobs whose requirements have all passed; those that never can are marked blocked."""
+        ready = []
+        for state in self.states:
+            if state.status != "queued":
+                continue
+            required = [self._state(state.planned.workflow, name).status for name in state.planned.requires]
+            if all(status in _PASSED for status in required):
+                ready.append(state)
+            elif any(status not in (*_PASSED, *_UNFINISHED) for status in required):
+                state.status = "blocked"
+        return ready
+
+    def _state(self, workflow: str, name: str) -> JobState:
+        return next(item for item in self.states if (item.planned.workflow, item.planned.name) == (workflow, name))
+
+    def _job(self, state: JobState) -> None:
+        job = state.planned
+        missing = [name for name in job.contexts if name not in self._settings.contexts]
+        if missing:
+            state.status, state.reason = "unauthorized", f"no access to the context {', '.join(missing)}"
+        elif not job.serial_group:
+            self._execute(state)
+        else:
+            group = SerialGroup(self._settings.folder / "serial", job.serial_group, self._number)
+            state.step = f"waiting for the serial group {job.serial_group}"
+            with group.member():
+                while not group.first() and not group.superseded() and not self._stop.wait(_TICK_SECONDS):
+                    pass
+                if group.superseded():
+                    state.status, state.reason = "not_run", "superseded by a newer pipeline of its serial group"
+                else:
+                    self._execute(state)
+
+    def _execute(self, state: JobState) -> None:
+        job, where = state.planned, self._workspace(state.planned)
+        identity = Identity(
+            pipeline_id=self._id,
+            workflow_id=self._workflow_ids[job.workflow],
+            job_id=str(uuid.uuid4()),
+            build_number=next_number(self._settings.folder / "builds"),
+        )
+        contexts = [self._settings.contexts[name] for name in job.contexts]
+        env = environment(job, self._plan.source, self._repo, identity, where.checkout, where.home)
+        for more in (self._settings.project, *contexts):
+            env |= more
+
+        def on_step(name: str) -> None:
+            state.step = name
+
+        state.started = time.monotonic()
+        run = JobRun(job, self._repo, self._plan.source, where, env, self._caches, self._stop, on_step)
+        state.steps = run.run()
+        state.tests = count_tests(where.test_results)
+        state.ended = time.monotonic()
+        bad = [step for step in state.steps if step.status != "success"]
+        if bad:
+            state.reason = f"{bad[0].name}: {bad[0].status.replace('_', ' ')}"
+            state.log_tail = where.log.read_text(errors="replace").splitlines()
+        canceled = self._stop.is_set()
+        state.status = "canceled" if canceled else "failed" if bad else "success"
+
+    def _workspace(self, job: PlannedJob) -> Workspace:
+        return Workspace(self._folder / _safe(job.workflow) / _safe(job.name))
+
+    def result(self, state: JobState) -> JobResult:
+        return JobResult(
+            workflow=state.planned.workflow,
+            name=state.planned.name,
+            status=state.status,
+            seconds=state.seconds,
+            reason=state.reason,
+            steps=state.steps,
+            tests=state.tests,
+            folder=self._workspace(state.planned).folder,
+        )
+
+
+def _title(number: int, planned: Plan) -> str:
+    of = planned.source
+    found = f"{len(planned.changed)} files changed" if planned.jobs else "nothing runs for a tag"
+    return f"pipeline {number} · {of.branch or of.tag} · {of.commit[:9]} · {found}"
+
+
+def _safe(name: str) -> str:
+    return re.sub(r"[^\w.-]", "_", name)
+
+
+@contextmanager
+def _terminated_as_interrupt() -> Iterator[None]:
+    """SIGTERM ends the pipeline like Ctrl-C does: with its processes."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
