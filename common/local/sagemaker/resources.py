@@ -46,6 +46,8 @@ def resource(call: Call, kind: str, name_or_arn: str) -> Resource:
         found = parse_arn(name_or_arn)
         if found.kind != kind:
             raise validation_error(f"{name_or_arn} is not the ARN of a {kind}.")
+        if found.region != call.region:
+            raise validation_error(f"{name_or_arn} is in another region than {call.region}.")
         return found
     return Resource(call.account, call.region, kind, name_or_arn)
 
@@ -125,7 +127,7 @@ def list_page(
 
 
 def _wanted(document: Document, request: dict[str, Any], name: str, status: str) -> bool:
-    if request.get("NameContains", "") not in document[name]:
+    if request.get("NameContains", "") not in _plain(document[name]):
         return False
     if "StatusEquals" in request and document[status] != request["StatusEquals"]:
         return False
@@ -134,6 +136,11 @@ def _wanted(document: Document, request: dict[str, Any], name: str, status: str)
         if not request.get(f"{time}After", float("-inf")) <= moment <= request.get(f"{time}Before", float("inf")):
             return False
     return True
+
+
+def _plain(name: str) -> str:
+    """The name within an ARN, for kinds whose only unique name is that."""
+    return name.partition("/")[2] if name.startswith("arn:") else name
 
 
 def _token(last: tuple[Any, str], request: dict[str, Any]) -> str:

@@ -1,0 +1,31 @@
+"""Model data in S3, as the operations check it that refer to it."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from common.local.api import Call, validation_error
+
+
+def check_model_data(call: Call, container: dict[str, Any]) -> None:
+    """Check that the model data which a container definition names exist, as SageMaker does before it takes it.
+
+    Raises:
+        ApiError: `ValidationException`, when an object or everything below a prefix is missing.
+    """
+    source = container.get("ModelDataSource", {}).get("S3DataSource", {})
+    prefix = source.get("S3DataType") == "S3Prefix" or container.get("Mode") == "MultiModel"
+    uri = source.get("S3Uri") or container.get("ModelDataUrl")
+    if uri and not _exists(call, uri, prefix):
+        raise validation_error(f"Could not find model data at {uri}.")
+
+
+def _exists(call: Call, uri: str, prefix: bool) -> bool:
+    parts = urlsplit(uri)
+    if parts.scheme != "s3":
+        raise validation_error(f"Model data must be at an s3:// URI, not at {uri}.")
+    bucket, key = parts.netloc, parts.path.lstrip("/")
+    try:
+        objects = call.aws.services.list_objects(call.account, bucket, key)
+    except KeyError:
+        return False
+    return bool(objects) if prefix else (key in (name for name, _ in objects))
