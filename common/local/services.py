@@ -118,6 +118,15 @@ class Services:
         """The alarms of these names that exist, in the order in which they were created."""
         return [_alarm(alarm) for alarm in _cloudwatch(account, region).get_alarms_by_alarm_names(list(names))]
 
+    def every_alarm(self) -> list[tuple[str, str, Alarm]]:
+        """(account, region, alarm) of all accounts and regions."""
+        return [
+            (account, region, _alarm(alarm))
+            for account, regions in list(get_backend("cloudwatch").items())
+            for region, cloudwatch in list(regions.items())
+            for alarm in list(cloudwatch.alarms.values())
+        ]
+
     def set_alarm_state(self, account: str, region: str, name: str, state: str, reason: str) -> None:
         """Move an alarm to `OK`, `ALARM` or `INSUFFICIENT_DATA`. Raises KeyError when there is no such alarm."""
         cloudwatch = _cloudwatch(account, region)

@@ -1,0 +1,101 @@
+"""One blue/green update: a new fleet beside the old one, traffic in steps, alarms while it bakes, and back if it must."""
+
+import time
+from collections.abc import Callable
+from enum import StrEnum
+
+from common.local.context import LocalAws
+from common.local.hosting.artifact import FleetFailure
+from common.local.hosting.fleet import STARTUP_FLOOR_SECONDS, Fleet
+from common.local.hosting.live import LiveEndpoint
+from common.local.hosting.policy import Policy
+
+ALARM_INTERVAL_SECONDS = 0.25
+"""Real time between two looks at the alarms."""
+
+
+class Phase(StrEnum):
+    """What the update is doing, as DescribeEndpoint shows in `VariantStatus`."""
+
+    CREATING = "Creating"
+    ACTIVATING = "ActivatingTraffic"
+    BAKING = "Baking"
+
+
+class RolledBack(Exception):
+    """The update was taken back and the old fleet has all traffic again; the message is the `FailureReason`."""
+
+
+class Closing(Exception):
+    """The server shuts down; what is under way is left for the next start to settle."""
+
+
+class Deployment:
+    """Moves a live endpoint from its fleet to a new one."""
+
+    def __init__(
+        self,
+        aws: LocalAws,
+        live: LiveEndpoint,
+        blue: Fleet,
+        green: Fleet,
+        policy: Policy,
+        alarms_firing: Callable[[], list[str]],
+        entered: Callable[[Phase | None], None],
+    ) -> None:
+        """`alarms_firing` names the policy's alarms that are in ALARM; `entered` is told each phase, None for the way back."""
+        self._aws = aws
+        self._live = live
+        self._blue = blue
+        self._green = green
+        self._policy = policy
+        self._alarms_firing = alarms_firing
+        self._entered = entered
+        # Like the health check, the whole must leave real time for starting processes, whatever the scale.
+        limit = max(policy.maximum_seconds * aws.time_scale, STARTUP_FLOOR_SECONDS)
+        self._deadline = time.monotonic() + limit
+
+    def run(self) -> None:
+        """Carry the update out; at the end one fleet serves and the other is gone.
+
+        Raises:
+            RolledBack: the old fleet serves.
+            Closing: the server shuts down.
+        """
+        try:
+            self._shift_in_steps()
+        except FleetFailure as failure:
+            if self._aws.closing.is_set():
+                raise Closing from failure
+            self._entered(None)
+            self._live.serve(self._blue)
+            self._green.stop()
+            raise RolledBack(str(failure)) from failure
+        self._blue.stop()
+
+    def _shift_in_steps(self) -> None:
+        self._entered(Phase.CREATING)
+        self._green.start(self._deadline - time.monotonic())
+        for step in self._policy.steps:
+            self._entered(Phase.ACTIVATING)
+            self._live.shift(self._green, step.percent, self._blue)
+            self._entered(Phase.BAKING)
+            self._bake(step.bake_seconds)
+        self._live.serve(self._green)
+        if self._aws.pause(self._policy.termination_wait_seconds):
+            raise Closing
+
+    def _bake(self, seconds: float) -> None:
+        """Wait that long (AWS time) under the eyes of the alarms, and look once more at the end."""
+        end = time.monotonic() + seconds * self._aws.time_scale
+        while True:
+            firing = self._alarms_firing()
+            if firing:
+                raise FleetFailure(f"One or more alarms are in ALARM state during the deployment: {', '.join(firing)}.")
+            now = time.monotonic()
+            if now > self._deadline:
+                raise FleetFailure("The deployment took longer than its MaximumExecutionTimeoutInSeconds.")
+            if now >= end:
+                return
+            if self._aws.closing.wait(min(end - now, ALARM_INTERVAL_SECONDS)):
+                raise Closing

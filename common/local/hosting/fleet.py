@@ -1,0 +1,250 @@
+"""A fleet: the instances that serve all variants of one endpoint configuration."""
+
+import os
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from uuid import uuid4
+
+from common.local.containers import UnknownImage, program
+from common.local.context import LocalAws
+from common.local.hosting.artifact import FleetFailure, unpack_artifact
+from common.local.hosting.spec import ContainerSpec, FleetSpec, VariantSpec
+from common.local.hosting.telemetry import Origin, Telemetry
+from common.local.hosting.traffic import Split
+from common.local.hosting.worker import Launch, Worker
+
+PROCESSES_PER_VARIANT = 2
+"""Instances of a variant that become processes; two show everything that several instances do, and a machine is small.
+The API reports the count that was asked for, and the log says what runs."""
+
+STARTUP_FLOOR_SECONDS = 15.0
+"""However small the time scale, a container gets this long to become healthy: starting a process is real work."""
+
+DRAIN_SECONDS = 60.0
+"""The longest that an invocation can take, and so the longest that a retiring fleet waits for its last ones."""
+
+_REPOSITORY_ROOT = Path(__file__).resolve().parents[3]
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What a fleet needs of the AWS around it."""
+
+    aws: LocalAws
+    origin: Origin
+    telemetry: Telemetry
+    folder: Path
+    """Where the endpoint's artifacts are unpacked."""
+
+
+class Instance:
+    """One instance of a variant: a worker for each container of its model, in the order of the pipeline."""
+
+    def __init__(self, variant: str, folder: Path) -> None:
+        self.variant = variant
+        self.folder = folder
+        self.workers: list[tuple[ContainerSpec, Worker]] = []
+        self.busy = 0
+        """Requests that it works on now."""
+        self.served = 0
+        self._lock = threading.Lock()
+        self._stopped = False
+
+    @property
+    def is_ready(self) -> bool:
+        return all(worker.is_ready for _, worker in self.workers)
+
+    def add(self, container: ContainerSpec, worker: Worker) -> None:
+        """Own the worker: it ends with the instance, at once if that has been stopped meanwhile."""
+        with self._lock:
+            self.workers.append((container, worker))
+            stopped = self._stopped
+        if stopped:
+            worker.stop()
+
+    def stop(self) -> None:
+        """End all processes and remove the unpacked artifacts."""
+        with self._lock:
+            self._stopped = True
+            workers = [worker for _, worker in self.workers]
+        for worker in workers:
+            worker.terminate()
+        for worker in workers:
+            worker.stop()
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+
+class Fleet:
+    """The instances of all variants; hands out one for each request, and drains before it stops."""
+
+    def __init__(self, around: Surroundings, spec: FleetSpec) -> None:
+        self.spec = spec
+        self._around = around
+        self._changed = threading.Condition()
+        self._retired = False
+        self._instances: dict[str, list[Instance]] = {variant.name: [] for variant in spec.variants}
+        self._starting: list[Instance] = []
+        self._variants = _split(spec)
+
+    def start(self, limit_seconds: float = float("inf")) -> None:
+        """Start every instance and wait until all are healthy.
+
+        Each variant's own health-check time-out applies, scaled as all waits are but never below
+        `STARTUP_FLOOR_SECONDS`, and at most `limit_seconds` (real) where those are fewer.
+
+        Raises:
+            FleetFailure: some instance did not become healthy; none is left running.
+        """
+        try:
+            self._grow(self.spec, limit_seconds)
+        except BaseException:
+            self.stop(drain_seconds=0)
+            raise
+
+    def resize(self, spec: FleetSpec) -> None:
+        """Become a fleet of the same variants with other instance counts and weights, without failing a request.
+
+        Raises:
+            FleetFailure: an additional instance did not become healthy; the fleet stays as it was.
+        """
+        self._grow(spec, float("inf"))
+        leaving: list[Instance] = []
+        with self._changed:
+            self.spec, self._variants = spec, _split(spec)
+            for variant in spec.variants:
+                instances = self._instances[variant.name]
+                leaving += instances[_processes(variant) :]
+                del instances[_processes(variant) :]
+        self._drain_and_stop(leaving, DRAIN_SECONDS)
+
+    @contextmanager
+    def instance(self, variant: str | None) -> Iterator[Instance | None]:
+        """An instance for one request, of the given variant or of one by weight; None when the fleet is retired.
+
+        Ready instances go before those that restart, then the least busy one. Raises KeyError for an unknown variant.
+        """
+        with self._changed:
+            chosen = None if self._retired else self._choose(variant)
+            if chosen is not None:
+                chosen.busy += 1
+                chosen.served += 1
+        try:
+            yield chosen
+        finally:
+            if chosen is not None:
+                with self._changed:
+                    chosen.busy -= 1
+                    self._changed.notify_all()
+
+    def stop(self, drain_seconds: float = DRAIN_SECONDS) -> None:
+        """Take no more requests, let those under way finish, end all processes."""
+        with self._changed:
+            self._retired = True
+            leaving = [*self._starting, *(each for instances in self._instances.values() for each in instances)]
+            self._starting = []
+            self._instances = {name: [] for name in self._instances}
+        self._drain_and_stop(leaving, drain_seconds)
+
+    def process_ids(self) -> list[int]:
+        """Of all workers that run now."""
+        with self._changed:
+            workers = [worker for group in self._instances.values() for each in group for _, worker in each.workers]
+        return [worker.process_id for worker in workers if worker.process_id is not None]
+
+    def _choose(self, variant: str | None) -> Instance:
+        instances = self._instances[self._variants.choose() if variant is None else variant]
+        return min(instances, key=lambda instance: (not instance.is_ready, instance.busy, instance.served))
+
+    def _drain_and_stop(self, leaving: list[Instance], drain_seconds: float) -> None:
+        with self._changed:
+            self._changed.wait_for(lambda: not any(instance.busy for instance in leaving), drain_seconds)
+        if leaving:
+            with ThreadPoolExecutor(len(leaving)) as pool:
+                list(pool.map(Instance.stop, leaving))
+
+    def _grow(self, spec: FleetSpec, limit_seconds: float) -> None:
+        """Start what is missing to the spec's counts, and let it take requests when all of it is healthy."""
+        try:
+            for variant in spec.variants:
+                self._announce(variant)
+                for _ in range(_processes(variant) - len(self._instances[variant.name])):
+                    self._launch(variant)
+            self._await_health(spec, limit_seconds)
+        except BaseException:
+            with self._changed:
+                added, self._starting = self._starting, []
+            self._drain_and_stop(added, 0)
+            raise
+        with self._changed:
+            for instance in self._starting:
+                self._instances[instance.variant].append(instance)
+            self._starting = []
+
+    def _announce(self, variant: VariantSpec) -> None:
+        if variant.instances > PROCESSES_PER_VARIANT:
+            text = f"{variant.instances} instances asked for; this machine runs {PROCESSES_PER_VARIANT} processes."
+            self._around.telemetry.log(self._around.origin, variant.name, text)
+
+    def _launch(self, variant: VariantSpec) -> None:
+        identifier = f"i-{uuid4().hex[:17]}"
+        instance = Instance(variant.name, self._around.folder / identifier)
+        with self._changed:
+            if self._retired:
+                raise FleetFailure("The fleet was stopped while it started.")
+            self._starting.append(instance)
+        for container in variant.containers:
+            base = instance.folder / container.label
+            instance.add(container, self._worker(variant, container, base, f"{variant.name}/{identifier}"))
+
+    def _worker(self, variant: VariantSpec, container: ContainerSpec, base: Path, stream: str) -> Worker:
+        around = self._around
+        try:
+            command = program(container.image).serve_command
+        except UnknownImage as unknown:
+            raise FleetFailure(
+                f"The {container.label} container's image for production variant {variant.name} cannot be run: {unknown}"
+            ) from unknown
+        if container.model_data_url is None:
+            (base / "model").mkdir(parents=True)
+        else:
+            unpack_artifact(
+                around.aws.services, around.origin.account, container.model_data_url, container.label, base / "model"
+            )
+        environment = {
+            **container.environment,
+            "PATH": os.environ.get("PATH", os.defpath),
+            "PYTHONPATH": str(_REPOSITORY_ROOT),
+            "PYTHONUNBUFFERED": "1",
+            "SAGEMAKER_BASE_DIR": str(base),
+            "AWS_REGION": around.origin.region,
+            "AWS_DEFAULT_REGION": around.origin.region,
+            "AWS_ENDPOINT_URL": around.aws.url,
+        }
+        return Worker(Launch(command, environment), lambda line: around.telemetry.log(around.origin, stream, line))
+
+    def _await_health(self, spec: FleetSpec, limit_seconds: float) -> None:
+        began = time.monotonic()
+        scale = self._around.aws.time_scale
+        patience = {v.name: max(v.startup_seconds * scale, STARTUP_FLOOR_SECONDS) for v in spec.variants}
+        for instance in list(self._starting):
+            for container, worker in instance.workers:
+                deadline = began + min(patience[instance.variant], limit_seconds)
+                if not worker.wait_until_healthy(max(0.0, deadline - time.monotonic())):
+                    raise FleetFailure(
+                        f"The {container.label} container for production variant {instance.variant} did not pass the "
+                        "ping health check. Please check CloudWatch logs for this endpoint."
+                    )
+
+
+def _processes(variant: VariantSpec) -> int:
+    return min(variant.instances, PROCESSES_PER_VARIANT)
+
+
+def _split(spec: FleetSpec) -> Split[str]:
+    return Split([(variant.name, variant.weight) for variant in spec.variants])

@@ -1,0 +1,140 @@
+"""What happens to an endpoint in the background: it comes up, is updated, resized, taken down, or back after a restart.
+
+Each function moves the endpoint's document from one settled status to the next. The operation that started it has set
+the status that says so (`Creating`, `Updating`, `Deleting`), in one transaction with its checks.
+"""
+
+import time
+from typing import Any
+
+from common.local.hosting.artifact import FleetFailure
+from common.local.hosting.deployment import Closing, Deployment, Phase, RolledBack
+from common.local.hosting.fleet import Fleet
+from common.local.hosting.host import Hosting
+from common.local.hosting.live import LiveEndpoint
+from common.local.hosting.policy import deployment_policy
+from common.local.hosting.spec import FleetSpec
+from common.local.hosting.telemetry import Origin
+
+KIND = "endpoint"
+"""Endpoints in the store. Beside the members of DescribeEndpoint a document holds `Fleet`, the FleetSpec that serves, and
+while the endpoint is updated `Pending`: the next one with its `StartTime`, `DeploymentConfig`, `Phase`, `PhaseTime`."""
+
+INTERRUPTED = "The update was interrupted by a restart of the service and rolled back."
+
+
+def create(hosting: Hosting, origin: Origin) -> None:
+    """Creating → InService or Failed."""
+    fleet = _started(hosting, origin)
+    if fleet is not None:
+        # Callers first, then the status: whoever reads InService can invoke.
+        hosting.open(origin).serve(fleet)
+        _settle(hosting, origin)
+
+
+def restore(hosting: Hosting, origin: Origin, live: LiveEndpoint) -> None:
+    """After a restart: serve again what the endpoint's document says, or fail. Requests to `live` wait for it."""
+    fleet = _started(hosting, origin)
+    if fleet is not None:
+        live.serve(fleet)
+
+
+def update(hosting: Hosting, origin: Origin) -> None:
+    """Updating → InService with the new configuration, or after RollingBack with the old one."""
+    document = _document(hosting, origin)
+    live, blue = _serving(hosting, origin)
+    pending = document["Pending"]
+    spec = FleetSpec.from_json(pending["Fleet"])
+    green = hosting.fleet(origin, spec)
+    config = pending.get("DeploymentConfig")
+    policy = deployment_policy(config, spec.instances)
+    deployment = Deployment(
+        hosting.aws,
+        live,
+        blue,
+        green,
+        policy,
+        alarms_firing=lambda: hosting.alarms.in_alarm(origin.account, origin.region, policy.alarms),
+        entered=lambda phase: _enter(hosting, origin, phase),
+    )
+    try:
+        deployment.run()
+    except RolledBack as reason:
+        _settle(hosting, origin, FailureReason=str(reason))
+    else:
+        _settle(hosting, origin, EndpointConfigName=spec.config_name, Fleet=spec.to_json(), LastDeploymentConfig=config)
+
+
+def resize(hosting: Hosting, origin: Origin) -> None:
+    """Updating → InService with other weights and instance counts; as before when instances do not come up."""
+    spec = FleetSpec.from_json(_document(hosting, origin)["Pending"]["Fleet"])
+    _, fleet = _serving(hosting, origin)
+    try:
+        fleet.resize(spec)
+    except FleetFailure as failure:
+        _raise_when_closing(hosting, failure)
+        _settle(hosting, origin, FailureReason=str(failure))
+    else:
+        _settle(hosting, origin, Fleet=spec.to_json())
+
+
+def delete(hosting: Hosting, origin: Origin) -> None:
+    """Deleting → gone, after the last request has been answered."""
+    live = hosting.shut(origin)
+    if live is not None and live.fleet is not None:
+        live.fleet.stop()
+    if hosting.aws.closing.is_set():
+        raise Closing
+    hosting.aws.store.delete(origin.scope, KIND, origin.endpoint)
+
+
+def roll_back_interrupted(hosting: Hosting, origin: Origin) -> None:
+    """After a restart in the middle of an update: the endpoint is InService with its old configuration."""
+    _settle(hosting, origin, FailureReason=INTERRUPTED)
+
+
+def _started(hosting: Hosting, origin: Origin) -> Fleet | None:
+    """The endpoint's fleet, healthy; None when it does not come up, which fails the endpoint."""
+    fleet = hosting.fleet(origin, FleetSpec.from_json(_document(hosting, origin)["Fleet"]))
+    try:
+        fleet.start()
+    except FleetFailure as failure:
+        _raise_when_closing(hosting, failure)
+        _settle(hosting, origin, EndpointStatus="Failed", FailureReason=str(failure))
+        hosting.shut(origin)
+        return None
+    return fleet
+
+
+def _settle(hosting: Hosting, origin: Origin, **changes: Any) -> None:
+    settled = {"EndpointStatus": "InService", "Pending": None, "LastModifiedTime": time.time(), **changes}
+    hosting.aws.store.update(origin.scope, KIND, origin.endpoint, **settled)
+
+
+def _enter(hosting: Hosting, origin: Origin, phase: Phase | None) -> None:
+    with hosting.aws.store.transaction():
+        pending = _document(hosting, origin)["Pending"]
+        status = "Updating" if phase else "RollingBack"
+        pending |= {"Phase": phase or pending["Phase"], "PhaseTime": time.time()}
+        hosting.aws.store.update(origin.scope, KIND, origin.endpoint, EndpointStatus=status, Pending=pending)
+
+
+def _serving(hosting: Hosting, origin: Origin) -> tuple[LiveEndpoint, Fleet]:
+    """The endpoint that serves and its fleet, once it has come up after a restart."""
+    live = hosting.live(origin.scope, origin.endpoint)
+    fleet = live.wait() if live is not None else None
+    if live is None or fleet is None:
+        raise Closing  # the server closes, or the endpoint has just failed to come back and its document says so
+    return live, fleet
+
+
+def _document(hosting: Hosting, origin: Origin) -> dict[str, Any]:
+    document = hosting.aws.store.get(origin.scope, KIND, origin.endpoint)
+    if document is None:
+        raise KeyError(origin.endpoint)
+    return document
+
+
+def _raise_when_closing(hosting: Hosting, failure: FleetFailure) -> None:
+    if hosting.aws.closing.is_set():
+        raise Closing from failure

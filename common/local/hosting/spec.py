@@ -1,0 +1,134 @@
+"""What a fleet is made of, resolved from an endpoint configuration and its models at the time of the deployment.
+
+AWS serves on when a model or configuration that an endpoint uses is deleted; so the endpoint's document keeps this
+resolved form, and a restart needs nothing else.
+"""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from common.local.api import validation_error
+
+DEFAULT_STARTUP_SECONDS = 600
+"""Time for the first healthy ping where the variant sets no `ContainerStartupHealthCheckTimeoutInSeconds`."""
+
+
+@dataclass(frozen=True)
+class ContainerSpec:
+    """One container of a model."""
+
+    label: str
+    """How messages call it: `primary`, its `ContainerHostname`, or `container_<n>`."""
+    image: str
+    model_data_url: str | None
+    environment: dict[str, str]
+
+
+@dataclass(frozen=True)
+class VariantSpec:
+    """One production variant: its containers (several are a serial pipeline), size and weight."""
+
+    name: str
+    containers: tuple[ContainerSpec, ...]
+    instances: int
+    weight: float
+    startup_seconds: int = DEFAULT_STARTUP_SECONDS
+
+
+@dataclass(frozen=True)
+class FleetSpec:
+    """All variants of one endpoint configuration."""
+
+    config_name: str
+    variants: tuple[VariantSpec, ...]
+
+    @property
+    def instances(self) -> int:
+        return sum(variant.instances for variant in self.variants)
+
+    def changed(self, counts: dict[str, int], weights: dict[str, float]) -> "FleetSpec":
+        """The same fleet with other instance counts and weights, by variant name; variants not named keep theirs."""
+        return replace(
+            self,
+            variants=tuple(
+                replace(
+                    variant,
+                    instances=counts.get(variant.name, variant.instances),
+                    weight=weights.get(variant.name, variant.weight),
+                )
+                for variant in self.variants
+            ),
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, document: dict[str, Any]) -> "FleetSpec":
+        """The spec that `to_json` wrote."""
+        variants = (
+            VariantSpec(**{**variant, "containers": tuple(ContainerSpec(**each) for each in variant["containers"])})
+            for variant in document["variants"]
+        )
+        return cls(document["config_name"], tuple(variants))
+
+
+def refuse_unsupported(config: dict[str, Any]) -> None:
+    """Raise ValidationException for what an endpoint configuration asks of an endpoint that this AWS cannot do yet.
+
+    Accepting it and serving without it would let a rollout pass here that means something else on AWS.
+    """
+    for member, name in {
+        "ShadowProductionVariants": "shadow variants",
+        "AsyncInferenceConfig": "asynchronous inference",
+        "ExplainerConfig": "online explanations",
+    }.items():
+        if config.get(member):
+            raise _unsupported(name)
+    if config.get("DataCaptureConfig", {}).get("EnableCapture"):
+        raise _unsupported("data capture")
+    for variant in config["ProductionVariants"]:
+        for member, name in {
+            "ServerlessConfig": "serverless variants",
+            "ManagedInstanceScaling": "managed instance scaling",
+            "InstancePools": "instance pools",
+        }.items():
+            if variant.get(member):
+                raise _unsupported(name)
+        if "ModelName" not in variant:
+            raise _unsupported("inference components (a production variant without a ModelName)")
+
+
+def variant_spec(variant: dict[str, Any], containers: Iterable[dict[str, Any]]) -> VariantSpec:
+    """A variant of an endpoint configuration with its model's containers, each with `Image` resolved.
+
+    Raises:
+        ApiError: ValidationException for a kind of container that this AWS does not support.
+    """
+    described = tuple(containers)
+    return VariantSpec(
+        name=variant["VariantName"],
+        containers=tuple(_container(each, index, len(described)) for index, each in enumerate(described, 1)),
+        instances=variant.get("InitialInstanceCount", 1),
+        weight=variant.get("InitialVariantWeight", 1.0),
+        startup_seconds=variant.get("ContainerStartupHealthCheckTimeoutInSeconds", DEFAULT_STARTUP_SECONDS),
+    )
+
+
+def _container(container: dict[str, Any], index: int, of: int) -> ContainerSpec:
+    if container.get("Mode") == "MultiModel":
+        raise _unsupported("multi-model endpoints")
+    source = container.get("ModelDataSource", {}).get("S3DataSource")
+    if source and source.get("CompressionType") != "Gzip":
+        raise _unsupported("uncompressed model data (ModelDataSource without Gzip)")
+    return ContainerSpec(
+        label="primary" if of == 1 else container.get("ContainerHostname", f"container_{index}"),
+        image=container["Image"],
+        model_data_url=source["S3Uri"] if source else container.get("ModelDataUrl"),
+        environment=container.get("Environment", {}),
+    )
+
+
+def _unsupported(what: str) -> Exception:
+    return validation_error(f"This local AWS does not support {what} yet.")

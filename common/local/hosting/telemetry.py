@@ -1,0 +1,85 @@
+"""What serving leaves in CloudWatch: metrics of every call and the containers' logs, collected and written in batches.
+
+A call only appends to a list; a background flush writes several times a second. Whoever needs the present state, such
+as an alarm's evaluation, flushes first.
+"""
+
+import threading
+from collections import defaultdict
+from dataclasses import dataclass
+
+from common.local.services import Services
+
+NAMESPACE = "AWS/SageMaker"
+LOG_GROUP_PREFIX = "/aws/sagemaker/Endpoints/"
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose telemetry it is."""
+
+    account: str
+    region: str
+    endpoint: str
+
+    @property
+    def scope(self) -> str:
+        """The partition of the store that the endpoint lives in."""
+        return f"{self.account}/{self.region}"
+
+    @property
+    def log_group(self) -> str:
+        return LOG_GROUP_PREFIX + self.endpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Invocation:
+    """One call that reached a container: the status it answered (504 for none in time) and the latencies in µs."""
+
+    status: int
+    model_latency: float
+    overhead_latency: float
+
+
+class Telemetry:
+    """Collects from all threads, writes when flushed."""
+
+    def __init__(self, services: Services) -> None:
+        self._services = services
+        self._collecting = threading.Lock()
+        self._writing = threading.Lock()
+        self._invocations: defaultdict[tuple[Origin, str], list[Invocation]] = defaultdict(list)
+        self._lines: defaultdict[tuple[Origin, str], list[str]] = defaultdict(list)
+
+    def record(self, origin: Origin, variant: str, invocation: Invocation) -> None:
+        """Count a call to a variant."""
+        with self._collecting:
+            self._invocations[origin, variant].append(invocation)
+
+    def log(self, origin: Origin, stream: str, line: str) -> None:
+        """Append a line to one of the endpoint's log streams."""
+        with self._collecting:
+            self._lines[origin, stream].append(line)
+
+    def flush(self) -> None:
+        """Write everything collected so far. When it returns, all that was recorded before the call is written."""
+        with self._writing:
+            with self._collecting:
+                invocations, self._invocations = self._invocations, defaultdict(list)
+                lines, self._lines = self._lines, defaultdict(list)
+            for (origin, stream), texts in lines.items():
+                self._services.put_log_events(origin.account, origin.region, origin.log_group, stream, texts)
+            for (origin, variant), calls in invocations.items():
+                self._put(origin, variant, calls)
+
+    def _put(self, origin: Origin, variant: str, calls: list[Invocation]) -> None:
+        dimensions = {"EndpointName": origin.endpoint, "VariantName": variant}
+        metrics = {
+            ("Invocations", "None"): [1.0] * len(calls),
+            ("Invocation4XXErrors", "None"): [float(400 <= call.status < 500) for call in calls],
+            ("Invocation5XXErrors", "None"): [float(call.status >= 500) for call in calls],
+            ("ModelLatency", "Microseconds"): [call.model_latency for call in calls],
+            ("OverheadLatency", "Microseconds"): [call.overhead_latency for call in calls],
+        }
+        for (name, unit), values in metrics.items():
+            self._services.put_metric(origin.account, origin.region, NAMESPACE, name, dimensions, values, unit)

@@ -1,0 +1,214 @@
+"""One worker: the process that plays a model's container on one instance, kept alive, and the requests to it."""
+
+import contextlib
+import http.client
+import os
+import select
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+_PING_INTERVAL_SECONDS = 0.02
+_FIRST_BACKOFF_SECONDS = 0.1
+_LONGEST_BACKOFF_SECONDS = 5.0
+_STABLE_SECONDS = 10.0
+"""A worker that ran this long before it crashed is restarted as if for the first time."""
+_TERMINATION_GRACE_SECONDS = 5.0
+
+
+class WorkerGone(Exception):
+    """The worker's process ended, or is not up, while a request needed it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reply:
+    """A container's answer."""
+
+    status: int
+    body: bytes
+    content_type: str | None
+    custom_attributes: str | None
+
+
+@dataclass(frozen=True)
+class Launch:
+    """How to start a container's program.
+
+    It must serve on 127.0.0.1 at the port given by `SAGEMAKER_BIND_TO_PORT`, and end when its standard input closes: the
+    kernel closes that pipe for a server that was killed with -9, too. (Linux's parent-death signal would need nothing of
+    the program, but follows the *thread* that started it.)
+    """
+
+    command: Sequence[str]
+    environment: Mapping[str, str]
+
+
+class Worker:
+    """A supervised process. A crash restarts it, with growing pauses; every line that it prints goes to `log`."""
+
+    def __init__(self, launch: Launch, log: Callable[[str], None]) -> None:
+        self._launch = launch
+        self._log = log
+        # Bound but not listening: the kernel gives the port to nobody else, and with SO_REUSEADDR on both sides the
+        # worker can still listen on it. Otherwise another endpoint's worker could answer in this one's place.
+        self._reservation = socket.socket()
+        self._reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self._reservation.bind(("127.0.0.1", 0))
+        self._port: int = self._reservation.getsockname()[1]
+        self._idle: deque[http.client.HTTPConnection] = deque()
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[str] | None = None
+        self._ready = threading.Event()
+        self._settled = threading.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._supervise, name=f"worker-{self._port}", daemon=True)
+        self._thread.start()
+
+    @property
+    def is_ready(self) -> bool:
+        return self._ready.is_set()
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the process that runs now."""
+        return self._process.pid if self._process else None
+
+    def wait_until_healthy(self, seconds: float) -> bool:
+        """Whether the first ping succeeds within that time. False at once when the process ends before it does."""
+        return self._settled.wait(seconds) and self._ready.is_set()
+
+    def invoke(self, body: bytes, headers: Mapping[str, str], timeout: float) -> Reply:
+        """Send one request to `POST /invocations`.
+
+        Raises:
+            TimeoutError: no answer within `timeout` seconds.
+            WorkerGone: the process is not there, or ended before it answered.
+        """
+        connection = self._connection(timeout)
+        try:
+            connection.request("POST", "/invocations", body, dict(headers))
+            response = connection.getresponse()
+            payload = response.read()
+        except TimeoutError:
+            connection.close()
+            raise
+        except (OSError, http.client.HTTPException) as fault:
+            connection.close()
+            raise WorkerGone(str(fault)) from fault
+        if response.will_close:
+            connection.close()
+        else:
+            self._idle.append(connection)
+        return Reply(
+            response.status,
+            payload,
+            response.getheader("Content-Type"),
+            response.getheader("X-Amzn-SageMaker-Custom-Attributes"),
+        )
+
+    def terminate(self) -> None:
+        """Ask the process to end, and restart it no more. `stop` waits for it."""
+        with self._lock:
+            self._stopping.set()
+            if self._process is not None:
+                self._process.terminate()
+
+    def stop(self) -> None:
+        """End the process: SIGTERM, and SIGKILL when that does not help within seconds."""
+        self.terminate()
+        self._thread.join(_TERMINATION_GRACE_SECONDS)
+        if self._thread.is_alive() and self._process is not None:
+            _kill_group(self._process.pid)
+            self._thread.join()
+        while self._idle:
+            self._idle.pop().close()
+        self._reservation.close()
+
+    def _connection(self, timeout: float) -> http.client.HTTPConnection:
+        with contextlib.suppress(IndexError):
+            while True:
+                connection = self._idle.pop()
+                # Readable before anything was asked means closed by the other side: the server's idle time-out, or an
+                # earlier process. To send on it would fail a request that a fresh connection serves.
+                poll = select.poll()
+                poll.register(connection.sock, select.POLLIN)
+                if not poll.poll(0):
+                    return connection
+                connection.close()
+        return http.client.HTTPConnection("127.0.0.1", self._port, timeout=timeout)
+
+    def _supervise(self) -> None:
+        backoff = _FIRST_BACKOFF_SECONDS
+        while (process := self._spawn()) is not None:
+            started = time.monotonic()
+            self._await_health(process)
+            code = process.wait()
+            self._ready.clear()
+            _kill_group(process.pid)  # what the container's program may have started itself
+            _close_stdin(process)
+            if self._stopping.is_set() or not self._settled.is_set():
+                break
+            backoff = _FIRST_BACKOFF_SECONDS if time.monotonic() - started > _STABLE_SECONDS else backoff
+            self._log(f"The container ended with exit status {code}; it is started again in {backoff:g} s.")
+            if self._stopping.wait(backoff):
+                break
+            backoff = min(2 * backoff, _LONGEST_BACKOFF_SECONDS)
+        self._settled.set()
+
+    def _spawn(self) -> "subprocess.Popen[str] | None":
+        with self._lock:
+            if self._stopping.is_set():
+                return None
+            process = subprocess.Popen(
+                self._launch.command,
+                env={**self._launch.environment, "SAGEMAKER_BIND_TO_PORT": str(self._port)},
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                start_new_session=True,
+            )
+            self._process = process
+        threading.Thread(target=self._pump, args=(process,), name=f"log-{self._port}", daemon=True).start()
+        return process
+
+    def _pump(self, process: "subprocess.Popen[str]") -> None:
+        assert process.stdout is not None  # noqa: S101 - for the type checker: it was opened as a pipe
+        with process.stdout:
+            for line in process.stdout:
+                self._log(line.rstrip("\n"))
+
+    def _await_health(self, process: "subprocess.Popen[str]") -> None:
+        """Ping until the container is healthy, or its process has ended."""
+        while process.poll() is None and not self._stopping.is_set():
+            if self._ping():
+                self._ready.set()
+                self._settled.set()
+                return
+            time.sleep(_PING_INTERVAL_SECONDS)
+
+    def _ping(self) -> bool:
+        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=2)
+        try:
+            connection.request("GET", "/ping")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        except (OSError, http.client.HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+def _close_stdin(process: "subprocess.Popen[str]") -> None:
+    if process.stdin is not None:
+        process.stdin.close()
+
+
+def _kill_group(group: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(group, signal.SIGKILL)

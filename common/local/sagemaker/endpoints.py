@@ -1,0 +1,320 @@
+"""Endpoints: create, describe, list, update with a deployment configuration, resize, delete."""
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from common.local.api import Answer, Call, operation, validation_error
+from common.local.context import LocalAws
+from common.local.hosting.host import Hosting
+from common.local.hosting.lifecycle import KIND, create, delete, resize, restore, roll_back_interrupted, update
+from common.local.hosting.policy import deployment_policy
+from common.local.hosting.spec import FleetSpec, VariantSpec, refuse_unsupported, variant_spec
+from common.local.hosting.telemetry import Origin
+from common.local.sagemaker.resources import drop_tags, list_page, resource, set_tags
+from common.local.store import Document
+
+
+@operation
+def create_endpoint(call: Call) -> Answer:
+    """Start an endpoint's fleet; the endpoint is `InService` when all instances are healthy, else `Failed`."""
+    name = call.request["EndpointName"]
+    arn = call.arn(KIND, name)
+    spec = _resolved(call)
+    config = call.request.get("DeploymentConfig")
+    _check_deployment(call, config, spec)
+    now = time.time()
+    with call.aws.store.transaction():
+        if call.aws.store.get(call.scope, KIND, name) is not None:
+            raise validation_error(f'Cannot create already existing endpoint "{arn}".')
+        document = {
+            "EndpointName": name,
+            "EndpointArn": arn,
+            "EndpointConfigName": spec.config_name,
+            "EndpointStatus": "Creating",
+            "CreationTime": now,
+            "LastModifiedTime": now,
+            "Fleet": spec.to_json(),
+        }
+        call.aws.store.put(call.scope, KIND, name, document | ({"LastDeploymentConfig": config} if config else {}))
+        set_tags(call, arn, call.request.get("Tags", []))
+    _work(call, create)
+    return {"EndpointArn": arn}
+
+
+@operation
+def describe_endpoint(call: Call) -> Answer:
+    """Describe an endpoint: status, what serves, what is being deployed, and why the last change failed."""
+    document = _existing(call)
+    spec = FleetSpec.from_json(document["Fleet"])
+    pending = document.get("Pending", {})
+    desired = FleetSpec.from_json(pending["Fleet"]) if pending.get("Resize") else spec
+    status = document["EndpointStatus"]
+    phase = {"Creating": "Creating", "Deleting": "Deleting"}.get(status, "Updating" if pending.get("Resize") else None)
+    since = pending.get("StartTime", document["LastModifiedTime"])
+    started = status not in ("Creating", "Failed")
+    answer = document | {
+        "ProductionVariants": _summaries(spec, desired, phase, since, started),
+        "DataCaptureConfig": _capture(call, document["EndpointConfigName"]),
+    }
+    if pending and not pending.get("Resize"):
+        green = FleetSpec.from_json(pending["Fleet"])
+        phase = pending.get("Phase", "Creating")
+        answer["PendingDeploymentSummary"] = {
+            "EndpointConfigName": green.config_name,
+            "StartTime": pending["StartTime"],
+            "ProductionVariants": _summaries(
+                green, green, phase, pending.get("PhaseTime", since), started=phase != "Creating"
+            ),
+        }
+    return answer
+
+
+@operation
+def list_endpoints(call: Call) -> Answer:
+    """List endpoints, by name, time or status."""
+    documents = call.aws.store.list(call.scope, KIND)
+    page = list_page(call, documents, name="EndpointName", status="EndpointStatus", descending=True)
+    return {"Endpoints": page.items, "NextToken": page.next_token}
+
+
+@operation
+def update_endpoint(call: Call) -> Answer:
+    """Deploy a new endpoint configuration: a fleet beside the old one, traffic in steps, rollback on alarms."""
+    with call.aws.store.transaction():
+        document = _settled(call)
+        deployment = _deployment_config(call, document)
+        spec = _retained(call, document, _resolved(call))
+        if deployment:
+            _same_variants(FleetSpec.from_json(document["Fleet"]), spec)
+        _check_deployment(call, deployment, spec)
+        _begin(call, "Updating", {"Fleet": spec.to_json(), "DeploymentConfig": deployment})
+    _work(call, update)
+    return {"EndpointArn": document["EndpointArn"]}
+
+
+@operation
+def update_endpoint_weights_and_capacities(call: Call) -> Answer:
+    """Change the weights and instance counts of an endpoint's variants, in place."""
+    with call.aws.store.transaction():
+        document = _settled(call)
+        spec = FleetSpec.from_json(document["Fleet"])
+        wanted = call.request["DesiredWeightsAndCapacities"]
+        names = [each["VariantName"] for each in wanted]
+        unknown = sorted(set(names) - {variant.name for variant in spec.variants})
+        if unknown or len(set(names)) < len(names):
+            raise validation_error(
+                f'Endpoint "{document["EndpointArn"]}" has no variant {unknown[0]}.'
+                if unknown
+                else "A variant is named more than once in DesiredWeightsAndCapacities."
+            )
+        if any("ServerlessUpdateConfig" in each for each in wanted):
+            raise validation_error("ServerlessUpdateConfig is only valid for serverless variants.")
+        counts = {
+            each["VariantName"]: each["DesiredInstanceCount"] for each in wanted if "DesiredInstanceCount" in each
+        }
+        weights = {each["VariantName"]: each["DesiredWeight"] for each in wanted if "DesiredWeight" in each}
+        spec = _checked(spec.changed(counts, weights))
+        _begin(call, "Updating", {"Fleet": spec.to_json(), "Resize": True})
+    _work(call, resize)
+    return {"EndpointArn": document["EndpointArn"]}
+
+
+@operation
+def delete_endpoint(call: Call) -> Answer:
+    """Delete an endpoint: it takes no more requests, answers those under way, and is gone when its processes are."""
+    with call.aws.store.transaction():
+        document = _existing(call)
+        _refuse_in_progress(document)
+        _begin(call, "Deleting", None)
+        drop_tags(call, document["EndpointArn"])
+    _work(call, delete)
+    return {}
+
+
+def resume(aws: LocalAws) -> None:
+    """After a restart: endpoints serve again with what was deployed; an interrupted update counts as rolled back."""
+    hosting = aws.part(Hosting)
+    for scope, name, document in aws.store.everywhere(KIND):
+        account, _, region = scope.partition("/")
+        origin = Origin(account, region, name)
+        status = document["EndpointStatus"]
+        if status in ("Creating", "Deleting"):
+            _start(hosting, origin, create if status == "Creating" else delete)
+        elif status != "Failed":
+            if status != "InService":
+                roll_back_interrupted(hosting, origin)
+            _start_restore(hosting, origin)
+
+
+def _start(hosting: Hosting, origin: Origin, task: Callable[[Hosting, Origin], None]) -> None:
+    hosting.work(origin, lambda: task(hosting, origin))
+
+
+def _start_restore(hosting: Hosting, origin: Origin) -> None:
+    live = hosting.open(origin)
+    hosting.work(origin, lambda: restore(hosting, origin, live))
+
+
+def _work(call: Call, task: Callable[[Hosting, Origin], None]) -> None:
+    _start(call.aws.part(Hosting), Origin(call.account, call.region, call.request["EndpointName"]), task)
+
+
+def _existing(call: Call) -> Document:
+    name = call.request["EndpointName"]
+    document = call.aws.store.get(call.scope, KIND, name)
+    if document is None:
+        raise validation_error(f'Could not find endpoint "{call.arn(KIND, name)}".')
+    return document
+
+
+def _settled(call: Call) -> Document:
+    """The endpoint, if it can be updated."""
+    document = _existing(call)
+    _refuse_in_progress(document)
+    if document["EndpointStatus"] == "Failed":
+        raise validation_error(
+            f'Cannot update endpoint "{document["EndpointArn"]}" because its status is Failed. Delete the endpoint and '
+            "create it again."
+        )
+    return document
+
+
+def _refuse_in_progress(document: Document) -> None:
+    if document["EndpointStatus"] not in ("InService", "Failed"):
+        raise validation_error(f'Cannot update in-progress endpoint "{document["EndpointArn"]}".')
+
+
+def _begin(call: Call, status: str, pending: dict[str, Any] | None) -> None:
+    now = time.time()
+    call.aws.store.update(
+        call.scope,
+        KIND,
+        call.request["EndpointName"],
+        EndpointStatus=status,
+        LastModifiedTime=now,
+        FailureReason=None,
+        Pending=pending and pending | {"StartTime": now},
+    )
+
+
+def _resolved(call: Call) -> FleetSpec:
+    """The fleet that the request's endpoint configuration describes."""
+    name = call.request["EndpointConfigName"]
+    config = call.aws.store.get(call.scope, "endpoint-config", name)
+    if config is None:
+        raise validation_error(f'Could not find endpoint configuration "{call.arn("endpoint-config", name)}".')
+    refuse_unsupported(config)
+    variants = tuple(variant_spec(each, _containers(call, each["ModelName"])) for each in config["ProductionVariants"])
+    return _checked(FleetSpec(name, variants))
+
+
+def _checked(spec: FleetSpec) -> FleetSpec:
+    if not any(variant.weight > 0 for variant in spec.variants):
+        raise validation_error("At least one production variant must have a weight above zero.")
+    if any(variant.instances < 1 for variant in spec.variants):
+        raise validation_error("A real-time variant needs at least one instance.")
+    return spec
+
+
+def _containers(call: Call, model_name: str) -> list[dict[str, Any]]:
+    """A model's containers, each with its image and model data, also where a model package gives them."""
+    model = call.aws.store.get(call.scope, "model", model_name)
+    if model is None:
+        raise validation_error(f'Could not find model "{call.arn("model", model_name)}".')
+    if model.get("InferenceExecutionConfig", {}).get("Mode") == "Direct":
+        raise validation_error("This local AWS does not support direct invocation of one of several containers yet.")
+    listed = [model["PrimaryContainer"]] if "PrimaryContainer" in model else model.get("Containers", [])
+    return [part for container in listed for part in _unpackaged(call, container)]
+
+
+def _unpackaged(call: Call, container: dict[str, Any]) -> list[dict[str, Any]]:
+    if "ModelPackageName" not in container:
+        return [container]
+    package = resource(call, "model-package", container["ModelPackageName"])
+    document = call.aws.store.get(package.scope, "model-package", package.name)
+    if document is None:
+        raise validation_error(f"ModelPackage {package.arn} does not exist.")
+    return [
+        each | {"Environment": each.get("Environment", {}) | container.get("Environment", {})}
+        for each in document["InferenceSpecification"]["Containers"]
+    ]
+
+
+def _deployment_config(call: Call, document: Document) -> dict[str, Any] | None:
+    given: dict[str, Any] | None = call.request.get("DeploymentConfig")
+    if not call.request.get("RetainDeploymentConfig"):
+        return given
+    if given is not None:
+        raise validation_error("DeploymentConfig cannot be given together with RetainDeploymentConfig.")
+    return document.get("LastDeploymentConfig")
+
+
+def _check_deployment(call: Call, config: dict[str, Any] | None, spec: FleetSpec) -> None:
+    policy = deployment_policy(config, spec.instances)
+    existing = {alarm.name for alarm in call.aws.services.alarms(call.account, call.region, policy.alarms)}
+    missing = [name for name in policy.alarms if name not in existing]
+    if missing:
+        # A guard that does not exist would let a bad package through in silence.
+        raise validation_error(f"Could not find the alarms of AutoRollbackConfiguration: {', '.join(missing)}.")
+
+
+def _same_variants(old: FleetSpec, new: FleetSpec) -> None:
+    before, after = ({variant.name for variant in spec.variants} for spec in (old, new))
+    if before != after:
+        raise validation_error(
+            "An update with a DeploymentConfig needs the same variant names in the old and the new endpoint "
+            f"configuration: {', '.join(sorted(before))} became {', '.join(sorted(after))}."
+        )
+
+
+def _retained(call: Call, document: Document, spec: FleetSpec) -> FleetSpec:
+    """The new fleet with the instance counts and weights that serve now, where the request keeps them."""
+    if not call.request.get("RetainAllVariantProperties"):
+        return spec
+    excluded = {each["VariantPropertyType"] for each in call.request.get("ExcludeRetainedVariantProperties", [])}
+    serving = FleetSpec.from_json(document["Fleet"]).variants
+    keep_counts, keep_weights = (kind not in excluded for kind in ("DesiredInstanceCount", "DesiredWeight"))
+    return spec.changed(
+        {variant.name: variant.instances for variant in serving if keep_counts},
+        {variant.name: variant.weight for variant in serving if keep_weights},
+    )
+
+
+def _summaries(
+    spec: FleetSpec, desired: FleetSpec, phase: str | None, since: float, started: bool
+) -> list[dict[str, Any]]:
+    return [
+        _summary(now, then, phase, since, started) for now, then in zip(spec.variants, desired.variants, strict=True)
+    ]
+
+
+def _summary(now: VariantSpec, then: VariantSpec, phase: str | None, since: float, started: bool) -> dict[str, Any]:
+    """One variant. No image is pulled here, so that the resolved image is the specified one."""
+    summary: dict[str, Any] = {
+        "VariantName": now.name,
+        "DeployedImages": [
+            {"SpecifiedImage": each.image, "ResolvedImage": each.image, "ResolutionTime": since}
+            for each in now.containers
+        ],
+        "CurrentWeight": now.weight,
+        "DesiredWeight": then.weight,
+        "CurrentInstanceCount": now.instances if started else 0,
+        "DesiredInstanceCount": then.instances,
+    }
+    if phase is not None:
+        summary["VariantStatus"] = [{"Status": phase, "StartTime": since}]
+    return summary
+
+
+def _capture(call: Call, config_name: str) -> dict[str, Any] | None:
+    """An endpoint configuration with data capture switched off says so; one that is deleted or has none, nothing."""
+    config = call.aws.store.get(call.scope, "endpoint-config", config_name) or {}
+    capture = config.get("DataCaptureConfig")
+    return capture and {
+        "EnableCapture": False,
+        "CaptureStatus": "Stopped",
+        "CurrentSamplingPercentage": capture["InitialSamplingPercentage"],
+        "DestinationS3Uri": capture["DestinationS3Uri"],
+        "KmsKeyId": capture.get("KmsKeyId", ""),
+    }
