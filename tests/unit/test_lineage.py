@@ -1,0 +1,155 @@
+"""A source is a digest of what determines training, and of nothing else."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from common.errors import CheckoutError
+from common.lineage import TRAINING_CODE, Checkout, determines_training, source_digest
+from common.model import Model
+
+MODEL = Model("abalone", "", "rings", "regression")
+BLOBS = st.dictionaries(st.text("abc/._", min_size=1, max_size=8), st.text("0123456789abcdef", min_size=8, max_size=8))
+
+
+@given(BLOBS, st.randoms())
+def test_the_order_of_files_does_not_matter(blobs: dict[str, str], random: object) -> None:
+    shuffled = dict(reversed(blobs.items()))
+    assert source_digest(blobs, "") == source_digest(shuffled, "")
+
+
+@given(BLOBS, BLOBS)
+def test_different_content_has_a_different_source(one: dict[str, str], other: dict[str, str]) -> None:
+    assert (source_digest(one, "") == source_digest(other, "")) == (one == other)
+
+
+@given(
+    st.sampled_from(["numpy", "pandas", "xgboost-cpu"]),
+    st.sampled_from(["boto3", "pytest", "numpy-stubs", "pandas-ta"]),
+)
+def test_only_the_pins_of_training_packages_count(training: str, other: str) -> None:
+    base = source_digest({}, f"{training}==1.0\n{other}==1.0\n")
+    assert source_digest({}, f"{other}==2.0\n{training}==1.0\n    # via x\n") == base
+    assert source_digest({}, f"{training}==2.0\n{other}==1.0\n") != base
+
+
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("abalone_model/train_register.py", True),
+        ("abalone_model/gather_data.py", True),
+        ("abalone_model/__init__.py", True),
+        ("abalone_model/deploy.py", False),
+        ("abalone_model/README.md", False),
+        ("churn_model/train_register.py", False),
+        ("common/data/split.py", True),
+        ("common/training/job.py", True),
+        ("common/evaluation/gate.py", True),
+        ("common/model.py", True),
+        ("common/steps/train.py", True),
+        ("common/steps/deploy.py", False),
+        ("common/deployment/plan.py", False),
+        ("common/local/server.py", False),
+        ("common/cli.py", False),
+        ("tests/unit/test_lineage.py", False),
+        ("README.md", False),
+        ("other/abalone_model/train_register.py", False),
+    ],
+)
+def test_what_determines_training(path: str, expected: bool) -> None:
+    assert determines_training(path, "abalone_model") is expected
+
+
+def test_the_code_that_trains_exists() -> None:
+    root = Path(__file__).parents[2]
+    assert [path for path in TRAINING_CODE if not (root / path).exists()] == []
+
+
+class TestCheckout:
+    @pytest.fixture
+    def checkout(self, tmp_path: Path) -> Checkout:
+        (tmp_path / "abalone_model").mkdir()
+        (tmp_path / "abalone_model/train_register.py").write_text("depth = 5\n")
+        (tmp_path / "abalone_model/deploy.py").write_text("canary = 10\n")
+        (tmp_path / "common").mkdir()
+        (tmp_path / "common/model.py").write_text("")
+        (tmp_path / "requirements.txt").write_text("numpy==2.0\n")
+        git(tmp_path, "init", "-q", "-b", "main")
+        commit(tmp_path)
+        return Checkout(tmp_path)
+
+    def test_squash_and_revert_are_recognised_by_their_content(self, checkout: Checkout) -> None:
+        before = checkout.source(MODEL)
+        git(checkout.root, "switch", "-qc", "feature")
+        write(checkout, "abalone_model/train_register.py", "depth = 6\n")
+        on_branch = checkout.source(MODEL)
+        git(checkout.root, "switch", "-q", "main")
+        git(checkout.root, "merge", "-q", "--squash", "feature")
+        commit(checkout.root)
+        assert checkout.source(MODEL) == on_branch != before
+        git(checkout.root, "revert", "--no-edit", "HEAD")
+        assert checkout.source(MODEL) == before
+
+    def test_deploy_and_docs_do_not_change_the_source(self, checkout: Checkout) -> None:
+        before = checkout.source(MODEL)
+        write(checkout, "abalone_model/deploy.py", "canary = 20\n")
+        write(checkout, "README.md", "x")
+        assert checkout.source(MODEL) == before
+
+    def test_uncommitted_training_code_is_refused_by_name(self, checkout: Checkout) -> None:
+        (checkout.root / "abalone_model/train_register.py").write_text("depth = 7\n")
+        (checkout.root / "common/data").mkdir()
+        (checkout.root / "common/data/new file.py").write_text("")
+        with pytest.raises(CheckoutError, match=r"abalone_model/train_register\.py, common/data/new file\.py"):
+            checkout.require_clean(MODEL)
+
+    def test_uncommitted_deploy_code_may_train(self, checkout: Checkout) -> None:
+        (checkout.root / "abalone_model/deploy.py").write_text("canary = 30\n")
+        checkout.require_clean(MODEL)
+
+    def test_a_branch_that_changes_the_model_cannot_be_deployed(self, checkout: Checkout) -> None:
+        checkout.require_main(MODEL)
+        git(checkout.root, "switch", "-qc", "feature")
+        write(checkout, "notes.md", "x")
+        checkout.require_main(MODEL)
+        write(checkout, "abalone_model/deploy.py", "canary = 50\n")
+        with pytest.raises(CheckoutError, match="holds another abalone than main"):
+            checkout.require_main(MODEL)
+
+    def test_an_old_main_cannot_be_deployed_over_a_newer_one(self, checkout: Checkout) -> None:
+        git(checkout.root, "branch", "old")
+        write(checkout, "abalone_model/train_register.py", "depth = 9\n")
+        git(checkout.root, "switch", "-q", "old")
+        with pytest.raises(CheckoutError, match="holds another abalone than main"):
+            checkout.require_main(MODEL)
+
+    def test_a_folder_without_git_says_what_to_do(self, tmp_path: Path) -> None:
+        with pytest.raises(CheckoutError, match="git cannot say"):
+            Checkout(tmp_path).source(MODEL)
+
+    def test_a_clone_without_main_says_what_to_fetch(self, checkout: Checkout) -> None:
+        git(checkout.root, "branch", "-m", "main", "feature")
+        with pytest.raises(CheckoutError, match="git fetch origin main"):
+            checkout.main()
+
+    def test_an_unknown_model_folder_is_named(self, checkout: Checkout) -> None:
+        with pytest.raises(CheckoutError, match="no folder churn_model/"):
+            checkout.source(Model("churn", "", "churn", "binary_classification"))
+
+
+def git(root: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.com"]
+    subprocess.run(["git", "-C", str(root), *identity, *arguments], check=True, capture_output=True)
+
+
+def commit(root: Path) -> None:
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "change")
+
+
+def write(checkout: Checkout, path: str, content: str) -> None:
+    (checkout.root / path).write_text(content)
+    commit(checkout.root)

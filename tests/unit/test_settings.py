@@ -1,0 +1,49 @@
+"""The environment is read once, and everything that is wrong with it is said at once."""
+
+import pytest
+
+from common.errors import SettingsError
+from common.settings import Run, Settings
+
+GOOD = {
+    "AWS_REGION": "eu-west-1",
+    "SAGEMAKER_BUCKET": "models",
+    "SAGEMAKER_EXECUTION_ROLE_ARN": "arn:aws:iam::123456789012:role/jobs",
+}
+
+
+def test_a_complete_environment_is_read() -> None:
+    assert Settings.from_environment(GOOD) == Settings("eu-west-1", "models", "arn:aws:iam::123456789012:role/jobs")
+
+
+def test_the_default_region_is_taken_where_the_region_is_not_set() -> None:
+    environ = {name: value for name, value in GOOD.items() if name != "AWS_REGION"} | {
+        "AWS_DEFAULT_REGION": "us-east-2"
+    }
+    assert Settings.from_environment(environ).region == "us-east-2"
+
+
+def test_everything_that_is_missing_is_named_at_once() -> None:
+    with pytest.raises(SettingsError) as error:
+        Settings.from_environment({})
+    assert all(name in str(error.value) for name in GOOD)
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("AWS_REGION", "Ireland"), ("SAGEMAKER_BUCKET", "s3://models"), ("SAGEMAKER_EXECUTION_ROLE_ARN", "jobs")],
+)
+def test_a_malformed_value_is_shown(name: str, value: str) -> None:
+    with pytest.raises(SettingsError, match=f"{name} is malformed: '{value}'"):
+        Settings.from_environment(GOOD | {name: value})
+
+
+def test_circleci_says_who_runs_and_where() -> None:
+    environ = {"CIRCLECI": "true", "CIRCLE_USERNAME": "ada", "CIRCLE_BUILD_URL": "https://circle/7", "CIRCLE_BUILD_NUM": "7",
+               "CIRCLE_WORKFLOW_ID": "w", "CIRCLE_BRANCH": "deeper"}  # fmt: skip
+    assert Run.from_environment(environ) == Run("ada", "https://circle/7", "7", "w", "deeper")
+
+
+def test_on_a_persons_machine_it_is_the_login_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LOGNAME", "grace")
+    assert Run.from_environment({}) == Run("grace")
