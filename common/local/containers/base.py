@@ -80,12 +80,12 @@ def run(train: Callable[[Folders], None], serve: Callable[[Folders], None]) -> N
     its traceback there too.
     """
     folders = Folders.from_environment()
+    _end_with_platform()
     if sys.argv[1:] == ["serve"]:
         serve(folders)
         return
     if sys.argv[1:] != ["train"]:
         sys.exit("usage: train | serve")
-    _end_with_platform()
     try:
         train(folders)
     except ToolkitError as error:

@@ -1,0 +1,125 @@
+"""The container contract from the platform's side: the files and the environment that each host of a job finds."""
+
+import json
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from moto.sts.models import sts_backends
+
+import common
+from common.local.context import LocalAws
+
+_REPOSITORY = Path(common.__file__).parents[1]
+
+
+def host_names(request: Mapping[str, Any]) -> list[str]:
+    """`algo-1`, `algo-2`, … in the order in which the containers sort them."""
+    return sorted(f"algo-{number}" for number in range(1, request["ResourceConfig"]["InstanceCount"] + 1))
+
+
+def checkpoint_folder(request: Mapping[str, Any], base: Path) -> Path:
+    """Where the container keeps its checkpoints; `/opt/ml` is the host's base folder."""
+    local = request.get("CheckpointConfig", {}).get("LocalPath", "/opt/ml/checkpoints")
+    return base / str(local).removeprefix("/opt/ml").strip("/")
+
+
+def write_config(request: Mapping[str, Any], host: str, base: Path) -> None:
+    """Write `input/config` and the folders that a container may expect."""
+    config = base / "input" / "config"
+    for folder in (config, base / "input" / "data", base / "code", base / "model", base / "output" / "data"):
+        folder.mkdir(parents=True, exist_ok=True)
+    hosts = host_names(request)
+    instance = request["ResourceConfig"]["InstanceType"]
+    group = {"instance_group_name": "homogeneousCluster", "instance_type": instance, "hosts": hosts}
+    files: dict[str, Any] = {
+        "hyperparameters": request.get("HyperParameters", {}),
+        "inputdataconfig": {channel["ChannelName"]: _channel(channel, request) for channel in channels(request)},
+        "resourceconfig": {
+            "current_host": host,
+            "hosts": hosts,
+            "network_interface_name": "lo",
+            "current_instance_type": instance,
+            "current_group_name": group["instance_group_name"],
+            "instance_groups": [group],
+        },
+    }
+    if "CheckpointConfig" in request:
+        checkpoint = {"S3Uri": request["CheckpointConfig"]["S3Uri"], "LocalPath": str(checkpoint_folder(request, base))}
+        files["checkpointconfig"] = checkpoint
+    for name, content in files.items():
+        (config / f"{name}.json").write_text(json.dumps(content))
+
+
+def channels(request: Mapping[str, Any]) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = request.get("InputDataConfig", [])
+    return found
+
+
+def environment(aws: LocalAws, request: Mapping[str, Any], arn: str, base: Path) -> dict[str, str]:
+    """What the container's process gets of the environment: little of this machine's, and the job's own.
+
+    A script that uses boto3 finds this local AWS and acts as the job's role, in the job's account.
+    """
+    region = arn.split(":")[3]
+    # requirements come from where this machine gets its packages
+    machine = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
+    return {
+        **machine,
+        "PATH": os.environ.get("PATH", os.defpath),
+        "LANG": "C.UTF-8",
+        "HOME": str(base),
+        "PYTHONPATH": str(_REPOSITORY),
+        "PYTHONUNBUFFERED": "1",
+        "AWS_ENDPOINT_URL": aws.url,
+        "AWS_REGION": region,
+        "AWS_DEFAULT_REGION": region,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        **_credentials(request["RoleArn"], region),
+        **request.get("Environment", {}),
+        "TRAINING_JOB_NAME": request["TrainingJobName"],
+        "TRAINING_JOB_ARN": arn,
+        "SAGEMAKER_BASE_DIR": str(base),
+    }
+
+
+def meeting_place() -> dict[str, str]:
+    """Where several hosts find the first one: a port of 127.0.0.1 that is free, and so is the next."""
+    while True:
+        with socket.socket() as first, socket.socket() as second:
+            first.bind(("127.0.0.1", 0))
+            port = first.getsockname()[1]
+            try:
+                second.bind(("127.0.0.1", port + 1))
+            except (OSError, OverflowError):
+                continue
+            return {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port)}
+
+
+def _channel(channel: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str, str]:
+    source = channel["DataSource"]["S3DataSource"]
+    described = {
+        "TrainingInputMode": channel.get("InputMode", request["AlgorithmSpecification"]["TrainingInputMode"]),
+        "S3DistributionType": source.get("S3DataDistributionType", "FullyReplicated"),
+        "RecordWrapperType": channel.get("RecordWrapperType", "None"),
+    }
+    return described | ({"ContentType": channel["ContentType"]} if "ContentType" in channel else {})
+
+
+def _credentials(role_arn: str, region: str) -> dict[str, str]:
+    sts: Any = sts_backends[role_arn.split(":")[4]]["aws"]
+    role = sts.assume_role(
+        region_name=region,
+        role_session_name="SageMaker",
+        role_arn=role_arn,
+        policy=None,
+        duration=43200,
+        external_id=None,
+    )
+    return {
+        "AWS_ACCESS_KEY_ID": role.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": role.secret_access_key,
+        "AWS_SESSION_TOKEN": role.session_token,
+    }

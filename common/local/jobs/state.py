@@ -1,0 +1,84 @@
+"""The document of a training job as it goes from status to status."""
+
+import time
+from dataclasses import dataclass
+from typing import Any
+
+from common.local.store import Document, Store
+
+KIND = "training-job"
+MESSAGES = {
+    "Starting": "Launching requested ML instances",
+    "Pending": "Training job waiting for capacity",
+    "Downloading": "Downloading input data",
+    "Training": "Training image download completed. Training in progress.",
+    "Uploading": "Uploading generated training model",
+    "Stopping": "Stopping the training job",
+    "Completed": "Training job completed",
+    "Failed": "Training job failed",
+    "Stopped": "Training job stopped",
+    "MaxRuntimeExceeded": "Training job runtime exceeded MaxRuntimeInSeconds provided",
+    "MaxWaitTimeExceeded": "Training job exceeded MaxWaitTimeInSeconds provided",
+}
+"""`StatusMessage` of each secondary status."""
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a job ended: its last secondary status, and the reason when it failed."""
+
+    secondary: str
+    failure: str | None = None
+
+    @property
+    def status(self) -> str:
+        return self.secondary if self.secondary in ("Completed", "Failed") else "Stopped"
+
+
+@dataclass(frozen=True)
+class JobState:
+    """One job's document in the store."""
+
+    store: Store
+    scope: str
+    name: str
+
+    def read(self) -> Document:
+        document = self.store.get(self.scope, KIND, self.name)
+        if document is None:
+            raise KeyError(self.name)
+        return document
+
+    def is_stopping(self) -> bool:
+        return bool(self.read()["TrainingJobStatus"] == "Stopping")
+
+    def enter(self, secondary: str, **changes: Any) -> None:
+        """Begin a secondary status. A job that is being stopped keeps its status `Stopping`."""
+        now = time.time()
+        with self.store.transaction():
+            transitions = self.read()["SecondaryStatusTransitions"]
+            if transitions:
+                transitions[-1].setdefault("EndTime", now)
+            transitions.append({"Status": secondary, "StartTime": now, "StatusMessage": MESSAGES[secondary]})
+            if secondary in ("Completed", "Failed", "Stopped", "MaxRuntimeExceeded", "MaxWaitTimeExceeded"):
+                transitions[-1]["EndTime"] = now
+            changes |= {
+                "SecondaryStatus": secondary,
+                "SecondaryStatusTransitions": transitions,
+                "LastModifiedTime": now,
+            }
+            self.store.update(self.scope, KIND, self.name, **changes)
+
+    def finish(self, ending: Ending, **changes: Any) -> None:
+        """End the job. One that was asked to stop while it ended otherwise is `Stopped`."""
+        now = time.time()
+        with self.store.transaction():
+            document = self.read()
+            if document["TrainingJobStatus"] == "Stopping" and ending.status != "Stopped":
+                ending = Ending("Stopped")
+            if "TrainingStartTime" in document:
+                # an hour of spot capacity costs nothing here, so nothing is saved either
+                seconds = max(1, round(now - document["TrainingStartTime"]))
+                changes |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
+            changes |= {"TrainingJobStatus": ending.status, "FailureReason": ending.failure, "TrainingEndTime": now}
+            self.enter(ending.secondary, **changes)

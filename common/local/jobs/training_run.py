@@ -1,0 +1,225 @@
+"""One training job, from its instances to its artifacts."""
+
+import logging
+import shutil
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from common.local.containers import Program, program
+from common.local.context import LocalAws
+from common.local.jobs import contract
+from common.local.jobs.artifacts import Mirror, pack
+from common.local.jobs.inputs import InputError, Source, download, find_objects, parse_s3_uri, share
+from common.local.jobs.metrics import NAMESPACE, MetricReader, as_logged
+from common.local.jobs.processes import Container
+from common.local.jobs.runner import Runner
+from common.local.jobs.state import Ending, JobState
+
+LOG_GROUP = "/aws/sagemaker/TrainingJobs"
+_POLL_SECONDS = 0.01
+_STOP_SECONDS = 120
+"""Between SIGTERM and SIGKILL, in AWS's time."""
+_CHECKPOINT_SECONDS = 1.0
+_FAILURE_CHARACTERS = 1024
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Host:
+    """One instance of the job."""
+
+    name: str
+    base: Path
+    checkpoints: Mirror | None
+
+
+class TrainingRun:
+    """Runs the job that the store describes. Its folder goes with it: what is to stay is in S3, Logs and CloudWatch."""
+
+    def __init__(self, aws: LocalAws, account: str, region: str, name: str) -> None:
+        self._aws = aws
+        self._account = account
+        self._region = region
+        self._state = JobState(aws.store, f"{account}/{region}", name)
+        self._job = self._state.read()
+        self._created = time.monotonic()
+        self._folder = aws.root / "jobs" / account / region / "training" / name
+        specification = self._job["AlgorithmSpecification"]
+        self._program: Program = program(specification["TrainingImage"])
+        built_in = self._program.name == "sagemaker-xgboost" and not self._is_script()
+        self._metrics = MetricReader(specification.get("MetricDefinitions", ()), built_in)
+        self._metrics_lock = threading.Lock()
+
+    def run(self) -> None:
+        """Take the job to its end. When the server closes, it is left as it is: `resume` marks it `Failed`."""
+        try:
+            ending = self._attempt()
+        except InputError as error:
+            ending = Ending("Failed", str(error))
+        except Exception:
+            log.exception("training job %s", self._job["TrainingJobName"])
+            ending = Ending("Failed", "InternalServerError: We encountered an internal error. Please try again.")
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+        if not self._aws.closing.is_set():
+            self._state.finish(ending, FinalMetricDataList=self._metrics.final or None)
+
+    def _attempt(self) -> Ending:
+        conditions = self._job["StoppingCondition"]
+        longest_wait = conditions.get("MaxWaitTimeInSeconds", float("inf"))
+
+        def given_up() -> bool:
+            waited = time.monotonic() - self._created
+            return self._aws.closing.is_set() or self._state.is_stopping() or waited > longest_wait
+
+        with self._aws.part(Runner).slot(given_up) as taken:
+            if not taken:
+                return Ending("Stopped" if self._state.is_stopping() else "MaxWaitTimeExceeded")
+            # waiting for the instances counts against MaxWaitTimeInSeconds, but not against MaxRuntimeInSeconds
+            waited = time.monotonic() - self._created
+            limits = {
+                "MaxRuntimeExceeded": conditions["MaxRuntimeInSeconds"],
+                "MaxWaitTimeExceeded": longest_wait - waited,
+            }
+            kind, seconds = min(limits.items(), key=lambda item: item[1])
+            return self._run_hosts(Ending(kind), time.monotonic() + seconds)
+
+    def _run_hosts(self, timed_out: Ending, deadline: float) -> Ending:
+        self._state.enter("Downloading", TrainingStartTime=time.time())
+        hosts = self._prepare()
+        self._state.enter("Training")
+        containers = self._start(hosts)
+        try:
+            ending = self._watch(hosts, containers, timed_out, deadline)
+        finally:
+            for container in containers:
+                container.finish()
+        if self._aws.closing.is_set():
+            return ending
+        if ending.secondary == "Failed":
+            ending = self._explain(hosts, [container.poll() for container in containers])
+        else:
+            self._state.enter("Uploading")
+            self._upload(hosts)
+        for host in hosts:
+            if host.checkpoints:
+                host.checkpoints.copy()
+        return ending
+
+    def _prepare(self) -> list[Host]:
+        """The hosts with their files.
+
+        Raises:
+            InputError: a channel has no data, or a bucket of the outputs does not exist.
+        """
+        shutil.rmtree(self._folder, ignore_errors=True)
+        names = contract.host_names(self._job)
+        hosts = [Host(name, self._folder / name, self._mirror(self._folder / name)) for name in names]
+        source = Source(self._aws.services, self._account, self._region, self._job["RoleArn"])
+        self._require_bucket(self._job["OutputDataConfig"]["S3OutputPath"])
+        for host in hosts:
+            contract.write_config(self._job, host.name, host.base)
+            if host.checkpoints:
+                self._require_bucket(self._job["CheckpointConfig"]["S3Uri"])
+                host.checkpoints.restore()
+        for channel in contract.channels(self._job):
+            s3 = channel["DataSource"]["S3DataSource"]
+            objects = find_objects(source, s3)
+            for number, host in enumerate(hosts):
+                part = share(objects, s3.get("S3DataDistributionType", "FullyReplicated"), number, len(hosts))
+                download(source, part, host.base / "input" / "data" / channel["ChannelName"])
+        return hosts
+
+    def _start(self, hosts: Sequence[Host]) -> list[Container]:
+        meeting = contract.meeting_place() if len(hosts) > 1 else {}
+        started = int(time.time())
+        return [
+            Container(
+                self._program.train_command,
+                contract.environment(self._aws, self._job, self._job["TrainingJobArn"], host.base) | meeting,
+                host.base,
+                partial(self._write, f"{self._job['TrainingJobName']}/{host.name}-{started}"),
+            )
+            for host in hosts
+        ]
+
+    def _watch(
+        self, hosts: Sequence[Host], containers: Sequence[Container], timed_out: Ending, deadline: float
+    ) -> Ending:
+        """Wait until all containers have ended, or one has failed; stop them when that is asked for or time is up."""
+        ending = Ending("Completed")
+        kill_at = float("inf")
+        next_copy = time.monotonic() + _CHECKPOINT_SECONDS
+        while not self._aws.closing.wait(_POLL_SECONDS):
+            codes = [container.poll() for container in containers]
+            now = time.monotonic()
+            stopped = kill_at < float("inf")
+            if all(code is not None for code in codes) or now > kill_at:
+                return ending if stopped or not any(codes) else Ending("Failed")
+            if any(codes) and not stopped:
+                return Ending("Failed")
+            if not stopped and (self._state.is_stopping() or now > deadline):
+                ending = timed_out if now > deadline else Ending("Stopped")
+                kill_at = now + _STOP_SECONDS * self._aws.time_scale
+                for container in containers:
+                    container.terminate()
+            if now > next_copy:
+                next_copy = now + _CHECKPOINT_SECONDS
+                for host in hosts:
+                    if host.checkpoints:
+                        host.checkpoints.copy()
+        return ending
+
+    def _write(self, stream: str, lines: list[str]) -> None:
+        """Put lines of a host's output into its log stream and their metrics into CloudWatch."""
+        logged = [as_logged(line) for line in lines if line.strip()]
+        if not logged or self._aws.closing.is_set():
+            return
+        self._aws.services.put_log_events(self._account, self._region, LOG_GROUP, stream, logged)
+        with self._metrics_lock:
+            found = self._metrics.read(logged)
+        dimensions = {"TrainingJobName": self._job["TrainingJobName"]}
+        for name, values in found.items():
+            self._aws.services.put_metric(self._account, self._region, NAMESPACE, name, dimensions, values)
+
+    def _upload(self, hosts: Sequence[Host]) -> None:
+        bucket, prefix = parse_s3_uri(self._job["OutputDataConfig"]["S3OutputPath"])
+        folder = "/".join(part for part in (prefix.strip("/"), self._job["TrainingJobName"], "output") if part)
+        for name, parts in (("model", ["model"]), ("output", ["output", "data"])):
+            archive = pack([host.base.joinpath(*parts) for host in hosts])
+            if archive is not None:
+                self._aws.services.write_object(self._account, bucket, f"{folder}/{name}.tar.gz", archive)
+
+    def _explain(self, hosts: Sequence[Host], codes: Sequence[int | None]) -> Ending:
+        """The reason that a container left in `output/failure`: of the first host that failed by itself."""
+        failed = [(host, code) for host, code in zip(hosts, codes, strict=True) if code]
+        host, code = min(failed, key=lambda item: (item[1] == -9, item[0].name))
+        path = host.base / "output" / "failure"
+        if path.is_file():
+            return Ending("Failed", f"AlgorithmError: {path.read_text(errors='replace')[:_FAILURE_CHARACTERS]}")
+        return Ending("Failed", f"AlgorithmError: , exit code: {code if code > 0 else 128 - code}")
+
+    def _mirror(self, base: Path) -> Mirror | None:
+        config: dict[str, Any] | None = self._job.get("CheckpointConfig")
+        if config is None:
+            return None
+        bucket, prefix = parse_s3_uri(config["S3Uri"])
+        return Mirror(self._aws.services, self._account, bucket, prefix, contract.checkpoint_folder(self._job, base))
+
+    def _require_bucket(self, uri: str) -> None:
+        bucket, _ = parse_s3_uri(uri)
+        try:
+            self._aws.services.list_objects(self._account, bucket, "no object is looked for")
+        except KeyError:
+            message = f"Please ensure that the bucket {bucket} of {uri} exists and that the role may write to it."
+            raise InputError(f"ClientError: Artifact upload failed:{message}") from None
+
+    def _is_script(self) -> bool:
+        given = (*self._job.get("HyperParameters", ()), *self._job.get("Environment", ()))
+        return "sagemaker_program" in given or "SAGEMAKER_PROGRAM" in given
