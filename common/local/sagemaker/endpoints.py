@@ -11,7 +11,9 @@ from common.local.hosting.lifecycle import KIND, create, delete, resize, restore
 from common.local.hosting.policy import deployment_policy
 from common.local.hosting.spec import FleetSpec, VariantSpec, refuse_unsupported, variant_spec
 from common.local.hosting.telemetry import Origin
-from common.local.sagemaker.resources import drop_tags, list_page, resource, set_tags
+from common.local.sagemaker.endpoint_configs import endpoint_config
+from common.local.sagemaker.models import model
+from common.local.sagemaker.resources import drop_tags, list_page, set_tags
 from common.local.store import Document
 
 
@@ -201,9 +203,7 @@ def _begin(call: Call, status: str, pending: dict[str, Any] | None) -> None:
 def _resolved(call: Call) -> FleetSpec:
     """The fleet that the request's endpoint configuration describes."""
     name = call.request["EndpointConfigName"]
-    config = call.aws.store.get(call.scope, "endpoint-config", name)
-    if config is None:
-        raise validation_error(f'Could not find endpoint configuration "{call.arn("endpoint-config", name)}".')
+    config = endpoint_config(call, name)
     refuse_unsupported(config)
     variants = tuple(variant_spec(each, _containers(call, each["ModelName"])) for each in config["ProductionVariants"])
     return _checked(FleetSpec(name, variants))
@@ -218,27 +218,11 @@ def _checked(spec: FleetSpec) -> FleetSpec:
 
 
 def _containers(call: Call, model_name: str) -> list[dict[str, Any]]:
-    """A model's containers, each with its image and model data, also where a model package gives them."""
-    model = call.aws.store.get(call.scope, "model", model_name)
-    if model is None:
-        raise validation_error(f'Could not find model "{call.arn("model", model_name)}".')
-    if model.get("InferenceExecutionConfig", {}).get("Mode") == "Direct":
+    found = model(call, model_name)
+    if found.get("InferenceExecutionConfig", {}).get("Mode") == "Direct":
         raise validation_error("This local AWS does not support direct invocation of one of several containers yet.")
-    listed = [model["PrimaryContainer"]] if "PrimaryContainer" in model else model.get("Containers", [])
-    return [part for container in listed for part in _unpackaged(call, container)]
-
-
-def _unpackaged(call: Call, container: dict[str, Any]) -> list[dict[str, Any]]:
-    if "ModelPackageName" not in container:
-        return [container]
-    package = resource(call, "model-package", container["ModelPackageName"])
-    document = call.aws.store.get(package.scope, "model-package", package.name)
-    if document is None:
-        raise validation_error(f"ModelPackage {package.arn} does not exist.")
-    return [
-        each | {"Environment": each.get("Environment", {}) | container.get("Environment", {})}
-        for each in document["InferenceSpecification"]["Containers"]
-    ]
+    containers: list[dict[str, Any]] = found["ResolvedContainers"]
+    return containers
 
 
 def _deployment_config(call: Call, document: Document) -> dict[str, Any] | None:
@@ -309,6 +293,7 @@ def _summary(now: VariantSpec, then: VariantSpec, phase: str | None, since: floa
 
 def _capture(call: Call, config_name: str) -> dict[str, Any] | None:
     """An endpoint configuration with data capture switched off says so; one that is deleted or has none, nothing."""
+    # Not `endpoint_config`: the endpoint serves on when its configuration has been deleted.
     config = call.aws.store.get(call.scope, "endpoint-config", config_name) or {}
     capture = config.get("DataCaptureConfig")
     return capture and {

@@ -58,7 +58,8 @@ def end_with_server() -> None:
 
 if __name__ == "__main__":
     threading.Thread(target=end_with_server, daemon=True).start()
-    print("model", BEHAVIOUR["answer"], "is loaded", flush=True)
+    sys.stdout.write(f"model {BEHAVIOUR['answer']} is loaded\n")
+    sys.stdout.flush()
     if "exit" in BEHAVIOUR:
         sys.exit(BEHAVIOUR["exit"])
     Server(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()

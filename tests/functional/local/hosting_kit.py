@@ -86,7 +86,7 @@ class Local:
         self.model_from(name, {"Image": IMAGE, "ModelDataUrl": url})
 
     def model_from(self, name: str, *containers: dict[str, Any]) -> None:
-        self.aws.store.put(self.scope, "model", name, {"ModelName": name, "Containers": list(containers)})
+        self.aws.store.put(self.scope, "model", name, {"ModelName": name, "ResolvedContainers": list(containers)})
 
     def config(self, name: str, *models: str, instances: int = 1, **members: Any) -> str:
         """An endpoint configuration with a variant `v1`, `v2`, … of equal weight for each model."""
