@@ -112,7 +112,7 @@ class Columns:
             problems += [f"column '{column.name}': {text}" for text in found]
         typed = pd.DataFrame(converted, index=rows.index)
         if labelled and self.label in typed and len(typed) > 1 and typed[self.label].nunique(dropna=False) == 1:
-            problems.append(f"the label '{self.label}' is {typed[self.label].iloc[0]!r} in every row")
+            problems.append(f"the label '{self.label}' is {typed[self.label].iloc[0]} in every row")
         if problems:
             raise DataError(
                 "\n  - ".join(["The data are not what the model declares:", *problems]),

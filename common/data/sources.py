@@ -11,7 +11,7 @@ import urllib.error
 import urllib.request
 import zipfile
 from dataclasses import dataclass
-from http.client import HTTPMessage
+from http.client import HTTPException, HTTPMessage
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -142,13 +142,16 @@ class WebFile:
         opener = urllib.request.build_opener(_SecureRedirects)
         try:
             with opener.open(request, timeout=self.connect_seconds) as answer:
-                return _limited(answer, self.description, time.monotonic() + self.total_seconds)
+                content = _limited(answer, self.description, time.monotonic() + self.total_seconds)
+                if answer.length:  # http.client counts down what was announced, and ends short without a word
+                    raise self._refused(f"broke off {answer.length} bytes before its end", "Try again.")
+                return content
         except urllib.error.HTTPError as error:
             with error:
                 raise self._refused(f"answered {error.code} {error.reason}", _status_remedy(error.code)) from error
         except urllib.error.URLError as error:
             raise self._refused(*_connection_fault(error.reason)) from error
-        except OSError as error:
+        except (OSError, HTTPException) as error:
             raise self._refused(*_connection_fault(error)) from error
 
     def _refused(self, fault: str, remedy: str) -> SourceError:
@@ -159,7 +162,11 @@ class _SecureRedirects(urllib.request.HTTPRedirectHandler):
     def redirect_request(
         self, req: urllib.request.Request, fp: IO[bytes], code: int, msg: str, headers: HTTPMessage, newurl: str
     ) -> urllib.request.Request | None:
-        _require_secure(newurl)
+        try:
+            _require_secure(newurl)
+        except SourceError:
+            fp.close()
+            raise
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 

@@ -41,18 +41,23 @@ def _functions(problem: ProblemType) -> dict[str, Callable[[Values, Values], Any
 def model_quality(truth: Values, predictions: Values) -> dict[str, Any]:
     """The statistics of a regression in the form that SageMaker reads as `ModelMetrics.ModelQuality.Statistics`.
 
-    `standard_deviation` is that of the metric over samples of rows: the standard error of a mean for MAE and MSE, and by
-    the delta method for RMSE (sd(MSE) / 2 RMSE) and R² (sd(MSE) / variance of the label).
+    `standard_deviation` is that of the metric over samples of as many rows, to first order: the spread of each row's
+    influence on the metric over the root of the number of rows (the delta method).
     """
     metrics = evaluate("regression", truth, predictions)
-    errors = np.abs(predictions - truth)
-    mse = float(np.mean(errors**2))
-    mse_deviation = float(np.std(errors**2)) / len(errors) ** 0.5
-    spread = float(np.var(truth))
-    deviations = {
-        "mae": (metrics["mae"], float(np.std(errors)) / len(errors) ** 0.5),
-        "mse": (mse, mse_deviation),
-        "rmse": (metrics["rmse"], mse_deviation / (2 * metrics["rmse"]) if mse else 0.0),
-        "r2": (metrics["r2"], mse_deviation / spread if spread else 0.0),
+    squares = (predictions - truth) ** 2
+    deviations = (truth - truth.mean()) ** 2
+    mse, variance = squares.mean(), deviations.mean()
+    influence = {
+        "mae": np.sqrt(squares),
+        "mse": squares,
+        "rmse": squares / (2 * metrics["rmse"]) if mse else squares,
+        "r2": (squares - deviations * mse / variance) / variance if variance else squares,
     }
-    return {"regression_metrics": {k: {"value": v, "standard_deviation": sd} for k, (v, sd) in deviations.items()}}
+    values = metrics | {"mse": float(mse)}
+    return {
+        "regression_metrics": {
+            name: {"value": values[name], "standard_deviation": float(np.std(rows)) / len(rows) ** 0.5}
+            for name, rows in influence.items()
+        }
+    }
