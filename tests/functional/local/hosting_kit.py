@@ -75,10 +75,13 @@ class Local:
         return invoke_endpoint(Call(self.aws, self.account, REGION, {"EndpointName": endpoint, **members}), body)
 
     def put_object(self, key: str, body: bytes) -> str:
-        if "models" not in get_backend("s3")[self.account]["aws"].buckets:
-            get_backend("s3")[self.account]["aws"].create_bucket("models", REGION)
-        self.aws.services.write_object(self.account, "models", key, body)
-        return f"s3://models/{key}"
+        """The URL of a new object in the account's bucket."""
+        bucket = f"models-{self.account}"
+        s3: Any = get_backend("s3")[self.account]["aws"]
+        if bucket not in s3.buckets:
+            s3.create_bucket(bucket, REGION)
+        self.aws.services.write_object(self.account, bucket, key, body)
+        return f"s3://{bucket}/{key}"
 
     def model(self, name: str, **behaviour: Any) -> None:
         """A model whose container answers its name and the request, unless the behaviour says otherwise."""
@@ -124,8 +127,6 @@ class Local:
     def put_alarm(self, name: str, **definition: Any) -> None:
         """An alarm on 5XX answers of the endpoint's first variant: one bad period of ten seconds (scaled) is enough."""
         cloudwatch: Any = get_backend("cloudwatch")[self.account][REGION]
-        from moto.cloudwatch.models import Dimension
-
         cloudwatch.put_metric_alarm(
             **{
                 "name": name,
@@ -138,7 +139,7 @@ class Local:
                 "statistic": "Average",
                 "treat_missing_data": "notBreaching",
                 "description": "",
-                "dimensions": [Dimension("EndpointName", "e"), Dimension("VariantName", "v1")],
+                "dimensions": [{"Name": "EndpointName", "Value": "e"}, {"Name": "VariantName", "Value": "v1"}],
                 "alarm_actions": [],
                 **definition,
             }
