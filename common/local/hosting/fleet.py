@@ -157,6 +157,11 @@ class Fleet:
             workers = [worker for group in self._instances.values() for each in group for _, worker in each.workers]
         return [worker.process_id for worker in workers if worker.process_id is not None]
 
+    def ready_instances(self, variant: str) -> int:
+        """How many instances of a variant are healthy now."""
+        with self._changed:
+            return sum(instance.is_ready for instance in self._instances[variant])
+
     def _choose(self, variant: str | None) -> Instance:
         instances = self._instances[self._variants.choose() if variant is None else variant]
         return min(instances, key=lambda instance: (not instance.is_ready, instance.busy, instance.served))

@@ -16,6 +16,7 @@ BEHAVIOUR: dict[str, Any] = json.loads((Path(os.environ["SAGEMAKER_BASE_DIR"]) /
 class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     disable_nagle_algorithm = True
+    timeout = float(sys.argv[2]) if sys.argv[1:2] == ["--close-after"] else None
 
     def do_GET(self) -> None:
         self.answer(200 if BEHAVIOUR.get("healthy", True) else 500, b"")
