@@ -31,13 +31,13 @@ CONTEXTS = frozenset({"train", "approve", "deploy"})
 NOT_TRAINED_ON = (
     r"\.(ci|circleci)/.*",
     r"(docs|tests|benchmarks|infra)/.*",
-    r"common/(local|deployment|monitoring)/.*",
+    r"common/(local|deployment|monitoring|steps)/.*",
     r"common/[a-z_]+\.py",
     r"[^/]+",
 )
-"""Files whose change trains no model: what runs, checks or explains the project, what only deploys, and the modules
-below `common/` that move data and packages but do not decide what a model learns (`common/model.py` does, and is
-mapped). A tracked file has to match one of these or the mapping, so that a new folder is never forgotten."""
+"""Files whose change trains no model, unless the mapping says otherwise: what runs, checks or explains the project, what
+only deploys, and the modules that move data and packages but do not decide what a model learns. A tracked file has to
+match one of these or the mapping, so that a new folder is never forgotten."""
 
 _PARAMETER = "pipeline.parameters."
 _VALUE = re.compile(r"pipeline\.(parameters\.[\w-]+|[\w.-]+)")
@@ -140,10 +140,11 @@ def _open_alternatives(regex: str) -> bool:
 
 
 def _continuation(config: Config, file: str) -> Iterator[Problem]:
-    for kind, section in (("job", config.jobs), ("command", config.commands)):
-        for name, owner in section.items():
-            for what in _owner(config, owner):
-                yield Problem(f"{file}: {kind} {name}", what)
+    owners: dict[str, Job | Command] = {f"job {name}": job for name, job in config.jobs.items()}
+    owners |= {f"command {name}": command for name, command in config.commands.items()}
+    for name, owner in owners.items():
+        for what in _owner(config, owner):
+            yield Problem(f"{file}: {name}", what)
     for what in _unused(config):
         yield Problem(file, what)
     for name, workflow in config.workflows.items():
@@ -192,7 +193,7 @@ def _undeclared(config: Config, name: str) -> Iterator[str]:
 
 def _unused(config: Config) -> Iterator[str]:
     """Definitions that nothing refers to."""
-    owners = [*config.jobs.values(), *config.commands.values()]
+    owners: list[Job | Command] = [*config.jobs.values(), *config.commands.values()]
     called = {step.command for owner in owners for step in owner.steps if isinstance(step, Call)}
     invoked = {job.job for workflow in config.workflows.values() for job in workflow.jobs}
     named = set(_VALUE.findall(" ".join(strings(config.workflows)) + " ".join(strings(config.jobs))))
@@ -289,9 +290,8 @@ def _model(name: str, config: Config, rules: Iterable[paths.Rule]) -> Iterator[s
         yield f"its folder {name}_model is not in the mapping"
     flows = [flow for flow in config.workflows.values() if flow.when and f"{_PARAMETER}{name}" in names(flow.when)]
     invoked = {job.job for flow in flows for job in flow.jobs if job.arguments.get("model") == name}
-    for job in ("train", "approve", "deploy"):
-        if job not in invoked:
-            yield f"no workflow that runs when it changed has the job {job!r} for it"
+    for missing in {"train", "approve", "deploy"} - invoked:
+        yield f"no workflow that runs when it changed has the job {missing!r} for it"
     for flow in flows:
         for job in flow.jobs:
             if job.arguments.get("model", name) != name:

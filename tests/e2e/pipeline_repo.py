@@ -1,0 +1,144 @@
+"""A small repository with the real CircleCI files: what the pipeline tests push, merge and play."""
+
+import os
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+
+# Stands in for the virtual environment that `make setup` makes: says what it was called with, leaves the files that
+# train_register leaves, and obeys a file `behaviour` of the commit.
+PYTHON = """#!/bin/bash
+set -e
+echo "python $*"
+if [ "$2" = abalone_model.train_register ]; then
+  mkdir -p build/abalone/junit
+  echo '<h1>report</h1>' > build/abalone/report.html
+  echo '<testsuite><testcase name="rmse"/><testcase name="champion"><skipped/></testcase></testsuite>' \\
+    > build/abalone/junit/gate.xml
+  if [ -f behaviour ]; then . ./behaviour; fi
+fi
+"""
+MAKEFILE = """
+setup:
+\t@echo making .venv
+\t@test -e .venv || (mkdir -p .venv/bin && cp python.sh .venv/bin/python && chmod +x .venv/bin/python)
+check:
+\t@mkdir -p build/junit && echo '<testsuite><testcase name="a"/></testsuite>' > build/junit/tests.xml
+"""
+MODELS = '#!/bin/bash\necho "models $*" as "$AWS_ROLE_ARN"\n'
+
+FILES = {
+    "Makefile": MAKEFILE,
+    "models": MODELS,
+    "python.sh": PYTHON,
+    "requirements.txt": "numpy==2.0\n",
+    "README.md": "readme\n",
+    ".gitignore": ".venv/\nbuild/\n",
+    "abalone_model/__init__.py": "MODEL = 1\n",
+    "abalone_model/gather_data.py": "gather\n",
+    "abalone_model/train_register.py": "train\n",
+    "abalone_model/deploy.py": "deploy\n",
+    "common/model.py": "model\n",
+    "common/aws.py": "aws\n",
+    "common/data/split.py": "split\n",
+    "common/training/job.py": "job\n",
+    "common/deployment/plan.py": "plan\n",
+    "common/local/data/fake.py": "fake\n",
+    "docs/data/page.md": "page\n",
+    "tests/unit/data/test_split.py": "test\n",
+}
+
+IDENTITY = {
+    "GIT_AUTHOR_NAME": "A",
+    "GIT_AUTHOR_EMAIL": "a@example.com",
+    "GIT_COMMITTER_NAME": "A",
+    "GIT_COMMITTER_EMAIL": "a@example.com",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+}
+
+
+class PipelineRepo:
+    """A repository in a temporary folder, and the few git gestures that the tests make."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, path: Path, template: Path) -> "PipelineRepo":
+        """A copy of the template, with a history of its own."""
+        shutil.copytree(template, path)
+        return cls(path)
+
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.path, env=os.environ | IDENTITY, capture_output=True, text=True, check=True
+        )
+        return done.stdout.strip()
+
+    def write(self, **files: str) -> None:
+        self.write_all(files)
+
+    def write_all(self, files: dict[str, str]) -> None:
+        for name, text in files.items():
+            file = self.path / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(text)
+
+    def commit(self, *changed: str) -> str:
+        """Change the files (append a line each) and commit everything; returns the commit."""
+        for name in changed:
+            file = self.path / name
+            file.parent.mkdir(parents=True, exist_ok=True)
+            with file.open("a") as out:
+                out.write("changed\n")
+        self.git("add", "--all")
+        self.git("commit", "--quiet", "--message", "change " + " ".join(changed))
+        return self.git("rev-parse", "HEAD")
+
+    def branch(self, name: str) -> None:
+        self.git("checkout", "--quiet", "-b", name)
+
+    def checkout(self, name: str) -> None:
+        self.git("checkout", "--quiet", name)
+
+    def edit(self, file: str, change: Any) -> None:
+        """Let `change` alter the parsed YAML file, and write it back."""
+        document = yaml.safe_load((self.path / file).read_text())
+        change(document)
+        (self.path / file).write_text(yaml.safe_dump(document, sort_keys=False))
+
+
+def make_template(path: Path) -> Path:
+    """The repository that the tests copy: one commit on main."""
+    shutil.copytree(ROOT / ".circleci", path / ".circleci")
+    repo = PipelineRepo(path)
+    repo.write_all(FILES)
+    (path / "models").chmod(0o755)
+    repo.git("init", "--quiet", "--initial-branch", "main")
+    repo.commit()
+    return path
+
+
+def add_churn(repo: PipelineRepo) -> None:
+    """Add a second model as a person would: its folder, and its lines in both files."""
+    config = repo.path / ".circleci/config.yml"
+    text = config.read_text().replace("[none, abalone]", "[none, abalone, churn]")
+    lines = text.splitlines(keepends=True)
+    more = [line.replace("abalone_model", "churn_model").replace(" abalone true", " churn true") for line in lines]
+    config.write_text("".join(line + (new if new != line else "") for line, new in zip(lines, more, strict=True)))
+
+    def change(document: Any) -> None:
+        document["parameters"]["churn"] = document["parameters"]["abalone"]
+        document["parameters"]["manual-model"]["enum"] = ["none", "abalone", "churn"]
+        flow = yaml.safe_dump(document["workflows"]["abalone"]).replace("abalone", "churn")
+        document["workflows"] = {"churn": yaml.safe_load(flow), **document["workflows"]}
+
+    repo.edit(".circleci/dynamic_config.yml", change)
+    repo.write_all({f"churn_model/{name}.py": name for name in ("gather_data", "train_register", "deploy")})
+    repo.git("add", "--all")
+    repo.git("commit", "--quiet", "--message", "add churn")

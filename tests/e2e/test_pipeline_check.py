@@ -1,0 +1,219 @@
+"""The CircleCI files as they are have no problem; each way to break them has one, and is found."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pipeline_repo import ROOT, PipelineRepo, add_churn, make_template
+
+from common.lineage import TRAINING_CODE
+from common.local.pipeline.check import check, models, triggered
+
+SETUP, DYNAMIC = ".circleci/config.yml", ".circleci/dynamic_config.yml"
+Change = Callable[[Any], object]
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_template(tmp_path_factory.mktemp("check") / "template")
+
+
+@pytest.fixture
+def repo(template: Path, tmp_path: Path) -> PipelineRepo:
+    return PipelineRepo.create(tmp_path / "repo", template)
+
+
+# ---- the files as they are
+
+
+def test_both_files_pass_circlecis_schema() -> None:
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.circle-ci", SETUP, DYNAMIC]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_this_repository_has_no_problem() -> None:
+    assert [str(problem) for problem in check(ROOT)] == []
+
+
+def test_every_model_folder_is_known() -> None:
+    assert models(ROOT) == sorted(folder.name.removesuffix("_model") for folder in ROOT.glob("*_model"))
+
+
+@pytest.mark.parametrize("path", TRAINING_CODE)
+def test_code_that_determines_the_source_trains_every_model(path: str) -> None:
+    file = f"{path}new.py" if path.endswith("/") else path
+    assert triggered(ROOT, [file]) == set(models(ROOT))
+
+
+def test_requirements_train_every_model() -> None:
+    assert triggered(ROOT, ["requirements.txt"]) == set(models(ROOT))
+
+
+@pytest.mark.parametrize("file", ["README.md", "docs/a.md", "tests/unit/data/test_x.py", "common/local/data/x.py"])
+def test_what_only_explains_or_tests_trains_nothing(file: str) -> None:
+    assert triggered(ROOT, [file]) == set()
+
+
+def test_model_folder_trains_its_own_model_only(repo: PipelineRepo) -> None:
+    add_churn(repo)
+    assert triggered(repo.path, ["churn_model/train_register.py"]) == {"churn"}
+    assert check(repo.path) == []
+
+
+# ---- broken variants
+
+
+def without(section: str, name: str) -> Change:
+    return lambda document: document[section].pop(name)
+
+
+def flow(document: Any, name: str = "abalone") -> Any:
+    """The invocations of a workflow by the job's name."""
+    jobs = document["workflows"][name]["jobs"]
+    return {next(iter(job)): next(iter(job.values())) for job in jobs if isinstance(job, dict)}
+
+
+def invocation(job: str, **members: Any) -> Change:
+    return lambda document: flow(document)[job].update(members)
+
+
+def steps(job: str, step: Any) -> Change:
+    return lambda document: document["jobs"][job]["steps"].append(step)
+
+
+def parameter(name: str, **spec: Any) -> Change:
+    return lambda document: document["parameters"].update({name: spec})
+
+
+def drop_argument(document: Any) -> None:
+    del flow(document)["train"]["model"]
+
+
+def drop_deploy(document: Any) -> None:
+    del document["workflows"]["abalone"]["jobs"][-1]
+
+
+def in_a_circle(document: Any) -> None:
+    flow(document)["train"]["requires"] = ["approve-abalone"]
+
+
+def after_a_serial_job(document: Any) -> None:
+    flow(document)["approve"]["requires"] = ["deploy-abalone"]
+
+
+def strangers_text(document: Any) -> None:
+    document["parameters"]["manual-model"] = {"type": "string", "default": ""}
+
+
+BROKEN_DYNAMIC: dict[str, tuple[Change, str]] = {
+    "undefined job": (without("jobs", "approve"), "the job 'approve' is not defined"),
+    "undefined command": (without("commands", "assume-role"), "the command 'assume-role' is not defined"),
+    "undefined executor": (without("executors", "python"), "the executor 'python' is not defined"),
+    "unused job": (lambda d: d["jobs"].update(spare=d["jobs"]["check"]), "the job 'spare' is not used"),
+    "unused command": (
+        lambda d: d["commands"].update(spare=d["commands"]["set-up"]), "the command 'spare' is not used"),
+    "unused executor": (
+        lambda d: d["executors"].update(spare=d["executors"]["python"]), "the executor 'spare' is not used"),
+    "requires of a job elsewhere": (invocation("approve", requires=["check"]), "requires 'check', which is not a job"),
+    "requires in a circle": (in_a_circle, "require each other in a circle"),
+    "requires of a serial job": (after_a_serial_job, "of a serial group, whose failure would not stop it"),
+    "undeclared pipeline parameter": (without("parameters", "manual-action"), "manual-action is not declared"),
+    "unused pipeline parameter": (
+        parameter("spare", type="boolean", default=False), "the parameter 'spare' is not used"),
+    "unmapped pipeline parameter": (
+        parameter("spare", type="boolean", default=False), "no line of the mapping sets the parameter 'spare'"),
+    "pipeline parameter without default": (parameter("abalone", type="boolean"), "has no default of its type"),
+    "parameter declared in both files": (
+        parameter("action", type="string", default=""), "'action' is declared in"),
+    "other choices than in the setup": (
+        parameter("manual-action", type="enum", enum=["none"], default="none"), "declared differently from 'action'"),
+    "undeclared job parameter": (
+        steps("check", {"run": "echo << parameters.x >>"}), "<< parameters.x >> names no declared parameter"),
+    "unused job parameter": (
+        lambda d: d["jobs"]["check"].update(parameters={"x": {"type": "string", "default": ""}}),
+        "the parameter 'x' is not used"),
+    "missing argument": (drop_argument, "the job 'train' lacks the argument 'model'"),
+    "unknown argument": (invocation("train", colour="red"), "the job 'train' has no parameter 'colour'"),
+    "argument of the wrong type": (invocation("train", model=3), "the argument model=3 of the job 'train' is not of"),
+    "unknown argument of a command": (
+        steps("check", {"set-up": {"x": 1}}), "the command 'set-up' has no parameter 'x'"),
+    "unknown context": (invocation("train", context="prod"), "the context 'prod' is not one of"),
+    "malformed condition": (invocation("train", filters="branch = main"), "cannot be read"),
+    "condition on no pipeline value": (invocation("train", filters='branch == "x"'), "'branch', which is no pipeline"),
+    "branch name in a command": (
+        steps("check", {"run": "echo << pipeline.git.branch >>"}), "puts a pipeline value into its shell command"),
+    "branch name as an argument": (
+        invocation("train", model="<< pipeline.git.branch >>"), "hands a stranger's text on to shell commands"),
+    "free text as an argument": (strangers_text, "hands a stranger's text on to shell commands"),
+    "model without its deploy": (drop_deploy, "has the job 'deploy' for it"),
+    "workflow of the wrong model": (invocation("deploy", model="churn"), "its workflow runs 'deploy-abalone' for"),
+    "unknown key": (lambda d: d.update(anchors={}), "'anchors' is not known"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "said"), BROKEN_DYNAMIC.values(), ids=BROKEN_DYNAMIC)
+def test_broken_continuation_is_found(repo: PipelineRepo, change: Change, said: str) -> None:
+    repo.edit(DYNAMIC, change)
+    found = [str(problem) for problem in check(repo.path)]
+    assert any(said in problem for problem in found), found
+
+
+def mapping(change: Callable[[str], str]) -> Change:
+    def edit(document: Any) -> None:
+        job = document["workflows"]["setup"]["jobs"][0]["path-filtering/filter"]
+        job["mapping"] = change(job["mapping"])
+
+    return edit
+
+
+BROKEN_SETUP: dict[str, tuple[Change, str]] = {
+    "folder not mapped": (
+        mapping(lambda text: text.replace("abalone_model/.* abalone true", "")), "abalone_model is not in the mapping"),
+    "parameter that is not declared": (
+        mapping(lambda text: f"{text}\nx/.* churn true"), "does not declare the parameter"),
+    "value of the wrong type": (mapping(lambda text: f"{text}\nx/.* abalone 1"), "is not of the parameter's type"),
+    "alternatives without parentheses": (mapping(lambda text: f"{text}\na/.*|b/.* abalone true"), "leak"),
+    "more than the orb's regular expressions": (mapping(lambda text: f"{text}\n\\w+/x abalone true"), "more than a"),
+    "malformed line": (mapping(lambda text: f"{text}\nx/.* abalone"), "has 2 columns instead of three"),
+    "parameter not passed on": (
+        mapping(lambda text: text.replace("<< pipeline.parameters.to-version >>", "0")),
+        "'to-version' is passed on by no line"),
+    "model that cannot be chosen": (
+        lambda d: d["parameters"]["model"].update(enum=["none"]), "have to be none and the models: abalone"),
+    "other jobs in the setup": (lambda d: d["workflows"]["setup"]["jobs"].append("x"), "as its only job"),
+    "no setup configuration": (lambda d: d.pop("setup"), "is not a setup configuration"),
+    "argument of the orb that is not known": (
+        lambda d: d["workflows"]["setup"]["jobs"][0]["path-filtering/filter"].update({"tag": "3.9"}), "takes"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("change", "said"), BROKEN_SETUP.values(), ids=BROKEN_SETUP)
+def test_broken_setup_is_found(repo: PipelineRepo, change: Change, said: str) -> None:
+    repo.edit(SETUP, change)
+    found = [str(problem) for problem in check(repo.path)]
+    assert any(said in problem for problem in found), found
+
+
+@pytest.mark.parametrize(
+    ("file", "said"),
+    [
+        ("churn_model/train_register.py", "model churn: is not declared as a boolean parameter"),
+        ("newcomers/x.py", "newcomers/x.py: matches neither the mapping"),
+        ("common/features/x.py", "common/features/x.py: matches neither the mapping"),
+        ("abalone_model/a file.py", "does not see a file with such a name"),
+        ("abalone_model/ü.py", "does not see a file with such a name"),
+    ],
+)
+def test_file_that_the_mapping_cannot_place_is_found(repo: PipelineRepo, file: str, said: str) -> None:
+    repo.commit(file)
+    found = [str(problem) for problem in check(repo.path)]
+    assert any(said in problem for problem in found), found
+
+
+def test_parameter_of_a_removed_model_is_found(repo: PipelineRepo) -> None:
+    repo.git("rm", "-r", "--quiet", "abalone_model")
+    assert any("there is no folder abalone_model" in str(problem) for problem in check(repo.path))

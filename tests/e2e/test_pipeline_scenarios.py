@@ -1,0 +1,308 @@
+"""Only what changed runs: files × history × branch → the jobs that the real CircleCI files plan, and forbid.
+
+Two models are wired in, so that each row also shows which other model is left alone.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+from pipeline_repo import PipelineRepo, add_churn, make_template
+
+from common.local.pipeline.config import Value
+from common.local.pipeline.errors import ConfigError, PipelineError
+from common.local.pipeline.plan import plan, source
+
+TRAIN_ABALONE = {"abalone/train-abalone", "abalone/request-deployment", "abalone/approve-abalone"}
+TRAIN_CHURN = {"churn/train-churn", "churn/request-deployment", "churn/approve-churn"}
+DEPLOY_ABALONE, DEPLOY_CHURN = {"abalone/deploy-abalone"}, {"churn/deploy-churn"}
+BRANCH_CHECKS, MAIN_CHECKS = {"checks/check"}, {"checks/check", "checks/in-step"}
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """What was pushed, and the jobs that run; every other job of the file is forbidden."""
+
+    name: str
+    history: Callable[[PipelineRepo], object]
+    jobs: set[str]
+    branch: str = "feature"
+    tag: str = ""
+    parameters: dict[str, Value] = field(default_factory=dict)
+
+
+def on_branch(*files: str) -> Callable[[PipelineRepo], object]:
+    def history(repo: PipelineRepo) -> None:
+        repo.branch("feature")
+        repo.commit(*files)
+
+    return history
+
+
+def on_main(*commits: tuple[str, ...]) -> Callable[[PipelineRepo], object]:
+    def history(repo: PipelineRepo) -> None:
+        for files in commits:
+            repo.commit(*files)
+
+    return history
+
+
+def several_commits_while_main_moved_on(repo: PipelineRepo) -> None:
+    repo.branch("feature")
+    repo.commit("abalone_model/train_register.py")
+    repo.commit("docs/page.md")
+    repo.commit("README.md")
+    repo.checkout("main")
+    repo.commit("churn_model/train_register.py")
+    repo.checkout("feature")
+
+
+def merged(*how: str) -> Callable[[PipelineRepo], object]:
+    """A branch of two commits (abalone, then docs), merged into a main that has moved on."""
+
+    def history(repo: PipelineRepo) -> None:
+        repo.branch("feature")
+        repo.commit("abalone_model/train_register.py")
+        repo.commit("docs/page.md")
+        repo.checkout("main")
+        repo.commit("churn_model/train_register.py")
+        repo.git("merge", "--quiet", *how, "feature")
+        if "--squash" in how:
+            repo.git("commit", "--quiet", "--message", "squashed")
+
+    return history
+
+
+def rebased(*commits: tuple[str, ...]) -> Callable[[PipelineRepo], object]:
+    """A branch of these commits, rebased onto main and merged by fast-forward."""
+
+    def history(repo: PipelineRepo) -> None:
+        repo.branch("feature")
+        for files in commits:
+            repo.commit(*files)
+        repo.checkout("main")
+        repo.commit("README.md")
+        repo.git("rebase", "--quiet", "main", "feature")
+        repo.checkout("main")
+        repo.git("merge", "--quiet", "--ff-only", "feature")
+
+    return history
+
+
+def first_commit(repo: PipelineRepo) -> None:
+    repo.git("checkout", "--quiet", "--orphan", "fresh")
+    repo.commit()
+    repo.git("branch", "--quiet", "--force", "main", "fresh")
+    repo.checkout("main")
+
+
+def rename(repo: PipelineRepo) -> None:
+    repo.branch("feature")
+    repo.git("mv", "churn_model/deploy.py", "abalone_model/from_churn.py")
+    repo.commit()
+
+
+def deletion(repo: PipelineRepo) -> None:
+    repo.branch("feature")
+    repo.git("rm", "--quiet", "abalone_model/gather_data.py")
+    repo.commit()
+
+
+def reverted(repo: PipelineRepo) -> None:
+    repo.commit("abalone_model/train_register.py")
+    repo.git("revert", "--no-edit", "HEAD")
+
+
+def tagged(repo: PipelineRepo) -> None:
+    repo.commit("abalone_model/deploy.py")
+    repo.git("tag", "v1")
+
+
+def equal_to_main(repo: PipelineRepo) -> None:
+    repo.commit("abalone_model/deploy.py")
+    repo.branch("feature")
+
+
+def change_undone_on_branch(repo: PipelineRepo) -> None:
+    repo.branch("feature")
+    repo.commit("abalone_model/train_register.py", "docs/page.md")
+    repo.git("checkout", "main", "--", "abalone_model")
+    repo.commit()
+
+
+def renamed_branch(name: str) -> Callable[[PipelineRepo], object]:
+    def history(repo: PipelineRepo) -> None:
+        repo.branch(name)
+        repo.commit("abalone_model/train_register.py")
+
+    return history
+
+
+SCENARIOS = [
+    # files
+    Scenario("docs only", on_branch("docs/data/page.md", "README.md"), BRANCH_CHECKS),
+    Scenario("abalone's folder", on_branch("abalone_model/train_register.py"), TRAIN_ABALONE | BRANCH_CHECKS),
+    Scenario("churn's folder", on_branch("churn_model/deploy.py"), TRAIN_CHURN | BRANCH_CHECKS),
+    Scenario("code that trains", on_branch("common/data/split.py"), TRAIN_ABALONE | TRAIN_CHURN | BRANCH_CHECKS),
+    Scenario("declarations", on_branch("common/model.py"), TRAIN_ABALONE | TRAIN_CHURN | BRANCH_CHECKS),
+    Scenario("the step that trains", on_branch("common/steps/train.py"), TRAIN_ABALONE | TRAIN_CHURN | BRANCH_CHECKS),
+    Scenario("the step that deploys", on_branch("common/steps/deploy.py"), BRANCH_CHECKS),
+    Scenario("requirements", on_branch("requirements.txt"), TRAIN_ABALONE | TRAIN_CHURN | BRANCH_CHECKS),
+    Scenario("code that only deploys", on_branch("common/deployment/plan.py"), BRANCH_CHECKS),
+    Scenario("plumbing", on_branch("common/aws.py"), BRANCH_CHECKS),
+    Scenario("the local AWS", on_branch("common/local/data/fake.py"), BRANCH_CHECKS),
+    Scenario("tests", on_branch("tests/unit/data/test_split.py"), BRANCH_CHECKS),
+    Scenario("the CircleCI files", on_branch(".circleci/README.md"), BRANCH_CHECKS),
+    Scenario("a folder of like name", on_branch("old/abalone_model/x.py", "abalone_model2/x.py"), BRANCH_CHECKS),
+    Scenario("a file with a space is missed by the orb", on_branch("abalone_model/a file.py"), BRANCH_CHECKS),
+    Scenario("rename churn to abalone", rename, TRAIN_ABALONE | BRANCH_CHECKS),
+    Scenario("deletion", deletion, TRAIN_ABALONE | BRANCH_CHECKS),
+    # branches
+    Scenario("commits while main moved on", several_commits_while_main_moved_on, TRAIN_ABALONE | BRANCH_CHECKS),
+    Scenario("change that was undone", change_undone_on_branch, BRANCH_CHECKS),
+    Scenario("new branch equal to main shows main's last commit",
+             equal_to_main,
+             TRAIN_ABALONE | BRANCH_CHECKS),
+    Scenario("forked pull request", renamed_branch("pull/7"), BRANCH_CHECKS, branch="pull/7"),
+    Scenario("branch named like main", renamed_branch("main-2"), TRAIN_ABALONE | BRANCH_CHECKS, branch="main-2"),
+    # main
+    Scenario("merge commit", merged("--no-ff", "--no-edit"), DEPLOY_ABALONE | MAIN_CHECKS, branch="main"),
+    Scenario("squash merge", merged("--squash"), DEPLOY_ABALONE | MAIN_CHECKS, branch="main"),
+    Scenario("rebase of one commit", rebased(("abalone_model/deploy.py",)), DEPLOY_ABALONE | MAIN_CHECKS, "main"),
+    Scenario("rebase of several commits shows the last only",
+             rebased(("abalone_model/deploy.py",), ("churn_model/deploy.py",)),
+             DEPLOY_CHURN | MAIN_CHECKS, branch="main"),
+    Scenario("several commits pushed to main at once",
+             on_main(("abalone_model/deploy.py",), ("docs/page.md",)), MAIN_CHECKS, branch="main"),
+    Scenario("direct commit to main", on_main(("requirements.txt",)), DEPLOY_ABALONE | DEPLOY_CHURN | MAIN_CHECKS,
+             branch="main"),
+    Scenario("docs on main", on_main(("docs/page.md",)), MAIN_CHECKS, branch="main"),
+    Scenario("revert of a merge", reverted, DEPLOY_ABALONE | MAIN_CHECKS, branch="main"),
+    Scenario("first commit of all", first_commit, DEPLOY_ABALONE | DEPLOY_CHURN | MAIN_CHECKS, branch="main"),
+    Scenario("tag", tagged, set(), branch="", tag="v1"),
+    # manual triggers: what path filtering sees does not add to them
+    Scenario("train by hand on main", on_main(("churn_model/deploy.py",)),
+             {"train-again/train", "train-again/request-deployment", "train-again/approve", "train-again/deploy",
+              "checks/check"},
+             branch="main", parameters={"action": "train", "model": "abalone"}),
+    Scenario("train by hand on a branch", on_branch("docs/page.md"),
+             {"train-again/train", "train-again/request-deployment", "train-again/approve", "checks/check"},
+             parameters={"action": "train", "model": "churn"}),
+    Scenario("deploy by hand on main", on_main(("docs/page.md",)), {"deploy-again/deploy", "checks/check"},
+             branch="main", parameters={"action": "deploy", "model": "abalone"}),
+    Scenario("deploy by hand on a branch", on_branch("abalone_model/deploy.py"), BRANCH_CHECKS,
+             parameters={"action": "deploy", "model": "abalone"}),
+    Scenario("roll back by hand on main", on_main(("abalone_model/deploy.py",)), {"roll-back/rollback", "checks/check"},
+             branch="main", parameters={"action": "rollback", "model": "abalone", "to-version": 3}),
+]  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = make_template(tmp_path_factory.mktemp("scenarios") / "template")
+    add_churn(PipelineRepo(path))
+    return path
+
+
+@pytest.fixture
+def repo(template: Path, tmp_path: Path) -> PipelineRepo:
+    return PipelineRepo.create(tmp_path / "repo", template)
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
+def test_push_runs_exactly_these_jobs(repo: PipelineRepo, scenario: Scenario) -> None:
+    scenario.history(repo)
+    of = source(repo.path, scenario.branch, scenario.tag)
+    assert {job.id for job in plan(repo.path, of, scenario.parameters).jobs} == scenario.jobs
+
+
+def test_manual_trigger_reaches_the_jobs_with_its_model_and_version(repo: PipelineRepo) -> None:
+    parameters: dict[str, Value] = {"action": "rollback", "model": "churn", "to-version": 12}
+    jobs = {job.name: job for job in plan(repo.path, source(repo.path, "main"), parameters).jobs}
+    assert "./models deploy churn --version 12" in str(jobs["rollback"].steps)
+    assert jobs["rollback"].serial_group == "local/repo/deploy-churn"
+
+
+def test_deploys_by_merge_and_by_hand_share_the_models_serial_group(repo: PipelineRepo) -> None:
+    repo.commit("abalone_model/deploy.py")
+    main = source(repo.path, "main")
+    merged_jobs = plan(repo.path, main).jobs
+    by_hand = plan(repo.path, main, {"action": "deploy", "model": "abalone"}).jobs
+    groups = {job.serial_group for job in (*merged_jobs, *by_hand) if job.serial_group}
+    assert groups == {"local/repo/deploy-abalone"}
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"),
+    [
+        ({"actoin": "train"}, r"Unexpected argument\(s\).*actoin"),
+        ({"manual-action": "train"}, r"Unexpected argument\(s\).*manual-action"),
+        ({"action": "launch"}, "action='launch'"),
+        ({"action": "train", "model": "trout"}, "model='trout'"),
+        ({"to-version": "newest"}, "to-version='newest'"),
+    ],
+)
+def test_manual_trigger_with_wrong_parameters_is_refused(
+    repo: PipelineRepo, parameters: dict[str, Value], said: str
+) -> None:
+    with pytest.raises(ConfigError, match=said):
+        plan(repo.path, source(repo.path, "main"), parameters)
+
+
+def test_parameter_declared_in_both_files_conflicts_when_a_trigger_passes_it(repo: PipelineRepo) -> None:
+    def change(document: dict[str, dict[str, object]]) -> None:
+        document["parameters"]["action"] = {"type": "string", "default": "none"}
+
+    repo.edit(".circleci/dynamic_config.yml", change)
+    repo.commit()
+    with pytest.raises(ConfigError, match="Conflicting pipeline parameters: action"):
+        plan(repo.path, source(repo.path, "main"), {"action": "train"})
+
+
+def test_committed_files_are_played_not_those_in_the_working_tree(repo: PipelineRepo) -> None:
+    (repo.path / ".circleci/config.yml").write_text("broken: [")
+    assert plan(repo.path, source(repo.path, "main")).jobs
+
+
+def test_branches_of_the_remote_are_compared_with_the_remotes_main(repo: PipelineRepo, tmp_path: Path) -> None:
+    repo.git("clone", "--quiet", str(repo.path), str(tmp_path / "clone"))
+    clone = PipelineRepo(tmp_path / "clone")
+    clone.commit("churn_model/deploy.py")  # on the clone's main, not pushed
+    clone.branch("feature")
+    clone.commit("abalone_model/deploy.py")
+    jobs = {job.id for job in plan(clone.path, source(clone.path)).jobs}
+    assert jobs == TRAIN_ABALONE | TRAIN_CHURN | BRANCH_CHECKS
+
+
+def test_unrelated_history_is_an_error_not_an_empty_change(repo: PipelineRepo) -> None:
+    repo.git("checkout", "--quiet", "--orphan", "unrelated")
+    repo.commit("README.md")
+    with pytest.raises(PipelineError, match="no common ancestor"):
+        plan(repo.path, source(repo.path, "unrelated"))
+
+
+def test_shallow_clone_is_an_error(repo: PipelineRepo, tmp_path: Path) -> None:
+    repo.commit("README.md")
+    repo.git("clone", "--quiet", "--depth", "1", f"file://{repo.path}", str(tmp_path / "shallow"))
+    with pytest.raises(PipelineError, match="shallow clone"):
+        plan(tmp_path / "shallow", source(tmp_path / "shallow", "main"))
+
+
+def test_missing_base_branch_is_an_error(repo: PipelineRepo) -> None:
+    repo.git("branch", "--quiet", "--move", "main", "trunk")
+    repo.branch("feature")
+    with pytest.raises(PipelineError, match="does not exist"):
+        plan(repo.path, source(repo.path, "feature"))
+
+
+@pytest.mark.parametrize(("branch", "tag"), [("nowhere", ""), ("", "v9"), ("main", "v1")])
+def test_reference_that_does_not_exist_is_an_error(repo: PipelineRepo, branch: str, tag: str) -> None:
+    with pytest.raises(PipelineError):
+        source(repo.path, branch, tag)
+
+
+def test_detached_checkout_has_to_be_named(repo: PipelineRepo) -> None:
+    repo.git("checkout", "--quiet", "--detach")
+    with pytest.raises(PipelineError, match="no branch is checked out"):
+        source(repo.path)
