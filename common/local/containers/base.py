@@ -106,7 +106,8 @@ def _end_with_platform() -> None:
     """Kill this process group when standard input closes: the platform holds its other end, and may be killed itself."""
 
     def watch() -> None:
-        sys.stdin.buffer.read()
+        while os.read(0, 4096):  # not through sys.stdin, whose lock a thread must not hold when Python ends
+            continue
         os.killpg(os.getpgrp(), signal.SIGKILL)
 
     if os.getpgrp() == os.getpid() and not sys.stdin.isatty():
