@@ -174,7 +174,7 @@ class Registry:
             ModelPackageArn=arn,
             ModelApprovalStatus=status,  # type: ignore[arg-type]
             ApprovalDescription=reason[:1024],
-            CustomerMetadataProperties=metadata or {},
+            **({"CustomerMetadataProperties": metadata} if metadata else {}),
         )
 
     def _summaries(self) -> Iterator[ModelPackageSummaryTypeDef]:
@@ -211,7 +211,7 @@ def _package(answer: DescribeModelPackageOutputTypeDef) -> Package:
         created=answer["CreationTime"],
         image=container.get("Image", ""),
         artifact=container.get("ModelDataUrl", ""),
-        reason=answer.get("ApprovalDescription", ""),
+        reason=answer.get("ApprovalDescription", "") or answer.get("CustomerMetadataProperties", {}).get("gate", ""),
         metadata=dict(answer.get("CustomerMetadataProperties", {})),
     )
 

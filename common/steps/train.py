@@ -94,7 +94,7 @@ class _Candidate:
             metadata,
             commit=metadata["commit"],
             status=PENDING if verdict.passed else REJECTED,
-            reason="" if verdict.passed else f"gate: {verdict.reason}",
+            reason="" if verdict.passed else metadata["gate"],
         )
 
     def _key(self, name: str) -> str:
@@ -170,6 +170,7 @@ class _Candidate:
             "build_url": run.url,
             "training_job": job,
             "evaluation": self.context.bucket.uri(self._key("evaluation.json")),
+            "gate": f"{'passed' if evaluation.verdict.passed else 'refused'}: {evaluation.verdict.reason}",
         }
         metrics = {name: f"{value:.6g}" for name, value in evaluation.metrics["model"].items()}
         return {name: value[:256] for name, value in (facts | metrics).items() if value}
