@@ -5,8 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 from accounts import REGION, Account
+from hypothesis import settings
 
 from common.local import daemon
+
+# Workers share two cores: how long one example took says nothing about the code.
+settings.register_profile("shared cores", deadline=None)
+settings.load_profile("shared cores")
 
 
 @pytest.fixture(scope="session")

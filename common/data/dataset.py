@@ -105,7 +105,7 @@ class Dataset:
         alone = _numeric(self.features(rows.iloc[:1]), rows.iloc[:1])
         if list(alone.columns) != list(encoded.columns) or not alone.equals(encoded.iloc[:1]):
             raise DataError(
-                "The features of a row depend on the rows beside it, so that one record could not be predicted",
+                "The features of a row depend on the rows beside it, so that one record could not be predicted.",
                 "In `features`, use the declared categories and constants, nothing computed over the rows.",
             )
         return encoded
@@ -114,14 +114,14 @@ class Dataset:
 def _numeric(encoded: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
     """The features as floats; booleans become 0 and 1 here, before anything could write them as text."""
     if len(encoded) != len(rows) or not encoded.index.equals(rows.index):
-        raise DataError("`features` lost or reordered rows", "Return one row of features for each row given.")
+        raise DataError("`features` lost or reordered rows.", "Return one row of features for each row given.")
     try:
         encoded = encoded.astype(float)
     except ValueError as error:
-        raise DataError(f"`features` returned what is no number: {error}", "Encode categories as numbers.") from error
+        raise DataError(f"`features` returned what is no number: {error}.", "Encode categories as numbers.") from error
     broken = [str(name) for name in encoded if not np.isfinite(encoded[name]).all()]
     if broken:
-        raise DataError(f"`features` returned missing or infinite values in {', '.join(broken)}", "Handle that case.")
+        raise DataError(f"`features` returned missing or infinite values in {', '.join(broken)}.", "Handle that case.")
     return encoded
 
 

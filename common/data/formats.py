@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from common.data.schema import Category, Columns
+from common.data.schema import Column, Columns, Number
 from common.errors import DataError
 
 _LIBSVM = re.compile(r"\S+(\s+\d+:\S+)+\s*(#.*)?")
@@ -29,7 +29,7 @@ def parse(content: bytes, columns: Columns) -> pd.DataFrame:
     try:
         text = content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise DataError(f"The data are not UTF-8 text (byte {error.start})", _REMEDY) from error
+        raise DataError(f"The data are not UTF-8 text (byte {error.start}).", _REMEDY) from error
     first = next((line for line in text.splitlines() if line.strip()), "")
     if _LIBSVM.fullmatch(first.strip()):
         lines, header = _libsvm_lines(text, columns), list(columns.names)
@@ -40,7 +40,7 @@ def parse(content: bytes, columns: Columns) -> pd.DataFrame:
     ragged = [f"line {line} has {len(cells)}" for line, cells in lines if len(cells) != len(header)]
     if ragged:
         shown = "; ".join(ragged[:5]) + ("; …" if len(ragged) > 5 else "")
-        raise DataError(f"{len(ragged)} lines do not have the {len(header)} values of a row: {shown}", _REMEDY)
+        raise DataError(f"{len(ragged)} lines do not have the {len(header)} values of a row: {shown}.", _REMEDY)
     index = pd.Index([line for line, _ in lines], name="line")
     return pd.DataFrame([cells for _, cells in lines], index=index, columns=header, dtype=object)
 
@@ -53,7 +53,7 @@ def _csv_lines(text: str) -> Iterator[tuple[int, list[str]]]:
             if any(cell.strip() for cell in cells):
                 yield reader.line_num, [cell.strip() for cell in cells]
     except csv.Error as error:
-        raise DataError(f"Line {reader.line_num} is no CSV: {error}", _REMEDY) from error
+        raise DataError(f"Line {reader.line_num} is no CSV: {error}.", _REMEDY) from error
 
 
 def _is_header(cells: list[str], columns: Columns) -> bool:
@@ -70,24 +70,23 @@ def _is_number(cell: str) -> bool:
 
 def _libsvm_lines(text: str, columns: Columns) -> list[tuple[int, list[str]]]:
     """Rows of `label index:value …` with indices from 1 over the columns that are not the label; an index left out is 0."""
-    features = [column for column in columns.columns if column.name != columns.label]
+    inputs = [column for column in columns.columns if column.name != columns.label]
+    features = {str(index): column for index, column in enumerate(inputs, start=1)}
     rows = []
     for number, line in enumerate(text.splitlines(), start=1):
         label, *pairs = line.split("#")[0].split() or [""]
         if not label:
             continue
         values = dict(pair.partition(":")[::2] for pair in pairs)
-        unknown = [index for index in values if index not in {str(i + 1) for i in range(len(features))}]
-        if unknown:
-            raise DataError(f"Line {number} has index {unknown[0]!r}; the features are 1 to {len(features)}", _REMEDY)
-        cells = {columns.label: label}
-        for index, column in enumerate(features, start=1):
-            value = values.get(str(index), "0")
-            cells[column.name] = _decoded(column, value) if isinstance(column, Category) else value
-        rows.append((number, [cells[name] for name in columns.names]))
+        for index in values.keys() - features.keys():
+            raise DataError(f"Line {number} has index {index!r}; the features are 1 to {len(features)}.", _REMEDY)
+        cells = {column.name: _decoded(column, values.get(index, "0")) for index, column in features.items()}
+        rows.append((number, [label if name == columns.label else cells[name] for name in columns.names]))
     return rows
 
 
-def _decoded(column: Category, code: str) -> str:
-    """The value that the code stands for; an unknown code stays as it is, for the schema to refuse with its line."""
-    return {str(number): value for number, value in column.codes.items()}.get(code.removesuffix(".0"), code)
+def _decoded(column: Column, value: str) -> str:
+    """The category that a code stands for; an unknown code stays as it is, for the schema to refuse with its line."""
+    if isinstance(column, Number):
+        return value
+    return {str(code): category for code, category in column.codes.items()}.get(value.removesuffix(".0"), value)

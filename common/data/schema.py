@@ -65,10 +65,10 @@ class Columns:
 
     def __post_init__(self) -> None:
         if len(set(self.names)) != len(self.names):
-            raise DataError(f"A column is declared twice: {', '.join(self.names)}", "Give every column its own name.")
+            raise DataError(f"A column is declared twice: {', '.join(self.names)}.", "Give every column its own name.")
         if self.label not in self.names:
             raise DataError(
-                f"The label '{self.label}' is none of the columns {', '.join(self.names)}",
+                f"The label '{self.label}' is none of the columns {', '.join(self.names)}.",
                 "Declare the label as a column, too.",
             )
 

@@ -3,6 +3,7 @@
 import importlib.resources
 import io
 import ipaddress
+import math
 import os
 import socket
 import ssl
@@ -10,6 +11,7 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
+from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPMessage
 from pathlib import Path
@@ -74,7 +76,7 @@ class LocalFile:
     def read(self) -> bytes:
         try:
             with self.path.open("rb") as file:
-                return _limited(file, self.description)
+                return _limited(file.read, self.description)
         except OSError as error:
             raise SourceError(
                 f"{self.path} cannot be read: {error.strerror}.",
@@ -118,7 +120,7 @@ class S3Object:
                 raise SourceError(
                     f"{self.description} cannot be read: {error}.", remedies[error_code(error)]
                 ) from error
-            return _limited(body, self.description)
+            return _limited(body.read, self.description)
 
 
 @dataclass(frozen=True)
@@ -142,9 +144,11 @@ class WebFile:
         opener = urllib.request.build_opener(_SecureRedirects)
         try:
             with opener.open(request, timeout=self.connect_seconds) as answer:
-                content = _limited(answer, self.description, time.monotonic() + self.total_seconds)
-                if answer.length:  # http.client counts down what was announced, and ends short without a word
-                    raise self._refused(f"broke off {answer.length} bytes before its end", "Try again.")
+                # read1 gives what has come, so that a server that drips cannot hold up the look at the clock.
+                content = _limited(answer.read1, self.description, time.monotonic() + self.total_seconds)
+                announced = int(answer.headers.get("Content-Length", len(content)))
+                if announced != len(content):  # http.client does not tell
+                    raise self._refused(f"broke off after {len(content)} of {announced} bytes", "Try again.")
                 return content
         except urllib.error.HTTPError as error:
             with error:
@@ -251,14 +255,10 @@ def _connection_fault(reason: object) -> tuple[str, str]:
     return f"could not be reached ({reason})", "Check the address, the network and any proxy."
 
 
-class _Readable(Protocol):
-    def read(self, amt: int, /) -> bytes: ...
-
-
-def _limited(stream: _Readable, description: str, deadline: float = float("inf")) -> bytes:
-    """All that the stream holds; neither empty, nor above MAX_BYTES, nor later than the deadline (monotonic seconds)."""
+def _limited(read: Callable[[int], bytes], description: str, deadline: float = math.inf) -> bytes:
+    """All that can be read; neither empty, nor above MAX_BYTES, nor later than the deadline (monotonic seconds)."""
     content = bytearray()
-    while chunk := stream.read(2**20):
+    while chunk := read(2**20):
         content += chunk
         if len(content) > MAX_BYTES:
             raise SourceError(

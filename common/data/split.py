@@ -42,7 +42,7 @@ def assign(keys: "pd.Series[int]", fractions: Fractions) -> "pd.Series[str]":
         DataError: a share is not within (0, 1), or they do not sum to 1.
     """
     if any(not 0 < share < 1 for share in fractions) or abs(sum(fractions) - 1) > 1e-9:
-        raise DataError(f"{fractions} are no shares of one whole", "Declare three fractions above 0 that sum to 1.")
+        raise DataError(f"{fractions} are no shares of one whole.", "Declare three fractions above 0 that sum to 1.")
     position = keys.to_numpy() / 2**64
     below_test = position < fractions.test
     below_validation = position < fractions.test + fractions.validation
