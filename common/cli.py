@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from common.model import all_models, find_model
+from common.model import ROOT, all_models, find_model
 from common.steps import failures_explained
 
 if TYPE_CHECKING:
@@ -219,29 +219,66 @@ def invoke(
         _table([*map(str, frame.columns), f"predicted {model.target}"], rows)
 
 
+State = Annotated[Path, typer.Option(help="The folder of the local AWS's state.")]
+
+
 @local.command("up")
 def local_up(
     detach: Annotated[bool, typer.Option("--detach", help="Run in the background, and print the variables.")] = False,
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 4566,
-    state: Annotated[Path, typer.Option(help="Where it keeps its state.")] = Path(".local-aws"),
+    state: State = Path(".local-aws"),
 ) -> None:
     """Start the AWS on this machine. `eval "$(./models local up --detach)"` makes the shell use it."""
     with failures_explained():
         from common.local.account import prepare_account
+        from common.local.daemon import status as local_status
         from common.local.daemon import up
 
-        up(state, port, detach, announce=lambda running: typer.echo(prepare_account(running)))
+        running = local_status(state)
+        if running:
+            typer.echo(f"It runs already at {running.url}; these are its variables.", err=True)
+            typer.echo(prepare_account(running))
+        else:
+            up(state, port, detach, announce=lambda started: typer.echo(prepare_account(started)))
 
 
 @local.command("down")
-def local_down(
-    state: Annotated[Path, typer.Option(help="Where it keeps its state.")] = Path(".local-aws"),
-) -> None:
+def local_down(state: State = Path(".local-aws")) -> None:
     """Stop the AWS on this machine; its state stays for the next start."""
     with failures_explained():
         from common.local.daemon import down
 
         typer.echo(f"Stopped {down(state).url}")
+
+
+@app.command()
+def ci(
+    branch: Annotated[str, typer.Option(help="By default the branch that is checked out.")] = "",
+    tag: Annotated[str, typer.Option(help="Play the pipeline of a tag instead.")] = "",
+    parameter: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of a manual trigger, e.g. action=train.")
+    ] = None,
+    approve: Annotated[
+        bool | None, typer.Option("--approve/--no-approve", help="Answer approvals; asks by default.")
+    ] = None,
+    skip: Annotated[
+        list[str] | None, typer.Option(help="A job that counts as passed without running, e.g. check.")
+    ] = None,
+    state: State = Path(".local-aws"),
+) -> None:
+    """CircleCI on this machine: play the pipeline of a commit from the YAML as it is, against the local AWS.
+
+    The jobs run in clean clones of what is committed. Run `models local up --detach` first.
+    """
+    with failures_explained():
+        from common.local.play import play_pipeline
+
+        result = play_pipeline(
+            ROOT, state, branch=branch, tag=tag, parameters=parameter or [], approve=approve, skip=skip or []
+        )
+        typer.echo(f"Logs and artifacts: {result.folder}")
+    if not result.ok:
+        raise typer.Exit(1)
 
 
 def _table(header: list[str], rows: list[list[str]]) -> None:

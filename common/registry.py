@@ -133,7 +133,7 @@ class Registry:
                 raise
             return package
         if reason:
-            self._update(answer["ModelPackageArn"], status, reason)
+            self._update(answer["ModelPackageArn"], status, reason, {"rejected_by": "gate"})
         return self.describe(answer["ModelPackageArn"])
 
     def approve(self, package: Package, run: Run) -> Package:
@@ -169,12 +169,12 @@ class Registry:
         """Who acts, as well as it is known: CircleCI's user, otherwise the identity that AWS sees."""
         return run.user if run.url else str(self.aws.sts.get_caller_identity()["Arn"])
 
-    def _update(self, arn: str, status: str, reason: str, metadata: dict[str, str] | None = None) -> None:
+    def _update(self, arn: str, status: str, reason: str, metadata: dict[str, str]) -> None:
         self.aws.sagemaker.update_model_package(
             ModelPackageArn=arn,
             ModelApprovalStatus=status,  # type: ignore[arg-type]
             ApprovalDescription=reason[:1024],
-            **({"CustomerMetadataProperties": metadata} if metadata else {}),
+            CustomerMetadataProperties=metadata,
         )
 
     def _summaries(self) -> Iterator[ModelPackageSummaryTypeDef]:
@@ -211,7 +211,7 @@ def _package(answer: DescribeModelPackageOutputTypeDef) -> Package:
         created=answer["CreationTime"],
         image=container.get("Image", ""),
         artifact=container.get("ModelDataUrl", ""),
-        reason=answer.get("ApprovalDescription", "") or answer.get("CustomerMetadataProperties", {}).get("gate", ""),
+        reason=answer.get("ApprovalDescription") or answer.get("CustomerMetadataProperties", {}).get("gate", ""),
         metadata=dict(answer.get("CustomerMetadataProperties", {})),
     )
 

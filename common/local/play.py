@@ -1,0 +1,70 @@
+"""`models ci`: the pipeline player, set up for this checkout and its local AWS."""
+
+import sys
+from collections.abc import Collection
+from pathlib import Path
+
+from rich.console import Console
+from rich.prompt import Confirm
+
+from common.errors import ModelsError, UsageError
+from common.local.account import contexts, prepare_account
+from common.local.daemon import status
+from common.local.pipeline.process import PlannedJob
+from common.local.pipeline.run import PipelineResult, Settings, play
+
+
+def play_pipeline(
+    repo: Path,
+    state: Path,
+    *,
+    branch: str,
+    tag: str,
+    parameters: Collection[str],
+    approve: bool | None,
+    skip: Collection[str],
+) -> PipelineResult:
+    """Play a pipeline of the checkout against the local AWS of a state folder.
+
+    Args:
+        parameters: `NAME=VALUE` each; whole numbers and true/false are read as such.
+        approve: the answer to every approval; None asks in the terminal.
+
+    Raises:
+        ModelsError: no local AWS runs there.
+        UsageError: a parameter is not of that form, or there is nobody to ask.
+    """
+    running = status(state)
+    if running is None:
+        raise ModelsError(f"No local AWS runs on {state}.", "Start it: `./models local up --detach`.")
+    prepare_account(running)
+    console = Console()
+
+    def ask(job: PlannedJob) -> bool:
+        if approve is not None:
+            return approve
+        if not sys.stdin.isatty():
+            raise UsageError(
+                f"{job.name} waits for an approval, and nobody is there to ask.", "Add --approve or --no-approve."
+            )
+        return Confirm.ask(f"Approve {job.name}?", console=console, default=False)
+
+    return play(
+        repo,
+        Settings(state / "circleci", contexts(running), project={}, venv=Path(sys.prefix)),
+        branch=branch,
+        tag=tag,
+        parameters=dict(map(_parameter, parameters)),
+        approve=ask,
+        skip=skip,
+        console=console,
+    )
+
+
+def _parameter(text: str) -> tuple[str, str | int | bool]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise UsageError(f"'{text}' is no parameter.", "Write NAME=VALUE, e.g. action=train.")
+    if value in ("true", "false"):
+        return name, value == "true"
+    return name, int(value) if value.isdecimal() else value
