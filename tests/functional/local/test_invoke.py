@@ -113,7 +113,7 @@ def test_a_body_of_the_limit_is_served_and_one_byte_more_is_refused(local: Local
 @pytest.mark.parametrize("member", ["TargetModel", "TargetContainerHostname", "InferenceComponentName", "SessionId"])
 def test_targets_of_another_kind_of_endpoint_are_refused(local: Local, member: str) -> None:
     local.serving("a")
-    error = refused(local, **{member: "something"})
+    error = refused(local, b"", "e", **{member: "something"})
     assert (error.code, error.status) == ("ValidationError", 400)
     assert member in error.message
 

@@ -9,8 +9,8 @@ from common.local.hosting.policy import ALL_AT_ONCE, Step, deployment_policy
 
 
 def config(kind: str, wait: int = 60, alarms: tuple[str, ...] = (), **members: Any) -> dict[str, Any]:
-    sizes = {name: members.pop(name) for name in ("CanarySize", "LinearStepSize") if name in members}
-    routing = {"Type": kind, "WaitIntervalInSeconds": wait, **sizes}
+    routing: dict[str, Any] = {"Type": kind, "WaitIntervalInSeconds": wait}
+    routing |= {name: members.pop(name) for name in ("CanarySize", "LinearStepSize") if name in members}
     found: dict[str, Any] = {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing, **members}}
     if alarms:
         found["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": name} for name in alarms]}

@@ -1,0 +1,170 @@
+"""Endpoints with the real server and the real XGBoost container, as boto3 and sagemaker-core use them."""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import textwrap
+import warnings
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from accounts import Account
+from botocore.exceptions import ClientError
+
+IMAGE = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-xgboost:3.2-0"
+SOON = {"Delay": 0.05, "MaxAttempts": 400}  # type: ignore[var-annotated]
+
+
+@cache
+def model_tar(slope: float) -> bytes:
+    """A model.tar.gz as the training container leaves it: predicts about `slope` times the first of two columns."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        import xgboost
+
+    rows = np.random.default_rng(1).random((200, 2))
+    trained = xgboost.train({"max_depth": 2}, xgboost.DMatrix(rows, slope * rows[:, 0]), 20)
+    content = bytes(trained.save_raw("ubj"))
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        member = tarfile.TarInfo("xgboost-model")
+        member.size = len(content)
+        tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+def configuration(aws: Account, name: str, slope: float) -> str:
+    """A model and an endpoint configuration of that name."""
+    sagemaker = aws.client("sagemaker")
+    aws.client("s3").put_object(Bucket=aws.bucket, Key=f"{name}.tar.gz", Body=model_tar(slope))
+    container = {"Image": IMAGE, "ModelDataUrl": f"s3://{aws.bucket}/{name}.tar.gz"}
+    sagemaker.create_model(ModelName=name, PrimaryContainer=container, ExecutionRoleArn=aws.role)
+    variant = {"VariantName": "AllTraffic", "ModelName": name, "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    return name
+
+
+def predict(aws: Account, **members: Any) -> float:
+    runtime = aws.client("sagemaker-runtime")
+    answer = runtime.invoke_endpoint(EndpointName="e", Body=b"0.5,0.5", ContentType="text/csv", **members)
+    return float(answer["Body"].read())
+
+
+@pytest.fixture
+def endpoint(aws: Account) -> Account:
+    """Endpoint `e` in service, which predicts ten times the first column."""
+    sagemaker = aws.client("sagemaker")
+    sagemaker.create_endpoint(
+        EndpointName="e",
+        EndpointConfigName=configuration(aws, "ten", 10),
+        Tags=[{"Key": "team", "Value": "shells"}],
+    )
+    sagemaker.get_waiter("endpoint_in_service").wait(EndpointName="e", WaiterConfig=SOON)
+    return aws
+
+
+def test_an_endpoint_lives_from_creation_to_deletion_with_boto3_and_its_waiters(endpoint: Account) -> None:
+    sagemaker = endpoint.client("sagemaker")
+    answer = endpoint.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName="e", Body=b"0.5,0.5\n0.1,0.9\n", ContentType="text/csv"
+    )
+    values = [float(line) for line in answer["Body"].read().decode().split()]
+    assert values == pytest.approx([5, 1], abs=1)
+    assert answer["InvokedProductionVariant"] == "AllTraffic"
+    assert answer["ContentType"].startswith("text/csv")
+    arn = sagemaker.describe_endpoint(EndpointName="e")["EndpointArn"]
+    assert sagemaker.list_tags(ResourceArn=arn)["Tags"] == [{"Key": "team", "Value": "shells"}]
+    sagemaker.delete_endpoint(EndpointName="e")
+    sagemaker.get_waiter("endpoint_deleted").wait(EndpointName="e", WaiterConfig=SOON)
+    with pytest.raises(ClientError, match=r"Endpoint e of account \d+ not found"):
+        predict(endpoint)
+
+
+def test_a_canary_update_is_waited_for_and_described(endpoint: Account) -> None:
+    sagemaker = endpoint.client("sagemaker")
+    endpoint.client("cloudwatch").put_metric_alarm(
+        AlarmName="errors",
+        Namespace="AWS/SageMaker",
+        MetricName="Invocation5XXErrors",
+        Dimensions=[{"Name": "EndpointName", "Value": "e"}, {"Name": "VariantName", "Value": "AllTraffic"}],
+        Statistic="Average",
+        Period=60,
+        EvaluationPeriods=1,
+        Threshold=0.01,
+        ComparisonOperator="GreaterThanThreshold",
+        TreatMissingData="notBreaching",
+    )
+    config = {
+        "BlueGreenUpdatePolicy": {
+            "TrafficRoutingConfiguration": {
+                "Type": "CANARY",
+                "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": 20},
+                "WaitIntervalInSeconds": 30,
+            },
+            "TerminationWaitInSeconds": 5,
+            "MaximumExecutionTimeoutInSeconds": 600,
+        },
+        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "errors"}]},
+    }
+    twenty = configuration(endpoint, "twenty", 20)
+    sagemaker.update_endpoint(EndpointName="e", EndpointConfigName=twenty, DeploymentConfig=config)
+    during = sagemaker.describe_endpoint(EndpointName="e")
+    assert during["EndpointStatus"] == "Updating"
+    assert during["PendingDeploymentSummary"]["EndpointConfigName"] == "twenty"
+    sagemaker.get_waiter("endpoint_in_service").wait(EndpointName="e", WaiterConfig=SOON)
+    after = sagemaker.describe_endpoint(EndpointName="e")
+    assert (after["EndpointConfigName"], after["LastDeploymentConfig"]) == ("twenty", config)
+    assert predict(endpoint) == pytest.approx(10, abs=1)
+    [alarm] = endpoint.client("cloudwatch").describe_alarms()["MetricAlarms"]
+    assert alarm["StateValue"] == "OK"
+
+
+def test_a_model_error_reaches_boto3_with_its_members(endpoint: Account) -> None:
+    with pytest.raises(ClientError) as error:
+        endpoint.client("sagemaker-runtime").invoke_endpoint(
+            EndpointName="e", Body=b"[1]", ContentType="application/json"
+        )
+    response: Any = error.value.response
+    assert (response["Error"]["Code"], response["ResponseMetadata"]["HTTPStatusCode"]) == ("ModelError", 424)
+    assert response["OriginalStatusCode"] == 415
+    assert "application/json" in response["OriginalMessage"]
+    assert response["LogStreamArn"].endswith(":log-group:/aws/sagemaker/Endpoints/e")
+
+
+@pytest.mark.parametrize(
+    "members", [{"TargetModel": "a.tar.gz"}, {"TargetVariant": "other"}], ids=["target model", "unknown variant"]
+)
+def test_a_request_that_does_not_fit_the_endpoint_is_a_validation_error(
+    endpoint: Account, members: dict[str, str]
+) -> None:
+    with pytest.raises(ClientError) as error:
+        predict(endpoint, **members)
+    assert error.value.response["Error"]["Code"] == "ValidationError"
+
+
+def test_sagemaker_core_creates_waits_and_invokes(aws: Account) -> None:
+    configuration(aws, "ten", 10)
+    script = """
+        import json
+        from sagemaker.core.resources import Endpoint
+        endpoint = Endpoint.create(endpoint_name="e", endpoint_config_name="ten")
+        endpoint.wait_for_status("InService", poll=1)
+        answer = endpoint.invoke(body=b"0.5,0.5", content_type="text/csv")
+        print(json.dumps({"answer": float(answer.body.read()), "variant": answer.invoked_production_variant}))
+    """
+    ran = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", textwrap.dedent(script)],
+        env={"PATH": os.environ["PATH"], "HOME": os.environ.get("HOME", "/"), **aws.env},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert ran.returncode == 0, ran.stderr
+    told = json.loads(ran.stdout.splitlines()[-1])
+    assert told["answer"] == pytest.approx(5, abs=1)
+    assert told["variant"] == "AllTraffic"
