@@ -27,7 +27,7 @@ MAKEFILE = """
 setup:
 \t@echo making .venv
 \t@test -e .venv || (mkdir -p .venv/bin && cp python.sh .venv/bin/python && chmod +x .venv/bin/python)
-check:
+test:
 \t@mkdir -p build/junit && echo '<testsuite><testcase name="a"/></testsuite>' > build/junit/tests.xml
 """
 MODELS = '#!/bin/bash\necho "models $*" as "$AWS_ROLE_ARN"\n'

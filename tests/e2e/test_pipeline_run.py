@@ -322,18 +322,19 @@ def test_cache_is_found_until_its_checksum_changes(repo: PipelineRepo, settings:
     assert "\nmade anew" in play(repo.path, settings).job("job").log
 
 
-def test_registered_environment_is_linked_and_invisible_to_git(
+def test_registered_environment_is_used_in_place_and_survives_a_job_that_clears_it(
     repo: PipelineRepo, settings: Settings, tmp_path: Path
 ) -> None:
-    (tmp_path / "venv").mkdir()
+    (tmp_path / "venv/bin").mkdir(parents=True)
     (tmp_path / "venv/made").touch()
-    seeded = replace(settings, venv=tmp_path / "venv")
-    one_job(repo, *CACHED, {"run": "readlink .venv"})
-    log = play(repo.path, seeded).job("job").log
+    (tmp_path / "venv/bin/python").touch()
+    one_job(repo, *CACHED, {"run": "readlink .venv/bin; find .venv -delete"})
+    log = play(repo.path, replace(settings, venv=tmp_path / "venv")).job("job").log
     assert "\nfound the cache" in log
-    assert f"\n{tmp_path}/venv" in log
+    assert f"\n{tmp_path}/venv/bin\n" in log
     assert "?? .venv" not in log
-    assert (tmp_path / "venv/made").exists(), "cleaning up the checkout followed the link"
+    assert (tmp_path / "venv/made").exists()
+    assert (tmp_path / "venv/bin/python").exists()
 
 
 def test_registered_environment_is_not_used_for_other_requirements(

@@ -22,9 +22,10 @@ class Caches:
         self._folder = folder
 
     def seed(self, key: str, checkout: Path, path: str, target: Path) -> None:
-        """Let the key stand for `target` as it is: restoring it links `path` to `target` instead of copying.
+        """Let the key stand for the folder `target` as it is: restoring it makes a folder of links instead of copies.
 
-        The key's checksums are taken from `checkout`, so that a job whose checkout has other files misses it.
+        A job that replaces the folder replaces its links and never touches the target. The key's checksums are taken
+        from `checkout`, so that a job whose checkout has other files misses it.
         """
         self._write(render(key, checkout), {path: str(target.resolve())}, checkout)
 
@@ -109,7 +110,9 @@ def _inside(path: str) -> str:
 def _put(source: Path, target: Path, *, link: bool) -> None:
     target.parent.mkdir(parents=True, exist_ok=True)
     if link:
-        target.symlink_to(source)
+        target.mkdir()
+        for item in source.iterdir():
+            (target / item.name).symlink_to(item)
     elif source.is_dir():
         shutil.copytree(source, target, symlinks=True)
     else:

@@ -137,7 +137,6 @@ class JobRun:
             case RestoreCache():
                 found = self._caches.restore(step.keys, checkout)
                 print(f"restored {found}" if found else "no cache found", file=log)
-                self._hide_links()
             case SaveCache():
                 saved = self._caches.save(step.key, step.paths, checkout)
                 print("saved" if saved else "nothing to save: the key exists, or the paths do not", file=log)
@@ -148,13 +147,6 @@ class JobRun:
             case _:
                 raise ConfigError(f"the step {step!r} was not expanded")
         return StepResult(title(step), "success", 0.0)
-
-    def _hide_links(self) -> None:
-        """Keep git from seeing a linked `.venv` as a new file: `.venv/` in .gitignore matches folders only."""
-        links = [item.name for item in self._where.checkout.iterdir() if item.is_symlink()]
-        tracked = paths.git(self._where.checkout, "ls-files").splitlines()
-        with (self._where.checkout / ".git/info/exclude").open("a") as exclude:
-            exclude.writelines(f"/{name}\n" for name in links if name not in tracked)
 
     def _run(self, step: Run, log: TextIO) -> StepResult:
         for attempt in range(step.max_auto_reruns + 1):
