@@ -27,9 +27,6 @@ MARK = "LOCAL_AWS_STATE"
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
 
-_detached: list[subprocess.Popen[bytes]] = []
-"""Handles of detached servers: they outlive their starter on purpose, and Python warns when such a handle is dropped."""
-
 
 @dataclass(frozen=True)
 class Running:
@@ -74,7 +71,6 @@ def up(
     if already := status(root):
         raise _runs_already(root, already.url)
     root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _kill_leftovers(root)
     if detach:
         announce(_start(root, port, scale))
     else:
@@ -129,22 +125,20 @@ def _positive(setting: str | float) -> float:
 def _start(root: Path, port: int, time_scale: float) -> Running:
     log = root / "server.log"
     with log.open("ab") as output:
-        process = subprocess.Popen(
+        starter = subprocess.run(
             [sys.executable, "-m", "common.local.daemon", str(root), str(port), str(time_scale)],
             cwd=Path(__file__).parents[2],
             stdin=subprocess.DEVNULL,
-            stdout=output,
+            stdout=subprocess.PIPE,
             stderr=output,
-            start_new_session=True,
+            timeout=_START_SECONDS,
+            check=False,
         )
-    _until(lambda: process.poll() is not None or status(root) is not None, _START_SECONDS)
-    running = status(root)
-    if running is None or running.pid != process.pid:
-        process.kill()
-        process.wait()
-        raise ModelsError(f"The local AWS did not start:\n{_tail(log)}", f"Its whole log is {log}.")
-    _detached.append(process)
-    return running
+    if starter.stdout:
+        return Running(**json.loads(starter.stdout))
+    if already := status(root):
+        raise _runs_already(root, already.url)
+    raise ModelsError(f"The local AWS did not start:\n{_tail(log)}", f"Its whole log is {log}.")
 
 
 def _run(root: Path, port: int, time_scale: float, announce: Callable[[Running], None]) -> None:
@@ -152,6 +146,7 @@ def _run(root: Path, port: int, time_scale: float, announce: Callable[[Running],
 
     os.environ[MARK] = str(root)
     with _locked(root) as lock:
+        _kill_leftovers(root)
 
         def ready(url: str) -> None:
             running = Running(os.getpid(), url, time_scale)
@@ -199,8 +194,9 @@ def _kill_leftovers(root: Path) -> None:
     mark = f"{MARK}={root}".encode()
     for environment in Path("/proc").glob("[0-9]*/environ"):
         try:
-            if mark in environment.read_bytes().split(b"\0"):
-                os.kill(int(environment.parent.name), signal.SIGKILL)
+            pid = int(environment.parent.name)
+            if pid != os.getpid() and mark in environment.read_bytes().split(b"\0"):
+                os.kill(pid, signal.SIGKILL)
         except (PermissionError, ProcessLookupError, FileNotFoundError):
             continue  # another user's process, or one that has just ended
 
@@ -209,12 +205,27 @@ def _tail(log: Path) -> str:
     return "\n".join(log.read_text(errors="replace").splitlines()[-5:])
 
 
+def _detach() -> None:
+    """Leave the starter's session. It does not wait for this process, only for the end of its standard output."""
+    if os.fork():
+        os._exit(0)
+    os.setsid()
+
+
+def _report(running: Running) -> None:
+    """Tell the starter, and end its wait: from here on standard output goes to the log, too."""
+    sys.stdout.write(json.dumps(asdict(running)))
+    sys.stdout.flush()
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+
+
 def main() -> int:
-    """`python -m common.local.daemon ROOT PORT TIME_SCALE`: the process that `up --detach` starts."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    """`python -m common.local.daemon ROOT PORT TIME_SCALE`: what `up` with `detach` runs."""
     root, port, time_scale = sys.argv[1:]
+    _detach()
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     try:
-        _run(Path(root), int(port), float(time_scale), _say_nothing)
+        _run(Path(root), int(port), float(time_scale), _report)
     except ModelsError as error:
         sys.stderr.write(f"{error}\n")
         return error.exit_code

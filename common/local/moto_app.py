@@ -24,15 +24,61 @@ def moto_app(changed: Callable[[str], None]) -> WsgiApp:
     def create(service: Any) -> Any:
         return _Service(service, create_backend_app(service), changed)
 
-    application: WsgiApp = DomainDispatcherApplication(create)
+    dispatcher = DomainDispatcherApplication(create)
+
+    def application(environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        service: WsgiApp
+        try:
+            service = dispatcher.get_application(environ)
+        except Exception:
+            log.info("moto has no service for %s", environ.get("HTTP_AUTHORIZATION"), exc_info=True)
+            service = _Unknown(_signed_for(environ))
+        return service(environ, start_response)
+
     return application
 
 
-class _Service:
+def _signed_for(environ: Environ) -> str:
+    """The service that the request's signature names."""
+    scope = environ.get("HTTP_AUTHORIZATION", "").split(",")[0].split("/")
+    return scope[3] if len(scope) == 5 else "AWS"
+
+
+class _Unknown:
+    """A service that moto does not have."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        return self._refuse(environ, start_response, f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
+
+    def _refuse(self, environ: Environ, start_response: StartResponse, what: str) -> list[bytes]:
+        message = f"The local AWS does not support this operation of {self._name}: {what}"
+        return self._error(environ, start_response, "400 Bad Request", "UnsupportedOperation", message)
+
+    def _error(
+        self, environ: Environ, start_response: StartResponse, status: str, code: str, message: str
+    ) -> list[bytes]:
+        """The error in the protocol that the request was made in: query, REST-XML or JSON."""
+        xml = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
+        if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+            kind, text = "text/xml", f"<ErrorResponse>{xml}</ErrorResponse>"
+        elif self._name in ("s3", "s3control", "route53", "cloudfront"):
+            kind, text = "text/xml", xml
+        else:
+            kind, text = "application/json", json.dumps({"__type": code, "message": message})
+        body = text.encode()
+        headers = [("Content-Type", kind), ("Content-Length", str(len(body))), ("x-amzn-ErrorType", code)]
+        start_response(status, headers)
+        return [body]
+
+
+class _Service(_Unknown):
     """One of moto's services."""
 
     def __init__(self, name: str, app: Any, changed: Callable[[str], None]) -> None:
-        self._name = name
+        super().__init__(name)
         self._app = app
         self._changed = changed
 
@@ -52,26 +98,6 @@ class _Service:
             return self._refuse(environ, start_response, f"{environ['REQUEST_METHOD']} {environ['PATH_INFO']}")
         if status[0] == "2" and _writes(environ):
             self._changed(self._name)
-        start_response(status, headers)
-        return [body]
-
-    def _refuse(self, environ: Environ, start_response: StartResponse, what: str) -> list[bytes]:
-        message = f"The local AWS does not support this operation of {self._name}: {what}"
-        return self._error(environ, start_response, "400 Bad Request", "UnsupportedOperation", message)
-
-    def _error(
-        self, environ: Environ, start_response: StartResponse, status: str, code: str, message: str
-    ) -> list[bytes]:
-        """The error in the protocol that the request was made in: query, REST-XML or JSON."""
-        xml = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
-        if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
-            kind, text = "text/xml", f"<ErrorResponse>{xml}</ErrorResponse>"
-        elif self._name in ("s3", "s3control", "route53", "cloudfront"):
-            kind, text = "text/xml", xml
-        else:
-            kind, text = "application/json", json.dumps({"__type": code, "message": message})
-        body = text.encode()
-        headers = [("Content-Type", kind), ("Content-Length", str(len(body))), ("x-amzn-ErrorType", code)]
         start_response(status, headers)
         return [body]
 

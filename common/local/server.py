@@ -6,22 +6,17 @@ import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-from waitress.server import create_server
 
 from common.errors import UsageError
 from common.local.app import Application, operation_modules
 from common.local.context import LocalAws
+from common.local.http import http_server
 from common.local.moto_app import moto_app
 from common.local.services import Services
 from common.local.snapshots import Snapshots
 from common.local.store import Store
 
 log = logging.getLogger(__name__)
-
-_THREADS = 32
-"""More than any caller here uses at once: an invocation holds its thread for as long as the model computes."""
 
 
 def listen(port: int) -> socket.socket:
@@ -68,7 +63,7 @@ def serve(root: Path, port: int, time_scale: float, ready: Callable[[str], None]
     bound = listen(port)
     modules = operation_modules()
     with running(root, bound, time_scale) as aws:
-        server = _http_server(Application(aws, moto_app(aws.services.changed)), bound)
+        server = http_server(Application(aws, moto_app(aws.services.changed)), bound)
         for module in modules:
             if hasattr(module, "resume"):
                 module.resume(aws)
@@ -80,19 +75,6 @@ def serve(root: Path, port: int, time_scale: float, ready: Callable[[str], None]
             server.run()
         finally:
             server.close()
-
-
-def _http_server(application: Application, bound: socket.socket) -> Any:
-    return create_server(
-        application,
-        sockets=[bound],
-        threads=_THREADS,
-        connection_limit=1000,
-        channel_timeout=3600,
-        max_request_body_size=5 * 2**30,
-        inbuf_overflow=8 * 2**20,
-        ident=None,
-    )
 
 
 def _stop(_number: int, _frame: object) -> None:

@@ -34,14 +34,12 @@ class Snapshots:
         self._folder = folder
         self._changed: set[str] = set()
         self._lock = threading.Lock()
-        self._wake = threading.Event()
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def mark(self, service: str) -> None:
         """Say that a service (by moto's name for it) has changed."""
         with self._lock:
             self._changed.update(_EFFECTS.get(service, (service,)))
-        self._wake.set()
 
     def restore(self) -> None:
         """Put every saved service back into moto.
@@ -64,10 +62,9 @@ class Snapshots:
                     backends[account][region] = backend
 
     def keep(self, closing: threading.Event) -> None:
-        """Write changed services, a second after the change, until `closing` is set and a last time then."""
+        """Write changed services, within about a second of the change, until `closing` is set."""
         pause = _PAUSE_SECONDS
         while not closing.wait(pause):
-            self._wake.wait(timeout=1)
             started = time.monotonic()
             self.write()
             pause = max(_PAUSE_SECONDS, _SHARE_OF_TIME * (time.monotonic() - started))
@@ -76,7 +73,6 @@ class Snapshots:
         """Write the services that changed since they were last written."""
         with self._lock:
             changed, self._changed = self._changed, set()
-        self._wake.clear()
         for service in changed:
             self._write(service)
 

@@ -36,7 +36,7 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "long": (int,),
     "float": (int, float),
     "double": (int, float),
-    "timestamp": (int, float, str),
+    "timestamp": (int, float),
     "list": (list,),
     "structure": (dict,),
     "map": (dict,),

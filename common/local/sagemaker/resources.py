@@ -131,11 +131,14 @@ def _wanted(document: Document, request: dict[str, Any], name: str, status: str)
         return False
     if "StatusEquals" in request and document[status] != request["StatusEquals"]:
         return False
-    for time in ("CreationTime", "LastModifiedTime"):
-        moment = document.get(time, document["CreationTime"])
-        if not request.get(f"{time}After", float("-inf")) <= moment <= request.get(f"{time}Before", float("inf")):
-            return False
-    return True
+    return all(_within(document, request, member) for member in ("CreationTime", "LastModifiedTime"))
+
+
+def _within(document: Document, request: dict[str, Any], member: str) -> bool:
+    """Whether a time lies in the bounds that the request sets for it, to the millisecond that callers see."""
+    moment = round(document[member if member in document else "CreationTime"], 3)
+    after, before = request.get(f"{member}After", float("-inf")), request.get(f"{member}Before", float("inf"))
+    return bool(round(after, 3) <= moment <= round(before, 3))
 
 
 def _plain(name: str) -> str:
