@@ -7,14 +7,16 @@ from common.training import XGBoost
 
 TRAINING = XGBoost(
     instance_type="ml.m5.large",
+    # Chosen on splits of their own; `make bench` compares them with the published ones and a linear regression. Small steps
+    # and large leaves suit 2,951 rows whose label is half noise.
     hyperparameters={
         "objective": "reg:squarederror",
-        "num_round": 50,
+        "num_round": 200,
         "max_depth": 5,
-        "eta": 0.2,
-        "gamma": 4,
-        "min_child_weight": 6,
-        "subsample": 0.7,
+        "eta": 0.03,
+        "min_child_weight": 30,
+        "subsample": 0.5,
+        "colsample_bytree": 0.6,
     },
     gate=Gate(metric="rmse", at_most=2.6, may_lose_to_champion_by=0.02),
 )
