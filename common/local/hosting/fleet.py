@@ -224,12 +224,15 @@ class Fleet:
         environment = {
             **container.environment,
             "PATH": os.environ.get("PATH", os.defpath),
+            "LANG": "C.UTF-8",
+            "HOME": str(base),
             "PYTHONPATH": str(_REPOSITORY_ROOT),
             "PYTHONUNBUFFERED": "1",
             "SAGEMAKER_BASE_DIR": str(base),
             "AWS_REGION": around.origin.region,
             "AWS_DEFAULT_REGION": around.origin.region,
             "AWS_ENDPOINT_URL": around.aws.url,
+            "AWS_EC2_METADATA_DISABLED": "true",
         }
         return Worker(Launch(command, environment), lambda line: around.telemetry.log(around.origin, stream, line))
 

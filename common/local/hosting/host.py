@@ -1,19 +1,20 @@
 """Everything that serves in one local AWS: its live endpoints, their fleets and telemetry, and the work on them."""
 
+import logging
 import shutil
 import threading
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from weakref import WeakSet
 
 from common.local.context import LocalAws
 from common.local.hosting.alarm_watch import AlarmWatch
-from common.local.hosting.deployment import Closing
 from common.local.hosting.fleet import Fleet, Surroundings
 from common.local.hosting.live import LiveEndpoint
 from common.local.hosting.spec import FleetSpec
 from common.local.hosting.telemetry import Origin, Telemetry
+
+log = logging.getLogger(__name__)
 
 FLUSH_INTERVAL_SECONDS = 0.2
 _ALARM_DUTY = 0.1
@@ -64,26 +65,25 @@ class Hosting:
             live.close()
         return live
 
-    def work(self, origin: Origin, task: Callable[[], None]) -> None:
-        """Do something long to an endpoint in the background; when the server closes, it is left as it is."""
-
-        def run() -> None:
-            with suppress(Closing):
-                task()
-
-        thread = self.aws.spawn(f"endpoint-{origin.endpoint}", run)
+    def work(self, name: str, task: Callable[[], None]) -> None:
+        """Do something long in a thread that is waited for when this AWS closes."""
+        thread = self.aws.spawn(name, task)
         with self._lock:
             self._works.add(thread)
 
     def _tick(self) -> None:
         next_alarms = 0.0
         while not self.aws.closing.wait(FLUSH_INTERVAL_SECONDS):
-            self.telemetry.flush()
             began = time.monotonic()
-            if began >= next_alarms:
-                self.alarms.refresh_all()
-                ended = time.monotonic()
-                next_alarms = ended + (ended - began) / _ALARM_DUTY
+            try:
+                self.telemetry.flush()
+                if began >= next_alarms:
+                    self.alarms.refresh_all()
+                    ended = time.monotonic()
+                    next_alarms = ended + (ended - began) / _ALARM_DUTY
+            except Exception:
+                # One alarm or log that cannot be written must not end the metrics of all endpoints.
+                log.exception("metrics and alarms")
 
     def _close(self) -> None:
         with self._lock:

@@ -4,7 +4,9 @@ Each function moves the endpoint's document from one settled status to the next.
 the status that says so (`Creating`, `Updating`, `Deleting`), in one transaction with its checks.
 """
 
+import logging
 import time
+from collections.abc import Callable
 from typing import Any
 
 from common.local.hosting.artifact import FleetFailure
@@ -16,11 +18,35 @@ from common.local.hosting.policy import deployment_policy
 from common.local.hosting.spec import FleetSpec
 from common.local.hosting.telemetry import Origin
 
+log = logging.getLogger(__name__)
+
 KIND = "endpoint"
 """Endpoints in the store. Beside the members of DescribeEndpoint a document holds `Fleet`, the FleetSpec that serves, and
 while the endpoint is updated `Pending`: the next one with its `StartTime`, `DeploymentConfig`, `Phase`, `PhaseTime`."""
 
 INTERRUPTED = "The update was interrupted by a restart of the service and rolled back."
+
+
+def start(hosting: Hosting, origin: Origin, task: Callable[[Hosting, Origin], None]) -> None:
+    """Do one of the functions below in the background.
+
+    What it did not foresee, such as a full disk, is logged and settles the endpoint too: `Failed` where nothing serves,
+    else `UpdateRollbackFailed`, which can be updated again. A server that closes leaves the rest to the next start.
+    """
+
+    def run() -> None:
+        try:
+            task(hosting, origin)
+        except Closing:
+            return
+        except Exception as defect:
+            if hosting.aws.closing.is_set():
+                return  # the store and the fleets have been closed under its feet
+            log.exception("endpoint %s", origin.endpoint)
+            status = "UpdateRollbackFailed" if hosting.live(origin.scope, origin.endpoint) else "Failed"
+            _settle(hosting, origin, EndpointStatus=status, FailureReason=f"Internal error: {defect}")
+
+    hosting.work(f"endpoint-{origin.endpoint}", run)
 
 
 def create(hosting: Hosting, origin: Origin) -> None:
@@ -32,10 +58,14 @@ def create(hosting: Hosting, origin: Origin) -> None:
         _settle(hosting, origin)
 
 
-def restore(hosting: Hosting, origin: Origin, live: LiveEndpoint) -> None:
-    """After a restart: serve again what the endpoint's document says, or fail. Requests to `live` wait for it."""
+def restore(hosting: Hosting, origin: Origin) -> None:
+    """After a restart: serve again what the endpoint's document says, or fail.
+
+    `hosting.open` has been called for the endpoint, so that its requests wait.
+    """
+    live = hosting.live(origin.scope, origin.endpoint)
     fleet = _started(hosting, origin)
-    if fleet is not None:
+    if live is not None and fleet is not None:
         live.serve(fleet)
 
 
@@ -80,11 +110,13 @@ def resize(hosting: Hosting, origin: Origin) -> None:
 
 def delete(hosting: Hosting, origin: Origin) -> None:
     """Deleting → gone, after the last request has been answered."""
-    live = hosting.shut(origin)
-    if live is not None and live.fleet is not None:
-        live.fleet.stop()
+    live = hosting.live(origin.scope, origin.endpoint)
+    fleet = live.wait() if live is not None else None  # it may still be coming up after a restart
     if hosting.aws.closing.is_set():
         raise Closing
+    hosting.shut(origin)
+    if fleet is not None:
+        fleet.stop()
     hosting.aws.store.delete(origin.scope, KIND, origin.endpoint)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from common.local.api import Answer, Call, operation, validation_error
 from common.local.context import LocalAws
 from common.local.hosting.host import Hosting
-from common.local.hosting.lifecycle import KIND, create, delete, resize, restore, roll_back_interrupted, update
+from common.local.hosting.lifecycle import KIND, create, delete, resize, restore, roll_back_interrupted, start, update
 from common.local.hosting.policy import deployment_policy
 from common.local.hosting.spec import FleetSpec, VariantSpec, refuse_unsupported, variant_spec
 from common.local.hosting.telemetry import Origin
@@ -142,24 +142,16 @@ def resume(aws: LocalAws) -> None:
         origin = Origin(account, region, name)
         status = document["EndpointStatus"]
         if status in ("Creating", "Deleting"):
-            _start(hosting, origin, create if status == "Creating" else delete)
+            start(hosting, origin, create if status == "Creating" else delete)
         elif status != "Failed":
-            if status != "InService":
+            if status in ("Updating", "RollingBack"):
                 roll_back_interrupted(hosting, origin)
-            _start_restore(hosting, origin)
-
-
-def _start(hosting: Hosting, origin: Origin, task: Callable[[Hosting, Origin], None]) -> None:
-    hosting.work(origin, lambda: task(hosting, origin))
-
-
-def _start_restore(hosting: Hosting, origin: Origin) -> None:
-    live = hosting.open(origin)
-    hosting.work(origin, lambda: restore(hosting, origin, live))
+            hosting.open(origin)
+            start(hosting, origin, restore)
 
 
 def _work(call: Call, task: Callable[[Hosting, Origin], None]) -> None:
-    _start(call.aws.part(Hosting), Origin(call.account, call.region, call.request["EndpointName"]), task)
+    start(call.aws.part(Hosting), Origin(call.account, call.region, call.request["EndpointName"]), task)
 
 
 def _existing(call: Call) -> Document:
@@ -183,7 +175,7 @@ def _settled(call: Call) -> Document:
 
 
 def _refuse_in_progress(document: Document) -> None:
-    if document["EndpointStatus"] not in ("InService", "Failed"):
+    if document["EndpointStatus"] not in ("InService", "Failed", "UpdateRollbackFailed"):
         raise validation_error(f'Cannot update in-progress endpoint "{document["EndpointArn"]}".')
 
 

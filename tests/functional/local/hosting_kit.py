@@ -117,7 +117,7 @@ class Local:
 
     def settled(self, endpoint: str = "e") -> Answer:
         """The endpoint's description once nothing is under way any more."""
-        done = ("InService", "Failed")
+        done = ("InService", "Failed", "UpdateRollbackFailed")
         eventually(lambda: self.describe(endpoint)["EndpointStatus"] in done, f"{endpoint} settles")
         return self.describe(endpoint)
 

@@ -119,6 +119,43 @@ def test_an_image_that_this_machine_cannot_play_fails_the_endpoint(
     assert "image for production variant v1 cannot be run" in settled["FailureReason"]
 
 
+def test_a_failure_that_nobody_foresaw_settles_the_endpoint_too(
+    local: Local, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    local.serving("a")
+
+    def full_disk(*_: object) -> None:
+        raise OSError("No space left on device")
+
+    with monkeypatch.context() as broken:
+        broken.setattr("common.local.hosting.fleet.unpack_artifact", full_disk)
+        local.update("a")
+        settled = local.settled()
+        assert settled["EndpointStatus"] == "UpdateRollbackFailed"
+        assert settled["FailureReason"] == "Internal error: No space left on device"
+        local.do("CreateEndpoint", EndpointName="f", EndpointConfigName="a")
+        assert local.settled("f")["EndpointStatus"] == "Failed"
+    assert "No space left on device" in caplog.text
+    assert local.invoke()[0] == b"a:"
+    local.update("a")
+    assert local.settled()["EndpointStatus"] == "InService"
+
+
+def test_an_endpoint_that_comes_up_after_a_restart_can_be_deleted(local: Local) -> None:
+    local.serving("a")
+    local.aws.close()
+    again = Local(open_local(local.aws.root), local.account)
+    try:
+        resume(again.aws)
+        again.do("DeleteEndpoint", EndpointName="e")
+        eventually(lambda: not again.do("ListEndpoints")["Endpoints"], "the endpoint is gone")
+        assert not list((again.aws.root / "endpoints").rglob("behaviour.json"))
+        with pytest.raises(ApiError, match="not found"):
+            again.invoke()
+    finally:
+        again.aws.close()
+
+
 def test_a_failed_endpoint_can_be_deleted_but_not_updated(local: Local) -> None:
     local.model("a", exit=1)
     local.do("CreateEndpoint", EndpointName="e", EndpointConfigName=local.config("a"))
