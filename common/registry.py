@@ -6,7 +6,8 @@ branch cannot deploy what another branch trained.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -121,7 +122,7 @@ class Registry:
                 ModelPackageGroupName=self.model.name,
                 ModelPackageDescription=f"source {source}, data {data_version}",
                 ModelApprovalStatus=status,  # type: ignore[arg-type]
-                CustomerMetadataProperties=metadata,
+                CustomerMetadataProperties=metadata_values(metadata),
                 MetadataProperties={"CommitId": commit},
                 ClientToken=f"{source}-{data_version}",
                 **request,
@@ -163,7 +164,9 @@ class Registry:
     def record_deployment(self, package: Package, configuration: str, run: Run) -> None:
         """Note in the package that it serves, and by which endpoint configuration."""
         metadata = {"deployed_as": configuration, "deployed_at": _now()} | ({"deployed_in": run.url} if run.url else {})
-        self.aws.sagemaker.update_model_package(ModelPackageArn=package.arn, CustomerMetadataProperties=metadata)
+        self.aws.sagemaker.update_model_package(
+            ModelPackageArn=package.arn, CustomerMetadataProperties=metadata_values(metadata)
+        )
 
     def _identity(self, run: Run) -> str:
         """Who acts, as well as it is known: CircleCI's user, otherwise the identity that AWS sees."""
@@ -174,7 +177,7 @@ class Registry:
             ModelPackageArn=arn,
             ModelApprovalStatus=status,  # type: ignore[arg-type]
             ApprovalDescription=reason[:1024],
-            CustomerMetadataProperties=metadata,
+            CustomerMetadataProperties=metadata_values(metadata),
         )
 
     def _summaries(self) -> Iterator[ModelPackageSummaryTypeDef]:
@@ -200,6 +203,14 @@ class Registry:
         except ClientError as error:
             if not says(error, "already exist", "ResourceInUse", "Conflict"):
                 raise
+
+
+def metadata_values(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The metadata as SageMaker accepts them: letters, digits, spaces and `_.:/=+-@`, at most 256 of them in a value.
+
+    Anything else, such as the quote in a user's name or the `#` in a branch's, becomes an underscore; empty values go.
+    """
+    return {name: re.sub(r"[^\w .:/=+\-@]", "_", value)[:256] for name, value in metadata.items() if value}
 
 
 def _package(answer: DescribeModelPackageOutputTypeDef) -> Package:

@@ -94,7 +94,7 @@ class _Candidate:
             metadata,
             commit=metadata["commit"],
             status=PENDING if verdict.passed else REJECTED,
-            reason="" if verdict.passed else metadata["gate"],
+            reason="" if verdict.passed else f"gate: {verdict.reason}",
         )
 
     def _key(self, name: str) -> str:
@@ -170,10 +170,10 @@ class _Candidate:
             "build_url": run.url,
             "training_job": job,
             "evaluation": self.context.bucket.uri(self._key("evaluation.json")),
-            "gate": f"{'passed' if evaluation.verdict.passed else 'refused'}: {evaluation.verdict.reason}",
+            "gate": "passed" if evaluation.verdict.passed else "refused",
         }
         metrics = {name: f"{value:.6g}" for name, value in evaluation.metrics["model"].items()}
-        return {name: value[:256] for name, value in (facts | metrics).items() if value}
+        return {name: value for name, value in (facts | metrics).items() if value}
 
     def _upload(
         self, evaluation: Evaluation, golden: bytes, metadata: dict[str, str], manifest: dict[str, Any],
