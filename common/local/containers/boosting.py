@@ -3,7 +3,8 @@
 import os
 import re
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,14 +21,12 @@ MODEL_NAME = "xgboost-model"
 _CHECKPOINT = "xgboost-checkpoint"
 _CHECKPOINTS_KEPT = 5
 _USER_FAULTS = (
-    "label must be in",
+    "label must be",
     "Target is multiclass but average='binary'",
     "feature_names mismatch",
     "Check failed: preds.size() == info.labels_.size()",
     "AUC: the dataset only contains pos or neg samples",
     "base_score must be in (0,1)",
-    "PoissonRegression: label must be nonnegative",
-    "TweedieRegression: label must be nonnegative",
     "Parameter reg_lambda should be greater equal to 0",
 )
 """Messages of xgboost that mean the job's author, not the algorithm."""
@@ -65,23 +64,27 @@ def train(folders: Folders) -> None:
     weighted = parameters.pop("csv_weights", 0) == 1
     # xgboost would read only this host's part of a file once the hosts are connected, so the data are loaded before
     matrices = {name: load_matrix(found, file_format, scratch, weighted) for name, found in files.items() if complete}
-    with cluster(hosts["hosts"], hosts["current_host"], has_data=complete) as is_master:
+    with cluster(hosts["hosts"], hosts["current_host"], has_data=complete) as is_master, _explained():
         data = Data(matrices["train"], matrices.get("validation"))
         log(f"Train matrix has {data.train.num_row()} rows and {data.train.num_col()} columns")
         if data.validation is not None:
             log(f"Validation matrix has {data.validation.num_row()} rows")
-        try:
-            if "_kfold" in parameters:
-                everything = load_matrix(
-                    [*files["train"], *files.get("validation", [])], file_format, scratch, weighted
-                )
-                _train_folds(parameters, data, everything, folders, is_master)
-            else:
-                _train_one(parameters, data, folders, is_master)
-        except (ValueError, RuntimeError) as error:
-            fault = any(message in str(error) for message in _USER_FAULTS)
-            what = f"XGB train call failed with exception:\n {brief(error)}"
-            raise (UserError(brief(error)) if fault else AlgorithmError(what)) from error
+        if "_kfold" in parameters:
+            everything = [*files["train"], *files.get("validation", [])]
+            _train_folds(parameters, data, load_matrix(everything, file_format, scratch, weighted), folders, is_master)
+        else:
+            _train_one(parameters, data, folders, is_master)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Tell the user's faults from the algorithm's by xgboost's message."""
+    try:
+        yield
+    except (ValueError, RuntimeError) as error:
+        if any(message in str(error) for message in _USER_FAULTS):
+            raise UserError(brief(error)) from error
+        raise AlgorithmError(f"XGB train call failed with exception:\n {brief(error)}") from error
 
 
 def _train_one(parameters: dict[str, Any], data: Data, folders: Folders, is_master: bool) -> None:
@@ -94,10 +97,10 @@ def _train_one(parameters: dict[str, Any], data: Data, folders: Folders, is_mast
         booster, begin = _load_checkpoint(Path(checkpoints))
         if is_master:
             callbacks.append(_checkpoints(Path(checkpoints)))
-    if is_master:
-        callbacks.append(_round_log(begin))
     if run.keep_on_stop and is_master:
         callbacks.append(_intermediate(target))
+    if is_master:
+        callbacks.append(_round_log(begin))
     trained = run.train(data, callbacks, rounds=run.rounds - begin, booster=booster, save_best=is_master)
     if is_master:
         save_model(trained, target)

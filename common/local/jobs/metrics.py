@@ -8,7 +8,7 @@ from typing import Any
 from common.local.containers.hyperparameters import METRICS
 
 NAMESPACE = "/aws/sagemaker/TrainingJobs"
-_BUILT_IN = re.compile(rf"#011(train|validation)-({'|'.join(METRICS)}):(\S+)")
+_BUILT_IN = re.compile(rf"#011(train|validation)-({'|'.join(METRICS)}):([^\s#]+)")
 _ROUND = re.compile(r"\[[0-9]+\].*#011")
 
 
@@ -21,7 +21,7 @@ class MetricReader:
     """Collects what the definitions match in logged lines.
 
     The built-in definitions of XGBoost (`validation:rmse` is `.*\\[[0-9]+\\].*#011validation-rmse:(\\S+)`, and so on for
-    each metric and both channels) are matched by one expression that means the same.
+    each metric and both channels) are matched by one expression, which also ends a value at the next tab.
     """
 
     def __init__(self, definitions: Iterable[Mapping[str, str]], built_in: bool) -> None:
