@@ -8,7 +8,11 @@ from typing import Any
 
 import yaml
 
+from common.local.pipeline.run import PipelineResult
+
 ROOT = Path(__file__).resolve().parents[2]
+DYNAMIC = ".circleci/dynamic_config.yml"
+CONTEXTS = {name: {"AWS_ROLE_ARN": f"arn:aws:iam::1:role/{name}"} for name in ("train", "approve", "deploy")}
 
 # Stands in for the virtual environment that `make setup` makes: says what it was called with, leaves the files that
 # train_register leaves, and obeys a file `behaviour` of the commit.
@@ -142,3 +146,18 @@ def add_churn(repo: PipelineRepo) -> None:
     repo.write_all({f"churn_model/{name}.py": name for name in ("gather_data", "train_register", "deploy")})
     repo.git("add", "--all")
     repo.git("commit", "--quiet", "--message", "add churn")
+
+
+def one_job(repo: PipelineRepo, *steps: Any, **job: Any) -> None:
+    """Replace the continuation's workflows by one with one job of these steps, and commit."""
+
+    def change(document: Any) -> None:
+        document["jobs"] = {"job": {"executor": "python", **job, "steps": ["checkout", *steps]}}
+        document["workflows"] = {"only": {"jobs": ["job"]}}
+
+    repo.edit(DYNAMIC, change)
+    repo.commit()
+
+
+def statuses(result: PipelineResult) -> dict[str, str]:
+    return {job.name: job.status for job in result.jobs}

@@ -1,4 +1,4 @@
-"""The environment that CircleCI gives a job, and nothing of the caller's but PATH."""
+"""The environment that CircleCI gives a job, and nothing of the caller's but PATH and the user's name."""
 
 import base64
 import json

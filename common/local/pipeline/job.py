@@ -28,7 +28,7 @@ from common.local.pipeline.errors import ConfigError, PipelineError
 from common.local.pipeline.plan import Source
 from common.local.pipeline.process import PlannedJob
 
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
+_UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _POLL_SECONDS = 0.02
 _GRACE_SECONDS = 5.0
 
@@ -209,7 +209,7 @@ def seconds(duration: str) -> float:
     Raises:
         ConfigError: it is written otherwise.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)(ms|s|m|h)", duration)
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh])", duration)
     if not match:
         raise ConfigError(f"{duration!r} is not a duration", "write a number and its unit: 90s, 10m, 1.5h")
     return float(match[1]) * _UNITS[match[2]]

@@ -244,7 +244,7 @@ class _Pipeline:
         bad = [step for step in state.steps if step.status != "success"]
         if bad:
             state.reason = f"{bad[0].name}: {bad[0].status.replace('_', ' ')}"
-            state.log_tail = where.log.read_text(errors="replace").splitlines()
+            state.log_tail = _output(where.log.read_text(errors="replace"), bad[0].name).splitlines()
         canceled = self._stop.is_set()
         state.status = "canceled" if canceled else "failed" if bad else "success"
 
@@ -266,8 +266,15 @@ class _Pipeline:
 
 def _title(number: int, planned: Plan) -> str:
     of = planned.source
-    found = f"{len(planned.changed)} files changed" if planned.jobs else "nothing runs for a tag"
-    return f"pipeline {number} · {of.branch or of.tag} · {of.commit[:9]} · {found}"
+    if not planned.jobs:
+        return f"pipeline {number} · {of.tag} · {of.commit[:9]} · nothing runs for a tag"
+    changed = ", ".join(name for name, value in planned.parameters.items() if value is True) or "no model"
+    return f"pipeline {number} · {of.branch} · {of.commit[:9]} · {len(planned.changed)} files changed: {changed}"
+
+
+def _output(log: str, step: str) -> str:
+    """What one step wrote."""
+    return log.partition(f"=== {step}\n")[2].partition("\n=== ")[0]
 
 
 def _safe(name: str) -> str:
