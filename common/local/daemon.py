@@ -21,9 +21,6 @@ ROOT = Path(".local-aws")
 PORT = 4566
 REGION = "eu-west-1"
 
-MARK = "LOCAL_AWS_STATE"
-"""Environment variable that every process of a local AWS inherits; its value, the state folder, says whose it is."""
-
 _START_SECONDS = 60.0
 _STOP_SECONDS = 20.0
 
@@ -144,7 +141,6 @@ def _start(root: Path, port: int, time_scale: float) -> Running:
 def _run(root: Path, port: int, time_scale: float, announce: Callable[[Running], None]) -> None:
     from common.local.server import serve  # imports moto, which takes longer than everything else here
 
-    os.environ[MARK] = str(root)
     with _locked(root) as lock:
         _kill_leftovers(root)
 
@@ -190,13 +186,15 @@ def _until(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 def _kill_leftovers(root: Path) -> None:
-    """Kill workers that outlived a killed server. They are known by their environment, which Linux shows in /proc."""
-    mark = f"{MARK}={root}".encode()
+    """Kill containers that outlived a killed server, by what Linux shows of their environment in /proc.
+
+    They end by themselves when the server's end of their standard input closes; code that runs in them may not.
+    """
+    mark = f"SAGEMAKER_BASE_DIR={root}/".encode()
     for environment in Path("/proc").glob("[0-9]*/environ"):
         try:
-            pid = int(environment.parent.name)
-            if pid != os.getpid() and mark in environment.read_bytes().split(b"\0"):
-                os.kill(pid, signal.SIGKILL)
+            if any(entry.startswith(mark) for entry in environment.read_bytes().split(b"\0")):
+                os.kill(int(environment.parent.name), signal.SIGKILL)
         except (PermissionError, ProcessLookupError, FileNotFoundError):
             continue  # another user's process, or one that has just ended
 

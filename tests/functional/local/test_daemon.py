@@ -125,9 +125,9 @@ def test_damaged_state_is_refused_and_named(root: Path) -> None:
         daemon.up(root, port=0, detach=True)
 
 
-def test_worker_of_a_killed_server_does_not_outlive_the_next_start(root: Path) -> None:
+def test_container_of_a_killed_server_does_not_outlive_the_next_start(root: Path) -> None:
     command = [sys.executable, "-c", "import time; time.sleep(60)"]
-    with subprocess.Popen(command, env={daemon.MARK: str(root.resolve())}) as orphan:
+    with subprocess.Popen(command, env={"SAGEMAKER_BASE_DIR": f"{root.resolve()}/jobs/a"}) as orphan:
         up(root)
         assert orphan.wait(timeout=10) == -signal.SIGKILL
 
