@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterable
 
 from common.local.context import LocalAws
-from common.local.hosting.alarms import IN_ALARM, NO_DATA, evaluate, is_evaluable
+from common.local.hosting.alarms import IN_ALARM, OK, evaluate, is_evaluable
 from common.local.hosting.telemetry import Telemetry
 from common.local.services import Alarm
 
@@ -16,8 +16,9 @@ PERIOD_FLOOR_SECONDS = 0.5
 class AlarmWatch:
     """Evaluates alarms against the recorded metrics and writes the states that have changed.
 
-    A state set by hand (`SetAlarmState`) holds for at least one period of the alarm, and then until an evaluation has
-    data: on AWS too it lasts until the next evaluation only, but a scaled one would pass before anyone saw it.
+    ALARM or INSUFFICIENT_DATA set by hand (`SetAlarmState`) hold for at least one period of the alarm, and then until an
+    evaluation has data: on AWS too they last until the next evaluation only, but a scaled one would pass before anyone saw
+    it. OK does not hold, because it is what moto gives every new alarm.
     """
 
     def __init__(self, aws: LocalAws, telemetry: Telemetry) -> None:
@@ -48,7 +49,7 @@ class AlarmWatch:
         now = time.time()
         period = max(alarm.period * self._aws.time_scale, PERIOD_FLOOR_SECONDS)
         with self._lock:
-            if alarm.state != self._written.get(key, NO_DATA):
+            if alarm.state not in (OK, self._written.get(key)):
                 self._written[key] = alarm.state
                 self._held_until[key] = now + period
             if now < self._held_until.get(key, 0):
