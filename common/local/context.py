@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
@@ -51,8 +52,9 @@ class LocalAws:
         return thread
 
     def close(self) -> None:
-        """Stop everything that this AWS started, and write its state."""
+        """Stop everything that this AWS started; one part that fails to stop keeps no other from it."""
         self.closing.set()
-        for callback in reversed(self.on_close):
-            callback()
-        self.store.close()
+        with ExitStack() as parts:
+            parts.callback(self.store.close)
+            for callback in self.on_close:
+                parts.callback(callback)

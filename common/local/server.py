@@ -4,7 +4,7 @@ import logging
 import signal
 import socket
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from common.errors import UsageError
@@ -48,9 +48,12 @@ def running(root: Path, bound: socket.socket, time_scale: float) -> Iterator[Loc
     try:
         yield aws
     finally:
-        aws.close()
-        keeper.join()
-        snapshots.write()
+        with ExitStack() as last:  # what must happen even if a part fails to stop, in reverse order
+            last.callback(snapshots.write)
+            for service in ("logs", "cloudwatch"):  # they grow with every request: too much to write each time
+                last.callback(snapshots.mark, service)
+            last.callback(keeper.join)
+            last.callback(aws.close)
 
 
 def serve(root: Path, port: int, time_scale: float, ready: Callable[[str], None]) -> None:

@@ -25,7 +25,9 @@ def _exists(call: Call, uri: str, prefix: bool) -> bool:
         raise validation_error(f"Model data must be at an s3:// URI, not at {uri}.")
     bucket, key = parts.netloc, parts.path.lstrip("/")
     try:
-        objects = call.aws.services.list_objects(call.account, bucket, key)
+        if prefix:
+            return bool(call.aws.services.list_objects(call.account, bucket, key))
+        call.aws.services.object_size(call.account, bucket, key)
     except KeyError:
         return False
-    return bool(objects) if prefix else (key in (name for name, _ in objects))
+    return True

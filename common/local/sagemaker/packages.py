@@ -46,15 +46,17 @@ def create_model_package(call: Call) -> Answer:
         raise validation_error("A versioned model package takes its tags from its group; tag the group instead.")
     if "ModelPackageName" in request and not {"InferenceSpecification", "SourceAlgorithmSpecification"} & set(request):
         raise validation_error("InferenceSpecification or SourceAlgorithmSpecification is required.")
-    _check_containers(call, request)
+    _check_containers(call)
     with call.aws.store.transaction():
         created = _earlier(call) or _create(call)
     return {"ModelPackageArn": created}
 
 
-def _check_containers(call: Call, request: dict[str, Any]) -> None:
-    specifications = [request.get("InferenceSpecification", {}), *request.get("AdditionalInferenceSpecifications", [])]
-    for specification in specifications:
+def _check_containers(call: Call) -> None:
+    request = call.request
+    added = ("AdditionalInferenceSpecifications", "AdditionalInferenceSpecificationsToAdd")
+    others = [specification for member in added for specification in request.get(member, [])]
+    for specification in [request.get("InferenceSpecification", {}), *others]:
         for container in specification.get("Containers", []):
             check_model_data(call, container)
 
@@ -162,7 +164,7 @@ def update_model_package(call: Call) -> Answer:
     request = call.request
     with call.aws.store.transaction():
         found, document = package(call, request["ModelPackageArn"], "UpdateModelPackage")
-        _check_containers(call, request)
+        _check_containers(call)
         changes = {member: request[member] for member in _UPDATED if member in request}
         changes["CustomerMetadataProperties"] = _metadata(request, document)
         if added := request.get("AdditionalInferenceSpecificationsToAdd"):

@@ -52,7 +52,7 @@ def fill(url: str) -> Account:
     return own
 
 
-def assert_kept(url: str, before: Account) -> None:
+def assert_kept(url: str, before: Account) -> Account:
     own = Account(url, before.account)
     own.__dict__["credentials"] = before.credentials  # a role that was assumed before the restart still counts
     assert own.client("s3").get_object(Bucket=own.bucket, Key="k")["Body"].read() == b"kept"
@@ -60,13 +60,21 @@ def assert_kept(url: str, before: Account) -> None:
     assert [group["ModelPackageGroupName"] for group in groups] == ["kept"]
     assert len(own.client("sns").list_topics()["Topics"]) == 1
     assert [alarm["AlarmName"] for alarm in own.client("cloudwatch").describe_alarms()["MetricAlarms"]] == ["kept"]
+    return own
 
 
 def test_restart_finds_everything_again(root: Path) -> None:
     own = fill(up(root).url)
+    logs, group = own.client("logs"), {"logGroupName": "/aws/sagemaker/TrainingJobs"}
+    logs.create_log_group(**group)
+    logs.create_log_stream(**group, logStreamName="job")
+    now = int(time.time() * 1000)
+    logs.put_log_events(**group, logStreamName="job", logEvents=[{"timestamp": now, "message": "kept"}])
     daemon.down(root)
     assert daemon.status(root) is None
-    assert_kept(up(root).url, own)
+    again = assert_kept(up(root).url, own)
+    events = again.client("logs").get_log_events(**group, logStreamName="job")["events"]
+    assert [event["message"] for event in events] == ["kept"]
 
 
 def test_killed_server_loses_a_second_at_most(root: Path) -> None:
@@ -92,6 +100,19 @@ def test_second_start_on_the_same_folder_says_so(root: Path) -> None:
     with pytest.raises(ModelsError, match="already runs"):
         daemon.up(root, port=0)
     assert daemon.status(root) == running
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_foreground_server_ends_cleanly_on_a_signal(root: Path, number: signal.Signals) -> None:
+    code = (
+        f"from common.local import daemon as d; from pathlib import Path; d.up(Path({str(root)!r}), 0, announce=print)"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        assert "http://127.0.0.1:" in process.stdout.readline()
+        process.send_signal(number)
+        assert process.wait(timeout=20) == 0
+    assert daemon.status(root) is None
 
 
 def test_taken_port_is_named(root: Path) -> None:

@@ -169,6 +169,14 @@ def test_metadata_of_a_package_end_at_fifty_entries(aws: Account, group: str, ar
     assert (code, "51" in message) == ("ValidationException", True)
 
 
+def test_update_checks_the_artifact_that_it_adds(aws: Account, group: str, artifact: str) -> None:
+    arn = register(aws, artifact)
+    update = aws.client("sagemaker").update_model_package
+    more = {"Name": "more", "Containers": [{"Image": IMAGE, "ModelDataUrl": f"s3://{aws.bucket}/none"}]}
+    refused = refusal(update, ModelPackageArn=arn, AdditionalInferenceSpecificationsToAdd=[more])
+    assert refused == ("ValidationException", f"Could not find model data at s3://{aws.bucket}/none.")
+
+
 def test_packages_are_filtered_and_sorted(aws: Account, group: str, artifact: str) -> None:
     sagemaker = aws.client("sagemaker")
     arns = [register(aws, artifact) for _ in range(3)]
