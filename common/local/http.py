@@ -68,3 +68,9 @@ class _Task(WSGITask):  # type: ignore[misc]
 class _Channel(HTTPChannel):  # type: ignore[misc]
     parser_class = _Parser
     task_class = _Task
+
+    def send_continue(self) -> None:
+        # waitress then waits for a body even where Content-Length is 0, as of the empty object that marks a folder in S3
+        completed = self.request.completed
+        super().send_continue()
+        self.request.completed = completed

@@ -101,14 +101,18 @@ def job_request(aws: Account, name: str, **changes: Any) -> dict[str, Any]:
     } | changes
 
 
-def script_request(aws: Account, name: str, script: str, files: Mapping[str, str] | None = None, **changes: Any) -> dict[str, Any]:
+def script_request(
+    aws: Account, name: str, script: str, files: Mapping[str, str] | None = None, **changes: Any
+) -> dict[str, Any]:
     """A request for a job in script mode, whose source archive is in S3."""
     put(aws, f"code/{name}.tar.gz", archive({"train.py": script, **(files or {})}))
     hyperparameters = changes.pop("HyperParameters", {})
     return job_request(
         aws,
         name,
-        AlgorithmSpecification=changes.pop("AlgorithmSpecification", {"TrainingImage": XGBOOST, "TrainingInputMode": "File"}),
+        AlgorithmSpecification=changes.pop(
+            "AlgorithmSpecification", {"TrainingImage": XGBOOST, "TrainingInputMode": "File"}
+        ),
         HyperParameters={
             "sagemaker_program": json.dumps("train.py"),
             "sagemaker_submit_directory": json.dumps(f"s3://{aws.bucket}/code/{name}.tar.gz"),
