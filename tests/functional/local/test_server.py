@@ -1,5 +1,6 @@
 """The server as a whole: what every request meets before, and after, its operation."""
 
+import io
 import json
 import urllib.request
 from typing import Any
@@ -33,6 +34,19 @@ def test_s3_objects_round_trip(aws: Account) -> None:
     url = s3.generate_presigned_url("get_object", Params={"Bucket": aws.bucket, "Key": "a/b"})
     with urllib.request.urlopen(url) as answer:  # noqa: S310
         assert len(answer.read()) == 100_000
+
+
+def test_s3_takes_the_empty_object_that_marks_a_folder(aws: Account) -> None:
+    s3 = aws.client("s3")
+    s3.put_object(Bucket=aws.bucket, Key="folder/")
+    assert s3.head_object(Bucket=aws.bucket, Key="folder/")["ContentLength"] == 0
+
+
+def test_s3_takes_large_objects_in_parts(aws: Account) -> None:
+    s3 = aws.client("s3")
+    content = b"0123456789abcdef" * (10 * 2**20 // 16)
+    s3.upload_fileobj(io.BytesIO(content), aws.bucket, "large")
+    assert s3.get_object(Bucket=aws.bucket, Key="large")["Body"].read() == content
 
 
 @pytest.mark.parametrize("key", ["a b", "a+b", "a%2Fb", "ü/é", "a//b", "a=b&c?d#e"])
