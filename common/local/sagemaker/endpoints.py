@@ -54,22 +54,11 @@ def describe_endpoint(call: Call) -> Answer:
     status = document["EndpointStatus"]
     phase = {"Creating": "Creating", "Deleting": "Deleting"}.get(status, "Updating" if pending.get("Resize") else None)
     since = pending.get("StartTime", document["LastModifiedTime"])
-    started = status not in ("Creating", "Failed")
-    answer = document | {
-        "ProductionVariants": _summaries(spec, desired, phase, since, started),
+    return document | {
+        "ProductionVariants": _summaries(spec, desired, phase, since, started=status not in ("Creating", "Failed")),
         "DataCaptureConfig": _capture(call, document["EndpointConfigName"]),
+        "PendingDeploymentSummary": _pending_summary(pending) if pending and not pending.get("Resize") else None,
     }
-    if pending and not pending.get("Resize"):
-        green = FleetSpec.from_json(pending["Fleet"])
-        phase = pending.get("Phase", "Creating")
-        answer["PendingDeploymentSummary"] = {
-            "EndpointConfigName": green.config_name,
-            "StartTime": pending["StartTime"],
-            "ProductionVariants": _summaries(
-                green, green, phase, pending.get("PhaseTime", since), started=phase != "Creating"
-            ),
-        }
-    return answer
 
 
 @operation
@@ -100,23 +89,7 @@ def update_endpoint_weights_and_capacities(call: Call) -> Answer:
     """Change the weights and instance counts of an endpoint's variants, in place."""
     with call.aws.store.transaction():
         document = _settled(call)
-        spec = FleetSpec.from_json(document["Fleet"])
-        wanted = call.request["DesiredWeightsAndCapacities"]
-        names = [each["VariantName"] for each in wanted]
-        unknown = sorted(set(names) - {variant.name for variant in spec.variants})
-        if unknown or len(set(names)) < len(names):
-            raise validation_error(
-                f'Endpoint "{document["EndpointArn"]}" has no variant {unknown[0]}.'
-                if unknown
-                else "A variant is named more than once in DesiredWeightsAndCapacities."
-            )
-        if any("ServerlessUpdateConfig" in each for each in wanted):
-            raise validation_error("ServerlessUpdateConfig is only valid for serverless variants.")
-        counts = {
-            each["VariantName"]: each["DesiredInstanceCount"] for each in wanted if "DesiredInstanceCount" in each
-        }
-        weights = {each["VariantName"]: each["DesiredWeight"] for each in wanted if "DesiredWeight" in each}
-        spec = _checked(spec.changed(counts, weights))
+        spec = _resized(document, call.request["DesiredWeightsAndCapacities"])
         _begin(call, "Updating", {"Fleet": spec.to_json(), "Resize": True})
     _work(call, resize)
     return {"EndpointArn": document["EndpointArn"]}
@@ -255,6 +228,32 @@ def _retained(call: Call, document: Document, spec: FleetSpec) -> FleetSpec:
         {variant.name: variant.instances for variant in serving if keep_counts},
         {variant.name: variant.weight for variant in serving if keep_weights},
     )
+
+
+def _resized(document: Document, wanted: list[dict[str, Any]]) -> FleetSpec:
+    """The endpoint's fleet with the weights and instance counts of `DesiredWeightsAndCapacities`."""
+    spec = FleetSpec.from_json(document["Fleet"])
+    names = [each["VariantName"] for each in wanted]
+    for unknown in set(names) - {variant.name for variant in spec.variants}:
+        raise validation_error(f'Endpoint "{document["EndpointArn"]}" has no variant {unknown}.')
+    if len(set(names)) < len(names):
+        raise validation_error("A variant is named more than once in DesiredWeightsAndCapacities.")
+    if any("ServerlessUpdateConfig" in each for each in wanted):
+        raise validation_error("ServerlessUpdateConfig is only valid for serverless variants.")
+    counts = {each["VariantName"]: each["DesiredInstanceCount"] for each in wanted if "DesiredInstanceCount" in each}
+    weights = {each["VariantName"]: each["DesiredWeight"] for each in wanted if "DesiredWeight" in each}
+    return _checked(spec.changed(counts, weights))
+
+
+def _pending_summary(pending: dict[str, Any]) -> dict[str, Any]:
+    spec = FleetSpec.from_json(pending["Fleet"])
+    phase = pending.get("Phase", "Creating")
+    since = pending.get("PhaseTime", pending["StartTime"])
+    return {
+        "EndpointConfigName": spec.config_name,
+        "StartTime": pending["StartTime"],
+        "ProductionVariants": _summaries(spec, spec, phase, since, started=phase != "Creating"),
+    }
 
 
 def _summaries(

@@ -61,6 +61,8 @@ if __name__ == "__main__":
     threading.Thread(target=end_with_server, daemon=True).start()
     sys.stdout.write(f"model {BEHAVIOUR['answer']} is loaded\n")
     sys.stdout.flush()
+    if BEHAVIOUR.get("stubborn"):
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
     if "exit" in BEHAVIOUR:
         sys.exit(BEHAVIOUR["exit"])
     Server(("127.0.0.1", int(os.environ["SAGEMAKER_BIND_TO_PORT"])), Handler).serve_forever()

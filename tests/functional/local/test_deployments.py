@@ -100,7 +100,7 @@ def test_the_pending_deployment_is_described_while_it_lasts(local: Local, load: 
     assert (during["EndpointStatus"], during["EndpointConfigName"]) == ("Updating", "a")
     assert during["PendingDeploymentSummary"]["EndpointConfigName"] == "b"
     after = local.settled()
-    assert "PendingDeploymentSummary" not in after
+    assert after["PendingDeploymentSummary"] is None
     assert (after["EndpointConfigName"], after["LastDeploymentConfig"]) == ("b", config)
 
 

@@ -185,6 +185,17 @@ def test_deleting_answers_the_requests_under_way_and_leaves_no_process(local: Lo
     assert not list((local.aws.root / "endpoints").rglob("behaviour.json"))
 
 
+def test_a_container_that_ignores_sigterm_is_killed(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.local.hosting.worker._TERMINATION_GRACE_SECONDS", 0.1)
+    local.serving("a", stubborn=True)
+    [process] = local.process_ids()
+    os.kill(process, signal.SIGTERM)
+    assert local.invoke()[0] == b"a:"
+    local.do("DeleteEndpoint", EndpointName="e")
+    eventually(lambda: not local.do("ListEndpoints")["Endpoints"], "the endpoint is gone")
+    assert not is_running(process)
+
+
 def test_an_endpoint_serves_on_when_its_configuration_and_model_are_deleted(local: Local) -> None:
     local.serving("a")
     local.aws.store.delete(local.scope, "endpoint-config", "a")

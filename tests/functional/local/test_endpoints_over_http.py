@@ -9,6 +9,7 @@ import tarfile
 import textwrap
 import warnings
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,8 +17,10 @@ import pytest
 from accounts import Account
 from botocore.exceptions import ClientError
 
+from common.local import daemon
+
 IMAGE = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-xgboost:3.2-0"
-SOON = {"Delay": 0.05, "MaxAttempts": 400}  # type: ignore[var-annotated]
+SOON = {"Delay": 0.05, "MaxAttempts": 400}
 
 
 @cache
@@ -168,3 +171,36 @@ def test_sagemaker_core_creates_waits_and_invokes(aws: Account) -> None:
     told = json.loads(ran.stdout.splitlines()[-1])
     assert told["answer"] == pytest.approx(5, abs=1)
     assert told["variant"] == "AllTraffic"
+
+
+def test_a_server_that_was_stopped_in_an_update_serves_the_old_model_when_it_is_up_again(
+    tmp_path: Path, account: str
+) -> None:
+    servers: list[daemon.Running] = []
+
+    def start() -> Account:
+        daemon.up(tmp_path, port=0, detach=True, time_scale=0.01, announce=servers.append)
+        return Account(servers[-1].url, account)
+
+    try:
+        before = start()
+        before.client("s3").create_bucket(
+            Bucket=before.bucket, CreateBucketConfiguration={"LocationConstraint": before.region}
+        )
+        sagemaker = before.client("sagemaker")
+        sagemaker.create_endpoint(EndpointName="e", EndpointConfigName=configuration(before, "ten", 10))
+        sagemaker.get_waiter("endpoint_in_service").wait(EndpointName="e", WaiterConfig=SOON)
+        routing = {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 3600}
+        sagemaker.update_endpoint(
+            EndpointName="e",
+            EndpointConfigName=configuration(before, "twenty", 20),
+            DeploymentConfig={"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": routing}},
+        )
+        daemon.down(tmp_path)
+        after = start()
+        assert predict(after) == pytest.approx(5, abs=1)  # at once: the request waits for the worker
+        described = after.client("sagemaker").describe_endpoint(EndpointName="e")
+        assert (described["EndpointStatus"], described["EndpointConfigName"]) == ("InService", "ten")
+        assert "interrupted" in described["FailureReason"]
+    finally:
+        daemon.down(tmp_path)
