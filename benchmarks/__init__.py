@@ -1,0 +1,1 @@
+"""Figures, each beside its yardstick in the same run: `make bench`. Medians of paired runs, since machines are noisy."""
