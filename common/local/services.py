@@ -11,6 +11,10 @@ from typing import Any
 from moto.backends import get_backend
 
 
+MAX_METRIC_VALUES = 200_000
+"""How many metric values an account keeps: about 100 MB, which moto would let grow for ever."""
+
+
 @dataclass(frozen=True)
 class Alarm:
     """A CloudWatch alarm: what it watches and the state it is in. Members are named as in `DescribeAlarms`."""
@@ -85,11 +89,14 @@ class Services:
         values: Iterable[float],
         unit: str = "None",
     ) -> None:
-        """Record values of a metric at the present moment."""
+        """Record values of a metric at the present moment; the account's oldest go when there are too many."""
         described = [{"Name": key, "Value": value} for key, value in dimensions.items()]
         datum = {"MetricName": name, "Dimensions": described, "Values": list(values), "Unit": unit}
         if datum["Values"]:
-            _cloudwatch(account, region).put_metric_data(namespace, [datum])
+            backend = _cloudwatch(account, region)
+            backend.put_metric_data(namespace, [datum])
+            if len(backend.metric_data) > MAX_METRIC_VALUES:
+                del backend.metric_data[: MAX_METRIC_VALUES // 2]
 
     def metric_values(
         self,

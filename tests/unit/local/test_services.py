@@ -101,3 +101,12 @@ def test_alarms_are_read_and_moved(services: Services) -> None:
     assert services.alarms(ACCOUNT, REGION, ["errors"])[0].state == "ALARM"
     with pytest.raises(KeyError):
         services.set_alarm_state(ACCOUNT, REGION, "missing", "OK", "")
+
+
+def test_metric_values_do_not_grow_for_ever(services: Services, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.local.services.MAX_METRIC_VALUES", 10)
+    for value in range(25):
+        services.put_metric(ACCOUNT, REGION, "AWS/SageMaker", "Load", {"E": "x"}, [float(value)])
+    kept = [value for _, value in services.metric_values(ACCOUNT, REGION, "AWS/SageMaker", "Load", {"E": "x"}, 0, 2e10)]
+    assert len(kept) <= 10
+    assert kept[-1] == 24.0
