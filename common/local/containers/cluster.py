@@ -7,6 +7,7 @@ who has data, then those that have.
 import os
 import sys
 import time
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -63,15 +64,17 @@ def _meeting(hosts: Sequence[str], current: str, address: str, port: int) -> Ite
         "dmlc_tracker_port": port,
         "dmlc_task_id": f"{hosts.index(current):04d}",
         "dmlc_timeout": int(_MEETING_SECONDS),
+        "dmlc_retry": 0,  # xgboost's own waits grow to seconds
     }
     while True:
         try:
-            collective.init(**settings)
+            with warnings.catch_warnings(action="ignore"):  # each failed attempt, until the master listens
+                collective.init(**settings)
             break
         except Exception as error:
             if time.monotonic() > deadline:
                 raise AlgorithmError(f"host {current} does not reach {hosts[0]}: {error}") from error
-            time.sleep(0.1)  # the master may not listen yet; a bare TCP probe would confuse its protocol
+            time.sleep(0.1)  # a bare TCP probe instead would confuse the master's protocol
     try:
         yield collective
     finally:

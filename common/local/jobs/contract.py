@@ -73,6 +73,9 @@ def environment(aws: LocalAws, request: Mapping[str, Any], arn: str, base: Path)
         "HOME": str(base),
         "PYTHONPATH": str(_REPOSITORY),
         "PYTHONUNBUFFERED": "1",
+        # each instance has its part of this machine; threads that spin while they wait would take the others' turns
+        "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // len(host_names(request)))),
+        "OMP_WAIT_POLICY": "PASSIVE",
         "AWS_ENDPOINT_URL": aws.url,
         "AWS_REGION": region,
         "AWS_DEFAULT_REGION": region,

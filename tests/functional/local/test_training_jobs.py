@@ -35,7 +35,7 @@ def test_a_completed_job_tells_its_whole_story(data: Account) -> None:
     assert job["TrainingTimeInSeconds"] == job["BillableTimeInSeconds"] == max(1, round(seconds))
     assert job["TrainingJobArn"] == f"arn:aws:sagemaker:{data.region}:{data.account}:training-job/story"
     assert "FailureReason" not in job
-    assert set(metric["MetricName"] for metric in job["FinalMetricDataList"]) == {"train:rmse", "validation:rmse"}
+    assert {metric["MetricName"] for metric in job["FinalMetricDataList"]} == {"train:rmse", "validation:rmse"}
 
 
 def test_the_artifact_holds_the_model_and_the_same_job_gives_the_same_bytes(data: Account) -> None:

@@ -107,7 +107,7 @@ def script_request(
     """A request for a job in script mode, whose source archive is in S3."""
     put(aws, f"code/{name}.tar.gz", archive({"train.py": script, **(files or {})}))
     hyperparameters = changes.pop("HyperParameters", {})
-    return job_request(
+    request = job_request(
         aws,
         name,
         AlgorithmSpecification=changes.pop(
@@ -118,8 +118,11 @@ def script_request(
             "sagemaker_submit_directory": json.dumps(f"s3://{aws.bucket}/code/{name}.tar.gz"),
             **hyperparameters,
         },
-        **{"InputDataConfig": []} | changes,
+        **changes,
     )
+    if "InputDataConfig" not in changes:
+        del request["InputDataConfig"]
+    return request
 
 
 def archive(files: Mapping[str, str | bytes]) -> bytes:
