@@ -22,7 +22,7 @@ class UnknownImage(ValueError):
 
 @dataclass(frozen=True)
 class Program:
-    """What runs in place of an image."""
+    """What runs in place of an image. Its commands need the repository's root on PYTHONPATH, and end with their stdin."""
 
     name: str
     """The image's repository, e.g. `sagemaker-xgboost`."""
@@ -47,5 +47,6 @@ def program(image: str) -> Program:
     version = next((known for known in versions if tag == known or tag.startswith(known + "-")), None)
     if version is None:
         raise UnknownImage(f"no local program for {repository}:{tag}; known versions are {', '.join(versions)}")
-    run = (sys.executable, "-m", f"common.local.containers.{repository.replace('-', '_')}")
+    # -P: what lies in the working directory, which a job or a model brings, must not stand in for a module
+    run = (sys.executable, "-P", "-m", f"common.local.containers.{repository.replace('-', '_')}")
     return Program(repository, version, (*run, "train"), (*run, "serve"))

@@ -18,12 +18,14 @@ class Runner:
         self._aws = aws
         self._slots = threading.Semaphore(os.cpu_count() or 1)
         self._threads: set[threading.Thread] = set()
+        self._lock = threading.Lock()
         aws.on_close.append(self._close)
 
     def start(self, name: str, work: Callable[[], None]) -> None:
         """Run a job in the background."""
-        self._threads = {thread for thread in self._threads if thread.is_alive()}
-        self._threads.add(self._aws.spawn(name, work))
+        with self._lock:
+            self._threads = {thread for thread in self._threads if thread.is_alive()}
+            self._threads.add(self._aws.spawn(name, work))
 
     @contextmanager
     def slot(self, given_up: Callable[[], bool]) -> Iterator[bool]:

@@ -9,7 +9,6 @@ from common.local.store import Document, Store
 KIND = "training-job"
 MESSAGES = {
     "Starting": "Launching requested ML instances",
-    "Pending": "Training job waiting for capacity",
     "Downloading": "Downloading input data",
     "Training": "Training image download completed. Training in progress.",
     "Uploading": "Uploading generated training model",
