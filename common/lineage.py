@@ -95,12 +95,12 @@ class Checkout:
         Raises:
             CheckoutError: the clone has no main, as in a shallow clone of another branch.
         """
-        for revision in ("origin/main", "main"):
-            try:
-                return self.commit(revision)
-            except CheckoutError:
-                continue
-        raise CheckoutError("This clone does not know the branch main.", "Run `git fetch origin main:main`.")
+        known = self._git(
+            "for-each-ref", "--format=%(objectname)", "refs/heads/main", "refs/remotes/origin/main"
+        ).split()
+        if not known:
+            raise CheckoutError("This clone does not know the branch main.", "Run `git fetch origin main:main`.")
+        return known[-1]  # git sorts by name: origin's where there is one
 
     def require_clean(self, model: Model) -> None:
         """Refuse to train what is not committed: a package must be traceable to a commit.

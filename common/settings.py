@@ -33,6 +33,7 @@ class Settings:
         region = environ.get("AWS_REGION") or environ.get("AWS_DEFAULT_REGION") or ""
         bucket = environ.get("SAGEMAKER_BUCKET", "")
         role = environ.get("SAGEMAKER_EXECUTION_ROLE_ARN", "")
+        endpoint = environ.get("AWS_ENDPOINT_URL", "")
         problems = [
             f"{name} is {f'malformed: {value!r}' if value else 'not set'} ({meaning})"
             for name, value, pattern, meaning in (
@@ -44,6 +45,7 @@ class Settings:
                     r"arn:aws[a-z-]*:iam::\d{12}:role/.+",
                     "the jobs' role, as an ARN",
                 ),
+                ("AWS_ENDPOINT_URL", endpoint, r"(https?://.+)?", "an http:// or https:// URL, or not set at all"),
             )
             if not re.fullmatch(pattern, value)
         ]

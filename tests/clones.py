@@ -1,0 +1,180 @@
+"""Scratch clones of this repository, in which tests commit, merge and run the steps as whole processes."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from accounts import Account
+
+ROOT = Path(__file__).resolve().parents[1]
+TRAINING = "abalone_model/train_register.py"
+_IDENTITY = {
+    "GIT_AUTHOR_NAME": "Ada",
+    "GIT_AUTHOR_EMAIL": "ada@example.com",
+    "GIT_COMMITTER_NAME": "Ada",
+    "GIT_COMMITTER_EMAIL": "ada@example.com",
+    "GIT_CONFIG_GLOBAL": "/dev/null",
+}
+
+
+@dataclass(frozen=True)
+class Clone:
+    """A person's clone of a repository that holds the files of this one, on main, with an origin of its own.
+
+    Abalone trains for few rounds there, and may lose to its champion, so that tests are quick and any change passes.
+    """
+
+    path: Path
+
+    @classmethod
+    def create(cls, folder: Path) -> Clone:
+        """Copy this working tree, with what is not committed in it, into a new repository below the folder."""
+        path, origin = folder / "repository", folder / "origin.git"
+        listing = subprocess.run(
+            ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            capture_output=True, text=True, check=True,
+        ).stdout  # fmt: skip
+        for name in filter(None, listing.split("\0")):
+            if (ROOT / name).exists() and not name.startswith(("tests/", "docs/", "benchmarks/")):
+                (path / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / name, path / name)
+        clone = cls(path)
+        clone.edit(TRAINING, r"may_lose_to_champion_by=[\d.]+", "may_lose_to_champion_by=9")
+        clone.tune(num_round=6, eta=0.4)
+        clone.git("init", "-q", "-b", "main")
+        clone.commit("Begin")
+        clone.git("init", "-q", "--bare", "-b", "main", str(origin))
+        clone.git("remote", "add", "origin", str(origin))
+        clone.push("main")
+        return clone
+
+    def git(self, *arguments: str) -> str:
+        done = subprocess.run(
+            ["git", *arguments], cwd=self.path, env=os.environ | _IDENTITY, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stderr
+        return done.stdout.strip()
+
+    def commit(self, message: str = "Change") -> str:
+        """Commit everything; returns the commit's id."""
+        self.git("add", "--all")
+        self.git("commit", "-qm", message)
+        return self.git("rev-parse", "HEAD")
+
+    def push(self, branch: str) -> None:
+        self.git("push", "-q", "--force", "origin", branch)
+
+    def edit(self, file: str, pattern: str, replacement: str) -> None:
+        """Replace the one place in a file where the pattern occurs."""
+        path = self.path / file
+        text, count = re.subn(pattern, replacement, path.read_text())
+        assert count == 1, f"{pattern} occurs {count} times in {file}"
+        path.write_text(text)
+
+    def tune(self, **hyperparameters: float | str) -> None:
+        """Change hyperparameters of abalone."""
+        for name, value in hyperparameters.items():
+            self.edit(TRAINING, rf'"{name}": [^,]+,', f'"{name}": {value!r},')
+
+    def run(self, aws: Account | None, *command: str, **variables: str | None) -> subprocess.CompletedProcess[str]:
+        """Run `python <command>` in the clone, in the account, with nothing else of this process's environment.
+
+        Args:
+            variables: further environment variables; None removes one of the account's.
+        """
+        return subprocess.run(
+            [sys.executable, *command], cwd=self.path, env=self.environment(aws, variables),
+            capture_output=True, text=True, check=False, timeout=120,
+        )  # fmt: skip
+
+    def start(self, aws: Account, *command: str) -> subprocess.Popen[str]:
+        """As `run`, without waiting."""
+        return subprocess.Popen(
+            [sys.executable, *command], cwd=self.path, env=self.environment(aws, {}),
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+
+    def environment(self, aws: Account | None, variables: Mapping[str, str | None]) -> dict[str, str]:
+        """The environment of a process in the clone."""
+        home = {
+            "HOME": str(self.path.parent),
+            "LOGNAME": "ada",
+            "PATH": os.environ["PATH"],
+            "GIT_CONFIG_GLOBAL": "/dev/null",
+        }
+        wanted = {"PYTHONPATH": str(self.path), **home, **(aws.env if aws else {}), **variables}
+        return {name: value for name, value in wanted.items() if value is not None}
+
+    def models(self, aws: Account | None, *arguments: str, **variables: str | None) -> subprocess.CompletedProcess[str]:
+        """Run `models <arguments>`."""
+        return self.run(aws, "-m", "common.cli", *arguments, **variables)
+
+    def succeed(self, aws: Account, *arguments: str) -> str:
+        """Run `models <arguments>`, which has to succeed; returns what it printed."""
+        done = self.models(aws, *arguments)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def release(self, aws: Account) -> None:
+        """Train, approve and deploy what is committed."""
+        for step in ("train", "approve", "deploy"):
+            self.succeed(aws, step, "abalone")
+
+
+def state_of(aws: Account) -> dict[str, Any]:
+    """Everything that a step could have changed: objects, packages, endpoint, models, configurations, training jobs."""
+    sagemaker, s3 = aws.client("sagemaker"), aws.client("s3")
+    endpoints = [e["EndpointName"] for e in sagemaker.list_endpoints()["Endpoints"]]
+    return {
+        "objects": {
+            entry["Key"]: (entry["ETag"], entry["LastModified"])
+            for page in s3.get_paginator("list_objects_v2").paginate(Bucket=aws.bucket)
+            for entry in page.get("Contents", [])
+        },
+        "packages": [_plain(package) for package in packages(aws)],
+        "endpoints": [_plain(sagemaker.describe_endpoint(EndpointName=name)) for name in endpoints],
+        "configurations": _names(sagemaker.list_endpoint_configs()["EndpointConfigs"], "EndpointConfigName"),
+        "models": _names(sagemaker.list_models()["Models"], "ModelName"),
+        "training jobs": training_jobs(aws),
+    }
+
+
+def training_jobs(aws: Account) -> list[tuple[str, str]]:
+    """(name, status) of every training job that was ever started in the account, oldest first."""
+    answer = aws.client("sagemaker").list_training_jobs(MaxResults=100, SortBy="CreationTime", SortOrder="Ascending")
+    return [(job["TrainingJobName"], job["TrainingJobStatus"]) for job in answer["TrainingJobSummaries"]]
+
+
+def packages(aws: Account) -> list[dict[str, Any]]:
+    """The packages of abalone, oldest first."""
+    sagemaker = aws.client("sagemaker")
+    if not sagemaker.list_model_package_groups()["ModelPackageGroupSummaryList"]:
+        return []
+    answer = sagemaker.list_model_packages(ModelPackageGroupName="abalone", SortOrder="Ascending", MaxResults=100)
+    arns = [package["ModelPackageArn"] for package in answer["ModelPackageSummaryList"]]
+    return [sagemaker.describe_model_package(ModelPackageName=arn) for arn in arns]
+
+
+def serving(aws: Account) -> str:
+    """The ARN of the package behind the endpoint abalone."""
+    sagemaker = aws.client("sagemaker")
+    endpoint = sagemaker.describe_endpoint(EndpointName="abalone")
+    configuration = sagemaker.describe_endpoint_config(EndpointConfigName=endpoint["EndpointConfigName"])
+    model = sagemaker.describe_model(ModelName=configuration["ProductionVariants"][0]["ModelName"])
+    return str(model["PrimaryContainer"]["ModelPackageName"])
+
+
+def _names(found: list[dict[str, Any]], key: str) -> list[str]:
+    return sorted(str(entry[key]) for entry in found)
+
+
+def _plain(answer: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in answer.items() if name != "ResponseMetadata"}
