@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from common.aws import Aws, says
+from common.aws import Aws, is_missing, says
 from common.deployment.live import ROLLBACK_TAG, Live, describe_endpoint, observe
 from common.deployment.plan import (
     CHANGING,
@@ -33,6 +33,12 @@ if TYPE_CHECKING:
 
 Say = Callable[[str], None]
 _MOST_ROUNDS = 10
+_SOMEBODY_WAS_FASTER = (
+    "in-progress", "already existing", "ResourceInUse", "could not find endpoint", 'could not find model "',
+    "could not find resource",
+)  # fmt: skip
+"""What AWS answers when the endpoint was changed, or what was prepared for it was swept, since the plan was made."""
+_OVERTAKEN = "If that is not what shall serve, find out who deploys (`./models status`), then deploy again."
 _LONGEST_POLL_SECONDS = 10.0
 _HEARTBEAT_SECONDS = 60.0
 
@@ -51,20 +57,28 @@ class Deployment:
         """Make the endpoint serve the wanted package; True when something was changed.
 
         Raises:
-            DeploymentError: it does not serve it: the new fleet did not become healthy, an alarm fired, or its answers
-                are not those of the package. What served before serves again.
+            DeploymentError: it does not serve it: the new fleet did not become healthy, an alarm fired, its answers are
+                not those of the package, or somebody else deployed something else meanwhile. What served before serves
+                again, unless it says otherwise.
+            ArtifactError: the package's artifact is missing or damaged; nothing was changed.
         """
-        joined = False
+        replaced: str | None = None  # the configuration that the update of this deploy replaces, once it has begun
         for _ in range(_MOST_ROUNDS):
             live = observe(self.aws, self.wanted.model)
+            if replaced is not None:
+                self._require_success(live, replaced)
             action = next_action(self.wanted, live)
             if isinstance(action, NothingToDo):
-                return self._finish(live, changed=joined)
-            if isinstance(action, WaitForEndpoint):
-                joined = self._wait(action)
+                if self._verify(live, changed=replaced is not None):
+                    return replaced is not None
+            elif isinstance(action, WaitForEndpoint):
+                self.say(f"Endpoint {self.wanted.model.name} is {action.status}, towards {action.leads_to}: waiting")
+                wait_until_settled(self.aws, self.wanted.model.name, self.say)
+                if (action.status, action.leads_to) == ("Updating", self.wanted.configuration):
+                    replaced = live.configuration
             elif self._start(action, live):
-                self._settle()
-                joined = True
+                wait_until_settled(self.aws, self.wanted.model.name, self.say)
+                replaced = live.configuration
         raise DeploymentError(
             f"The endpoint {self.wanted.model.name} keeps being changed by somebody else.",
             "Find out who deploys it (`./models status`), then deploy again.",
@@ -73,13 +87,14 @@ class Deployment:
     def _start(self, action: Action, live: Live) -> bool:
         """Create, update or replace the endpoint; False when somebody else was faster, so that the plan is made again."""
         check_artifact(self.aws, self.wanted.package)
-        self._prepare()
         name, configuration = self.wanted.model.name, self.wanted.configuration
         try:
+            arn = self._prepare()
             match action:
                 case ReplaceFailedEndpoint():
-                    self.say(f"Endpoint {name} has failed ({live.failure}) and serves nothing: creating it again")
-                    self.aws.sagemaker.delete_endpoint(EndpointName=name)
+                    if observe(self.aws, self.wanted.model) == live:
+                        self.say(f"Endpoint {name} has failed ({live.failure}) and serves nothing: creating it again")
+                        self.aws.sagemaker.delete_endpoint(EndpointName=name)
                 case CreateEndpoint():
                     self.say(f"Creating endpoint {name} with {configuration}")
                     self.aws.sagemaker.create_endpoint(
@@ -88,7 +103,7 @@ class Deployment:
                     return True
                 case UpdateEndpoint(from_configuration=old):
                     self.say(f"Updating endpoint {name} from {old} to {configuration}")
-                    self._tag_rollback(live, old)
+                    self._tag_rollback(arn, live.rollback or old)  # never back to what was never verified
                     self.aws.sagemaker.update_endpoint(
                         EndpointName=name,
                         EndpointConfigName=configuration,
@@ -96,12 +111,16 @@ class Deployment:
                     )
                     return True
         except ClientError as error:
-            if not says(error, "in-progress", "already existing", "ResourceInUse", "could not find endpoint"):
+            if not says(error, *_SOMEBODY_WAS_FASTER):
                 raise
         return False
 
-    def _prepare(self) -> None:
-        """Create model, endpoint configuration and alarms where they are missing; they are never changed, but alarms."""
+    def _prepare(self) -> str:
+        """Create model, endpoint configuration and alarms where they are missing; they are never changed, but alarms.
+
+        Returns:
+            The ARN of the endpoint configuration.
+        """
         sagemaker, tags = self.aws.sagemaker, tags_of(self.wanted.model)
         _unless_it_exists(
             lambda: sagemaker.create_model(
@@ -120,6 +139,7 @@ class Deployment:
             )
         )
         put_alarms(self.aws, self.wanted)
+        return sagemaker.describe_endpoint_config(EndpointConfigName=self.wanted.configuration)["EndpointConfigArn"]
 
     def _require_own_model(self) -> None:
         container = self.aws.sagemaker.describe_model(ModelName=self.wanted.model_name).get("PrimaryContainer", {})
@@ -129,72 +149,97 @@ class Deployment:
                 "Somebody made it by hand, or the package group was made anew: delete that model, then deploy again.",
             )
 
-    def _tag_rollback(self, live: Live, configuration: str) -> None:
-        self.aws.sagemaker.add_tags(ResourceArn=live.arn, Tags=[{"Key": ROLLBACK_TAG, "Value": configuration}])
+    def _tag_rollback(self, configuration_arn: str, rollback: str) -> None:
+        if rollback != self.wanted.configuration:
+            tag: TagTypeDef = {"Key": ROLLBACK_TAG, "Value": rollback}
+            self.aws.sagemaker.add_tags(ResourceArn=configuration_arn, Tags=[tag])
 
-    def _wait(self, action: WaitForEndpoint) -> bool:
-        """Wait for what somebody else began; True when it leads to what is wanted here."""
-        self.say(f"Endpoint {self.wanted.model.name} is {action.status}, towards {action.leads_to}: waiting")
-        if action.leads_to == self.wanted.configuration and action.status == "Updating":
-            self._settle()
-            return True
-        wait_until_settled(self.aws, self.wanted.model.name, self.say)
-        return False
-
-    def _settle(self) -> None:
-        """Wait for the end of the change, and fail when the endpoint does not serve what is wanted."""
-        status = wait_until_settled(self.aws, self.wanted.model.name, self.say)
-        live = observe(self.aws, self.wanted.model)
-        if live.in_service and live.configuration == self.wanted.configuration:
+    def _require_success(self, live: Live, replaced: str) -> None:
+        """Fail when the update has ended, but not with what is wanted."""
+        name, wanted = self.wanted.model.name, self.wanted.configuration
+        if wanted in (live.configuration, live.pending) and live.status in ("InService", *CHANGING):
             return
-        if live.pending == self.wanted.configuration and not live.in_service:
-            return  # the next round looks again
-        serving = f"{live.configuration} serves" if live.in_service else f"the endpoint is {status} and serves nothing"
+        if not live.exists or live.status == "Deleting":
+            raise DeploymentError(f"After {wanted} was deployed, somebody else deleted the endpoint.", _OVERTAKEN)
+        if live.status != "Failed" and (live.pending or live.configuration) != replaced:
+            target = live.pending or live.configuration
+            raise DeploymentError(f"After the deploy of {wanted} began, somebody else deployed {target}.", _OVERTAKEN)
         raise DeploymentError(
-            f"The deploy of {self.wanted.configuration} did not happen: {serving}. {self._why_not(live)}",
-            f"`./models show {self.wanted.model.name}` has the package's evaluation; the endpoint's log is in CloudWatch, "
-            f"/aws/sagemaker/Endpoints/{self.wanted.model.name}. Mend the cause, or run the deploy again.",
+            f"The deploy of {wanted} did not happen: {_serving(live)}. {self._why_not(live)}",
+            f"`./models show {name}` has the package's evaluation; the endpoint's log is in CloudWatch, "
+            f"/aws/sagemaker/Endpoints/{name}. Mend the cause, or run the deploy again.",
         )
 
     def _why_not(self, live: Live) -> str:
-        answer = self.aws.cloudwatch.describe_alarms(AlarmNames=self.wanted.alarm_names, StateValue="ALARM")
-        fired = [f"alarm {a['AlarmName']} fired ({a.get('StateReason', '')})" for a in answer["MetricAlarms"]]
-        reasons = [*fired, live.failure] if live.failure else fired
+        alarms = self.aws.cloudwatch.describe_alarms(AlarmNames=self.wanted.alarm_names)["MetricAlarms"]
+        reasons = [
+            f"alarm {alarm['AlarmName']} fired ({alarm.get('StateReason', '')})"
+            for alarm in alarms
+            if alarm["StateValue"] == "ALARM"
+        ]
+        reasons += [live.failure] if live.failure else []
         return (
             "; ".join(reasons)
             or "SageMaker gives no reason: the new instances did not become healthy, or an alarm fired."
         )
 
-    def _finish(self, live: Live, *, changed: bool) -> bool:
-        """Verify what serves, then record it. Until then the endpoint's tag remembers what to return to."""
+    def _verify(self, live: Live, *, changed: bool) -> bool:
+        """Compare the golden predictions, then record the deployment; roll back and fail when they do not match.
+
+        Until then the tag of the configuration remembers what to return to.
+
+        Returns:
+            False when the endpoint was changed by somebody else meanwhile, so that its answers say nothing.
+        """
         problem = check_endpoint(self.aws, self.wanted)
-        if problem and live.rollback:
-            self._roll_back(live.rollback, problem)
         if problem:
-            raise DeploymentError(
-                f"The endpoint {self.wanted.model.name} does not answer as version {self.wanted.package.version} did when "
-                f"it was trained: {problem}.",
-                "There is nothing verified to return to. Deploy another approved version: "
-                f"`./models deploy {self.wanted.model.name} --version N`.",
-            )
-        unrecorded = self.wanted.package.metadata.get("deployed_as") != self.wanted.configuration
-        if changed or unrecorded or live.rollback:
+            if observe(self.aws, self.wanted.model) == live:
+                self._roll_back(live.rollback, problem)
+            return False
+        recorded = self.wanted.package.metadata.get("deployed_as") == self.wanted.configuration
+        if changed or live.rollback or not recorded:
             self.registry.record_deployment(self.wanted.package, self.wanted.configuration, self.run)
-            self.aws.sagemaker.delete_tags(ResourceArn=live.arn, TagKeys=[ROLLBACK_TAG])
-        return changed
+        if live.rollback:
+            self.aws.sagemaker.delete_tags(ResourceArn=live.configuration_arn, TagKeys=[ROLLBACK_TAG])
+        return True
 
     def _roll_back(self, configuration: str, problem: str) -> None:
-        name = self.wanted.model.name
-        self.say(f"Golden predictions do not match ({problem}): rolling back to {configuration}")
-        self.aws.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=configuration)
+        """Return to the configuration, and fail; or return, when somebody else has begun another update."""
+        name, version = self.wanted.model.name, self.wanted.package.version
+        self.say(f"Golden predictions do not match ({problem}): returning to {configuration or 'nothing'}")
+        what = f"Version {version} did not answer on the endpoint as it did when it was trained: {problem}. "
+        try:
+            if configuration:
+                self.aws.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=configuration)
+        except ClientError as error:
+            if says(error, "in-progress"):
+                return
+            if not is_missing(error):
+                raise
+            configuration = ""
+        if not configuration:
+            raise DeploymentError(
+                f"{what}It serves nevertheless: there is nothing verified to return to.",
+                f"Deploy another approved version: `./models deploy {name} --version N`.",
+            )
         wait_until_settled(self.aws, name, self.say)
         live = observe(self.aws, self.wanted.model)
-        outcome = f"{live.configuration} serves again" if live.in_service else f"the endpoint is now {live.status}"
+        if live.configuration != configuration:
+            raise DeploymentError(
+                f"{what}The way back to {configuration} failed, too: {_serving(live)}. {live.failure}",
+                f"Deploy another approved version: `./models deploy {name} --version N`.",
+            )
         raise DeploymentError(
-            f"Version {self.wanted.package.version} did not answer on the endpoint as it did when it was trained: "
-            f"{problem}. Rolled back: {outcome}.",
+            f"{what}Rolled back: {_serving(live)} again.",
             f"Compare the container's image and `./models show {name}`; reject the package if the artifact is wrong.",
         )
+
+
+def _serving(live: Live) -> str:
+    """What serves, in words."""
+    if live.status in ("", "Failed", "Deleting"):
+        return f"the endpoint is {live.status or 'deleted'} and serves nothing"
+    return f"{live.configuration} serves" + ("" if live.in_service else f", and the endpoint is {live.status}")
 
 
 def tags_of(model: Model) -> list[TagTypeDef]:

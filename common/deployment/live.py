@@ -12,7 +12,11 @@ from common.aws import Aws, is_missing
 from common.model import Model
 
 ROLLBACK_TAG = "rollback-configuration"
-"""Tag of an endpoint: the configuration that served before the update that is not verified yet."""
+"""Tag of an endpoint configuration that is not verified yet: the configuration to return to.
+
+It is the configuration that carries it, not the endpoint, so that a deploy which removes it after its verification never
+takes the way back from another one that has begun meanwhile.
+"""
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,7 @@ class Live:
     Attributes:
         status: SageMaker's `EndpointStatus`; empty when there is no endpoint.
         configuration: the endpoint configuration that serves.
+        configuration_arn: its ARN, or empty where somebody has deleted it by hand; the endpoint serves on.
         pending: the configuration that an update under way leads to, or empty.
         package_arn: the package that serves, or empty when the model was not made from one.
         model_name: the SageMaker model that serves.
@@ -30,8 +35,8 @@ class Live:
     """
 
     status: str = ""
-    arn: str = ""
     configuration: str = ""
+    configuration_arn: str = ""
     pending: str = ""
     model_name: str = ""
     package_arn: str = ""
@@ -52,18 +57,16 @@ def observe(aws: Aws, model: Model) -> Live:
     endpoint = describe_endpoint(aws, model.name)
     if endpoint is None:
         return Live()
-    configuration = endpoint.get("EndpointConfigName", "")
-    model_name, package_arn = _served(aws, configuration)
-    tags = aws.sagemaker.list_tags(ResourceArn=endpoint["EndpointArn"])["Tags"]
-    rollback = {tag["Key"]: tag["Value"] for tag in tags}.get(ROLLBACK_TAG, "")
+    name = endpoint.get("EndpointConfigName", "")
+    arn, model_name, rollback = _configuration(aws, name)
     return Live(
         status=endpoint["EndpointStatus"],
-        arn=endpoint["EndpointArn"],
-        configuration=configuration,
+        configuration=name,
+        configuration_arn=arn,
         pending=endpoint.get("PendingDeploymentSummary", {}).get("EndpointConfigName", ""),
         model_name=model_name,
-        package_arn=package_arn,
-        rollback="" if rollback == configuration else rollback,  # SageMaker has rolled back by itself
+        package_arn=_package_arn(aws, model_name) if model_name else "",
+        rollback=rollback,
         failure=endpoint.get("FailureReason", ""),
     )
 
@@ -77,15 +80,26 @@ def describe_endpoint(aws: Aws, name: str) -> Mapping[str, Any] | None:
         raise
 
 
-def _served(aws: Aws, configuration: str) -> tuple[str, str]:
-    """(model name, package ARN) behind an endpoint configuration; empty where somebody has deleted them by hand."""
+def _configuration(aws: Aws, name: str) -> tuple[str, str, str]:
+    """(ARN, model name, rollback tag) of an endpoint configuration; empty where somebody has deleted it by hand."""
     try:
-        variants = aws.sagemaker.describe_endpoint_config(EndpointConfigName=configuration)["ProductionVariants"]
-        model_name = variants[0].get("ModelName", "")
-        containers = aws.sagemaker.describe_model(ModelName=model_name)
+        description = aws.sagemaker.describe_endpoint_config(EndpointConfigName=name)
+        tags = aws.sagemaker.list_tags(ResourceArn=description["EndpointConfigArn"])["Tags"]
     except ClientError as error:
         if is_missing(error):
-            return "", ""
+            return "", "", ""
         raise
-    container = containers.get("PrimaryContainer") or containers["Containers"][0]
-    return model_name, container.get("ModelPackageName", "")
+    rollback = {tag["Key"]: tag["Value"] for tag in tags}.get(ROLLBACK_TAG, "")
+    return description["EndpointConfigArn"], description["ProductionVariants"][0].get("ModelName", ""), rollback
+
+
+def _package_arn(aws: Aws, model_name: str) -> str:
+    """The package that a model was made from; empty where there is none, or somebody has deleted the model by hand."""
+    try:
+        description = aws.sagemaker.describe_model(ModelName=model_name)
+    except ClientError as error:
+        if is_missing(error):
+            return ""
+        raise
+    container = description.get("PrimaryContainer") or description["Containers"][0]
+    return container.get("ModelPackageName", "")

@@ -1,0 +1,239 @@
+"""A model with real packages in a fresh account, deploys of them, and callers who keep asking its endpoint.
+
+Packages are numbered from 1 as they are registered, and package n predicts about 100·n: every answer names its package.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import tarfile
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cache, cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xgboost
+from accounts import Account
+from botocore.exceptions import ClientError
+
+from common.aws import Aws
+from common.deployment.declare import Alarm, AllAtOnce, Endpoint
+from common.deployment.execute import Deployment
+from common.deployment.live import Live, observe
+from common.deployment.plan import Wanted
+from common.evaluation.golden import write_golden
+from common.model import Model
+from common.registry import PENDING, Package, Registry
+from common.settings import Run, Settings
+from common.storage import Bucket, Layout
+from common.training.artifact import load_booster, predict
+
+IMAGE = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-xgboost:3.2-0"
+MODEL = Model("abalone", "A model of the tests", "rings", "regression")
+ERRORS = Alarm("Invocation5XXErrors", "Sum", above=0)
+ENDPOINT = Endpoint("ml.t2.medium", AllAtOnce(bake_seconds=0), (ERRORS,))
+ROWS = np.random.default_rng(7).uniform(size=(40, 3))
+DEADLINE_SECONDS = 30.0
+
+
+def eventually(holds: Callable[[], Any], what: str) -> Any:
+    """What `holds` returns as soon as it is true."""
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    while time.monotonic() < deadline:
+        if found := holds():
+            return found
+        time.sleep(0.01)
+    raise AssertionError(f"not within {DEADLINE_SECONDS} s: {what}")
+
+
+def archive(**files: bytes) -> bytes:
+    """A tar.gz of these files."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
+        for name, content in files.items():
+            member = tarfile.TarInfo(name)
+            member.size = len(content)
+            tar.addfile(member, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+@cache
+def trained(number: int, features: int = 3) -> tuple[bytes, bytes]:
+    """(model.tar.gz, golden.csv) of a small booster that predicts about 100 times its number."""
+    rows = ROWS[:, :features]
+    matrix = xgboost.DMatrix(rows, label=100 * number + ROWS.sum(axis=1))
+    booster = xgboost.train({"max_depth": 2, "nthread": 1, "base_score": 100 * number}, matrix, num_boost_round=3)
+    artifact = archive(**{"xgboost-model": bytes(booster.save_raw("ubj"))})
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "model.tar.gz")
+        path.write_bytes(artifact)
+        return artifact, write_golden(rows[:10], predict(load_booster(path), rows[:10]))
+
+
+@dataclass
+class Project:
+    """One model in one account, as a process with the account's environment sees it."""
+
+    account: Account
+    model: Model = MODEL
+    said: list[str] = field(default_factory=list)
+
+    @cached_property
+    def aws(self) -> Aws:
+        return Aws(Settings.from_environment(self.account.env))
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(self.aws, self.model)
+
+    def package(
+        self, number: int, image: str = IMAGE, artifact: bytes = b"", golden: bytes = b"", approved: bool = True
+    ) -> Package:
+        """Register what `trained(number)` gives, or the artifact and golden predictions given instead, and approve it."""
+        real_artifact, real_golden = trained(number)
+        artifact, golden = artifact or real_artifact, golden or real_golden
+        source, data_version = f"{number:016x}", f"{number:08x}"
+        bucket = Bucket(self.aws)
+        key = f"{self.model.name}/training/job-{number}/output/model.tar.gz"
+        bucket.write(key, artifact)
+        bucket.write(Layout(self.model.name).package(source, data_version, "golden.csv"), golden)
+        container = {"Image": image, "ModelDataUrl": bucket.uri(key)}
+        metadata = {
+            "source": source,
+            "data_version": data_version,
+            "artifact_digest": hashlib.sha256(artifact).hexdigest(),
+            "golden_digest": hashlib.sha256(golden).hexdigest(),
+        }
+        inference = {"Containers": [container], "SupportedContentTypes": ["text/csv"],
+                     "SupportedResponseMIMETypes": ["text/csv"]}  # fmt: skip
+        package = self.registry.register(
+            {"InferenceSpecification": inference}, metadata, commit="0" * 40, status=PENDING
+        )
+        return self.registry.approve(package, Run("reviewer", url="https://ci/1")) if approved else package
+
+    def wanted(self, package: Package, endpoint: Endpoint = ENDPOINT) -> Wanted:
+        return Wanted(self.model, self.registry.describe(package.arn), endpoint)
+
+    def deploy(self, package: Package, endpoint: Endpoint = ENDPOINT, aws: Aws | None = None) -> bool:
+        """Run one deploy of the package, as `Deployment.execute` does; by other clients if they are given."""
+        aws = aws or self.aws
+        wanted = self.wanted(package, endpoint)
+        return Deployment(aws, Registry(aws, self.model), wanted, Run("tester"), self.said.append).execute()
+
+    def another_process(self) -> Aws:
+        """Clients of their own, so that faults can be injected into one of two deploys."""
+        return Aws(Settings.from_environment(self.account.env))
+
+    def live(self) -> Live:
+        return observe(self.aws, self.model)
+
+    def settled(self) -> Live:
+        """The endpoint once nothing is under way."""
+        done = ("InService", "Failed", "UpdateRollbackFailed")
+        eventually(lambda: self.live().status in done, "the endpoint settles")
+        return self.live()
+
+    def answers(self) -> int:
+        """The number of the package that answers now."""
+        return ask(self.account.client("sagemaker-runtime"), self.model.name)
+
+    def names(self) -> dict[str, list[str]]:
+        """Names of all models, endpoint configurations and endpoints of the account, sorted."""
+        sagemaker = self.account.client("sagemaker")
+
+        def listed(operation: str, member: str, name: str) -> list[str]:
+            pages = sagemaker.get_paginator(operation).paginate()
+            return sorted(item[name] for page in pages for item in page[member])
+
+        return {
+            "models": listed("list_models", "Models", "ModelName"),
+            "configurations": listed("list_endpoint_configs", "EndpointConfigs", "EndpointConfigName"),
+            "endpoints": listed("list_endpoints", "Endpoints", "EndpointName"),
+        }
+
+    def documents(self) -> str:
+        """Everything that SageMaker and CloudWatch hold for the account, as one text that two moments can be compared by."""
+        sagemaker, names = self.account.client("sagemaker"), self.names()
+        found = [sagemaker.describe_model(ModelName=name) for name in names["models"]]
+        found += [sagemaker.describe_endpoint_config(EndpointConfigName=name) for name in names["configurations"]]
+        found += [sagemaker.describe_endpoint(EndpointName=name) for name in names["endpoints"]]
+        found += [sagemaker.list_tags(ResourceArn=arn) for each in found for key, arn in each.items() if "Arn" in key
+                  and not key.startswith("Execution")]  # fmt: skip
+        packages = sagemaker.list_model_packages(ModelPackageGroupName=self.model.name)["ModelPackageSummaryList"]
+        found += [sagemaker.describe_model_package(ModelPackageName=each["ModelPackageArn"]) for each in packages]
+        alarms = self.account.client("cloudwatch").describe_alarms()["MetricAlarms"]
+        for each in found:
+            each.pop("ResponseMetadata")
+        definitions = [{k: v for k, v in alarm.items() if not k.startswith("State")} for alarm in alarms]
+        return json.dumps([*found, *definitions], default=str, sort_keys=True, indent=1)
+
+    def remove_endpoint(self) -> None:
+        """Delete the endpoint as soon as that is possible, so that its processes end with the test."""
+        if self.live().exists:
+            self.settled()
+            self.account.client("sagemaker").delete_endpoint(EndpointName=self.model.name)
+
+
+def ask(runtime: Any, endpoint: str) -> int:
+    body = ",".join(map(str, ROWS[0]))
+    answer = runtime.invoke_endpoint(EndpointName=endpoint, ContentType="text/csv", Body=body)
+    return round(float(answer["Body"].read().split(b",")[0]) / 100)
+
+
+@dataclass
+class Load:
+    """What callers saw who kept asking: the number of the package that answered, and every failure."""
+
+    answers: list[int] = field(default_factory=list)
+    errors: list[ClientError] = field(default_factory=list)
+
+
+@contextmanager
+def constant_load(project: Project, threads: int = 2) -> Iterator[Load]:
+    """Callers that ask the endpoint one request after the other until the block ends."""
+    load, ended = Load(), threading.Event()
+    runtime = project.account.client("sagemaker-runtime")
+
+    def call() -> None:
+        while not ended.wait(0.02):
+            try:
+                load.answers.append(ask(runtime, project.model.name))
+            except ClientError as error:
+                load.errors.append(error)
+
+    callers = [threading.Thread(target=call) for _ in range(threads)]
+    for caller in callers:
+        caller.start()
+    try:
+        yield load
+    finally:
+        ended.set()
+        for caller in callers:
+            caller.join()
+
+
+@contextmanager
+def on_call(client: Any, operation: str, do: Callable[[], None], event: str = "before-call") -> Iterator[None]:
+    """Do something right before (or `after-call`) each call of that operation by this client; `*` stands for any."""
+    name = f"{event}.{client.meta.service_model.service_id.hyphenize()}.{operation}"
+
+    def handle(**_: Any) -> None:
+        do()
+
+    client.meta.events.register(name, handle)
+    try:
+        yield
+    finally:
+        client.meta.events.unregister(name, handle)
+
+
+__all__ = ["ENDPOINT", "ERRORS", "IMAGE", "MODEL", "ROWS", "Load", "Project", "archive", "constant_load",
+           "eventually", "on_call", "trained"]  # fmt: skip

@@ -1,0 +1,142 @@
+"""A deploy may be killed at any moment: what served serves on, `status` says so, and the next deploy ends the work."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from deployment_kit import Project, constant_load, eventually
+
+from common.aws import Aws
+from common.registry import Package
+from common.steps.status import why_not_in_step
+
+
+def in_step(project: Project, package: Package) -> str:
+    """What `models status` says is wrong when main holds that package."""
+    live, wanted = project.live(), project.wanted(package)
+    serving = project.registry.describe(live.package_arn) if live.package_arn else None
+    return why_not_in_step(wanted.package, serving, live, wanted.configuration)
+
+
+class Interruption:
+    """Raises KeyboardInterrupt in place of the n-th call to AWS, counted from 0."""
+
+    def __init__(self, at: int) -> None:
+        self.at = at
+        self.calls: list[str] = []
+
+    def __call__(self, model: Any, **_: Any) -> None:
+        if threading.current_thread() is not threading.main_thread():
+            return  # a part of a download; interrupts reach the main thread only
+        if self.calls[-2:] == ["DescribeEndpoint"] * 2 and model.name == "DescribeEndpoint":
+            return  # one look at a changing endpoint is like the next
+        self.calls.append(model.name)
+        if len(self.calls) == self.at + 1:
+            raise KeyboardInterrupt
+
+
+@contextmanager
+def interrupted(aws: Aws, at: int) -> Iterator[Interruption]:
+    interruption = Interruption(at)
+    clients = (aws.sagemaker, aws.runtime, aws.s3, aws.cloudwatch)
+    for client in clients:
+        client.meta.events.register("before-call", interruption)
+    try:
+        yield interruption
+    finally:
+        for client in clients:
+            client.meta.events.unregister("before-call", interruption)
+
+
+def test_a_deploy_interrupted_at_any_call_to_aws_is_finished_by_the_next_one(project: Project) -> None:
+    packages = {1: project.package(1), 2: project.package(2)}
+    project.deploy(packages[1])
+    sagemaker = project.account.client("sagemaker")
+    seen: set[str] = set()
+    with constant_load(project) as load:
+        for at in count():
+            old, new = (1, 2) if at % 2 == 0 else (2, 1)
+            try:
+                with interrupted(project.aws, at) as interruption:
+                    project.deploy(packages[new])
+            except KeyboardInterrupt:
+                seen.add(interruption.calls[-1])
+            else:
+                break
+            live = project.settled()
+            serving = project.answers()
+            assert live.package_arn == packages[serving].arn
+            problem = in_step(project, packages[new])
+            assert problem or not live.rollback
+            assert live.rollback.startswith(f"abalone-model-{old}-") or serving == old or not problem
+            project.deploy(packages[new])
+            assert project.answers() == new
+            assert not in_step(project, packages[new])
+            assert project.wanted(packages[new]).package.metadata["deployed_as"] == project.live().configuration
+            # The next round creates model and configuration anew.
+            sagemaker.delete_endpoint_config(EndpointConfigName=project.wanted(packages[old]).configuration)
+            sagemaker.delete_model(ModelName=f"abalone-model-{old}")
+    assert not load.errors
+    assert seen >= {
+        "DescribeEndpoint", "GetObject", "CreateModel", "CreateEndpointConfig", "PutMetricAlarm", "AddTags",
+        "UpdateEndpoint", "InvokeEndpoint", "UpdateModelPackage", "DeleteTags",
+    }  # fmt: skip
+
+
+def test_a_first_deploy_interrupted_at_any_call_to_aws_is_finished_by_the_next_one(project: Project) -> None:
+    package, sagemaker = project.package(1), project.account.client("sagemaker")
+    for at in count():
+        try:
+            with interrupted(project.aws, at) as interruption:
+                project.deploy(package)
+        except KeyboardInterrupt:
+            project.deploy(package)
+        else:
+            break
+        assert project.answers() == 1
+        assert not in_step(project, package)
+        if "CreateEndpoint" in interruption.calls:
+            continue  # it exists: the rest is what a deploy that changes nothing does
+        sagemaker.delete_endpoint(EndpointName="abalone")
+        eventually(lambda: not project.live().exists, "the endpoint is gone")
+    assert "CreateEndpoint" not in interruption.calls
+
+
+@pytest.mark.parametrize(
+    ("operation", "problem"),
+    [
+        ("CreateModel", "version 1 serves, main's is version 2"),
+        ("UpdateEndpoint", "version 1 serves, main's is version 2"),
+        ("DescribeEndpoint-2", ""),
+        ("InvokeEndpoint", "interrupted before it was verified"),
+    ],
+)
+def test_a_killed_deploy_process_leaves_a_state_that_is_told_and_finished(
+    project: Project, operation: str, problem: str
+) -> None:
+    one, two = project.package(1), project.package(2)
+    project.deploy(one)
+    with constant_load(project) as load:
+        killed = subprocess.run(
+            [sys.executable, str(Path(__file__).with_name("killed_deploy.py")), project.account.url,
+             project.account.account, two.arn, operation],
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            check=False,
+        )  # fmt: skip
+        assert killed.returncode == -signal.SIGKILL
+        told = in_step(project, two)
+        assert problem in told
+        assert told
+        assert project.answers() in (1, 2)
+        assert project.deploy(two) or operation == "InvokeEndpoint"
+    assert not load.errors
+    assert not in_step(project, two)
+    assert project.answers() == 2
