@@ -10,7 +10,6 @@ from typing import Any
 
 from moto.backends import get_backend
 
-
 MAX_METRIC_VALUES = 200_000
 """How many metric values an account keeps: about 100 MB, which moto would let grow for ever."""
 

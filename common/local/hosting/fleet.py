@@ -1,6 +1,5 @@
 """A fleet: the instances that serve all variants of one endpoint configuration."""
 
-import os
 import shutil
 import threading
 import time
@@ -11,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
+from common.local.container_environment import container_environment
 from common.local.containers import UnknownImage, program
 from common.local.context import LocalAws
 from common.local.hosting.artifact import FleetFailure, unpack_artifact
@@ -28,8 +28,6 @@ STARTUP_FLOOR_SECONDS = 15.0
 
 DRAIN_SECONDS = 60.0
 """The longest that an invocation can take, and so the longest that a retiring fleet waits for its last ones."""
-
-_REPOSITORY_ROOT = Path(__file__).resolve().parents[3]
 
 
 @dataclass(frozen=True)
@@ -221,19 +219,9 @@ class Fleet:
             unpack_artifact(
                 around.aws.services, around.origin.account, container.model_data_url, container.label, base / "model"
             )
-        environment = {
-            **container.environment,
-            "PATH": os.environ.get("PATH", os.defpath),
-            "LANG": "C.UTF-8",
-            "HOME": str(base),
-            "PYTHONPATH": str(_REPOSITORY_ROOT),
-            "PYTHONUNBUFFERED": "1",
-            "SAGEMAKER_BASE_DIR": str(base),
-            "AWS_REGION": around.origin.region,
-            "AWS_DEFAULT_REGION": around.origin.region,
-            "AWS_ENDPOINT_URL": around.aws.url,
-            "AWS_EC2_METADATA_DISABLED": "true",
-        }
+        environment = container_environment(
+            around.aws, around.origin.region, variant.role_arn, base, container.environment
+        )
         return Worker(Launch(command, environment), lambda line: around.telemetry.log(around.origin, stream, line))
 
     def _await_health(self, spec: FleetSpec, limit_seconds: float) -> None:

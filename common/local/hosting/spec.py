@@ -4,7 +4,6 @@ AWS serves on when a model or configuration that an endpoint uses is deleted; so
 resolved form, and a restart needs nothing else.
 """
 
-from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -34,6 +33,8 @@ class VariantSpec:
     instances: int
     weight: float
     startup_seconds: int = DEFAULT_STARTUP_SECONDS
+    role_arn: str | None = None
+    """The model's execution role, as which its containers act."""
 
 
 @dataclass(frozen=True)
@@ -100,19 +101,22 @@ def refuse_unsupported(config: dict[str, Any]) -> None:
             raise _unsupported("inference components (a production variant without a ModelName)")
 
 
-def variant_spec(variant: dict[str, Any], containers: Iterable[dict[str, Any]]) -> VariantSpec:
+def variant_spec(variant: dict[str, Any], model: dict[str, Any]) -> VariantSpec:
     """A variant of an endpoint configuration with its model's containers, each with `Image` resolved.
 
     Raises:
         ApiError: ValidationException for a kind of container that this AWS does not support.
     """
-    described = tuple(containers)
+    if model.get("InferenceExecutionConfig", {}).get("Mode") == "Direct":
+        raise _unsupported("direct invocation of one of several containers")
+    described: list[dict[str, Any]] = model["ResolvedContainers"]
     return VariantSpec(
         name=variant["VariantName"],
         containers=tuple(_container(each, index, len(described)) for index, each in enumerate(described, 1)),
         instances=variant.get("InitialInstanceCount", 1),
         weight=variant.get("InitialVariantWeight", 1.0),
         startup_seconds=variant.get("ContainerStartupHealthCheckTimeoutInSeconds", DEFAULT_STARTUP_SECONDS),
+        role_arn=model.get("ExecutionRoleArn"),
     )
 
 

@@ -7,12 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from moto.sts.models import sts_backends
-
-import common
+from common.local.container_environment import container_environment
 from common.local.context import LocalAws
-
-_REPOSITORY = Path(common.__file__).parents[1]
 
 
 def host_names(request: Mapping[str, Any]) -> list[str]:
@@ -59,33 +55,15 @@ def channels(request: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def environment(aws: LocalAws, request: Mapping[str, Any], arn: str, base: Path) -> dict[str, str]:
-    """What the container's process gets of the environment: little of this machine's, and the job's own.
-
-    A script that uses boto3 finds this local AWS and acts as the job's role, in the job's account.
-    """
-    region = arn.split(":")[3]
-    # requirements come from where this machine gets its packages
-    machine = {name: value for name, value in os.environ.items() if name.startswith("PIP_")}
-    return {
-        **machine,
-        "PATH": os.environ.get("PATH", os.defpath),
-        "LANG": "C.UTF-8",
-        "HOME": str(base),
-        "PYTHONPATH": str(_REPOSITORY),
-        "PYTHONUNBUFFERED": "1",
-        # each instance has its part of this machine; threads that spin while they wait would take the others' turns
+    """The environment of a host's container: the job's own, its name, and its share of the processors."""
+    given = {
+        # each instance has its part of this machine
         "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // len(host_names(request)))),
-        "OMP_WAIT_POLICY": "PASSIVE",
-        "AWS_ENDPOINT_URL": aws.url,
-        "AWS_REGION": region,
-        "AWS_DEFAULT_REGION": region,
-        "AWS_EC2_METADATA_DISABLED": "true",
-        **_credentials(request["RoleArn"], region),
         **request.get("Environment", {}),
         "TRAINING_JOB_NAME": request["TrainingJobName"],
         "TRAINING_JOB_ARN": arn,
-        "SAGEMAKER_BASE_DIR": str(base),
     }
+    return container_environment(aws, arn.split(":")[3], request["RoleArn"], base, given)
 
 
 def meeting_place() -> dict[str, str]:
@@ -109,20 +87,3 @@ def _channel(channel: Mapping[str, Any], request: Mapping[str, Any]) -> dict[str
         "RecordWrapperType": channel.get("RecordWrapperType", "None"),
     }
     return described | ({"ContentType": channel["ContentType"]} if "ContentType" in channel else {})
-
-
-def _credentials(role_arn: str, region: str) -> dict[str, str]:
-    sts: Any = sts_backends[role_arn.split(":")[4]]["aws"]
-    role = sts.assume_role(
-        region_name=region,
-        role_session_name="SageMaker",
-        role_arn=role_arn,
-        policy=None,
-        duration=43200,
-        external_id=None,
-    )
-    return {
-        "AWS_ACCESS_KEY_ID": role.access_key_id,
-        "AWS_SECRET_ACCESS_KEY": role.secret_access_key,
-        "AWS_SESSION_TOKEN": role.session_token,
-    }

@@ -170,7 +170,7 @@ def _resolved(call: Call) -> FleetSpec:
     name = call.request["EndpointConfigName"]
     config = endpoint_config(call, name)
     refuse_unsupported(config)
-    variants = tuple(variant_spec(each, _containers(call, each["ModelName"])) for each in config["ProductionVariants"])
+    variants = tuple(variant_spec(each, model(call, each["ModelName"])) for each in config["ProductionVariants"])
     return _checked(FleetSpec(name, variants))
 
 
@@ -180,14 +180,6 @@ def _checked(spec: FleetSpec) -> FleetSpec:
     if any(variant.instances < 1 for variant in spec.variants):
         raise validation_error("A real-time variant needs at least one instance.")
     return spec
-
-
-def _containers(call: Call, model_name: str) -> list[dict[str, Any]]:
-    found = model(call, model_name)
-    if found.get("InferenceExecutionConfig", {}).get("Mode") == "Direct":
-        raise validation_error("This local AWS does not support direct invocation of one of several containers yet.")
-    containers: list[dict[str, Any]] = found["ResolvedContainers"]
-    return containers
 
 
 def _deployment_config(call: Call, document: Document) -> dict[str, Any] | None:

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from accounts import Account
 from botocore.exceptions import ClientError
+from training_support import SCIKIT_LEARN, archive, put
 
 from common.local import daemon
 
@@ -125,6 +126,34 @@ def test_a_canary_update_is_waited_for_and_described(endpoint: Account) -> None:
     assert predict(endpoint) == pytest.approx(10, abs=1)
     [alarm] = endpoint.client("cloudwatch").describe_alarms()["MetricAlarms"]
     assert alarm["StateValue"] == "OK"
+
+
+SCRIPT = """
+import boto3
+def model_fn(model_dir):
+    return boto3.client("sts").get_caller_identity()["Arn"]
+def transform_fn(model, data, content_type, accept):
+    return model
+"""
+
+
+def test_a_script_in_s3_serves_and_acts_as_the_models_role(aws: Account) -> None:
+    sagemaker = aws.client("sagemaker")
+    put(aws, "code/source.tar.gz", archive({"serve.py": SCRIPT}))
+    submitted = f"s3://{aws.bucket}/code/source.tar.gz"
+    environment = {
+        "SAGEMAKER_PROGRAM": "serve.py",
+        "SAGEMAKER_SUBMIT_DIRECTORY": submitted,
+        "PYTHONPATH": "/opt/ml/code",
+    }
+    container = {"Image": SCIKIT_LEARN, "Environment": environment}
+    sagemaker.create_model(ModelName="scripted", PrimaryContainer=container, ExecutionRoleArn=aws.role)
+    variant = {"VariantName": "v", "ModelName": "scripted", "InstanceType": "ml.m5.large", "InitialInstanceCount": 1}
+    sagemaker.create_endpoint_config(EndpointConfigName="scripted", ProductionVariants=[variant])
+    sagemaker.create_endpoint(EndpointName="e", EndpointConfigName="scripted")
+    sagemaker.get_waiter("endpoint_in_service").wait(EndpointName="e", WaiterConfig=SOON)
+    answer = aws.client("sagemaker-runtime").invoke_endpoint(EndpointName="e", Body=b"who", ContentType="text/plain")
+    assert answer["Body"].read().decode() == f"arn:aws:sts::{aws.account}:assumed-role/SageMakerExecution/SageMaker"
 
 
 def test_a_model_error_reaches_boto3_with_its_members(endpoint: Account) -> None:
