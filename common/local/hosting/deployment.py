@@ -61,16 +61,21 @@ class Deployment:
         Raises:
             RolledBack: the old fleet serves.
             Closing: the server shuts down.
+            Exception: what nobody foresaw; the old fleet serves then, too.
         """
         try:
             self._shift_in_steps()
-        except FleetFailure as failure:
+        except Closing:
+            raise
+        except Exception as failure:
             if self._aws.closing.is_set():
                 raise Closing from failure
-            self._entered(None)
             self._live.serve(self._blue)
+            self._entered(None)
             self._green.stop()
-            raise RolledBack(str(failure)) from failure
+            if isinstance(failure, FleetFailure):
+                raise RolledBack(str(failure)) from failure
+            raise
         self._blue.stop()
 
     def _shift_in_steps(self) -> None:

@@ -1,6 +1,7 @@
 """What a `DeploymentConfig` asks for: checked against SageMaker's limits, and as the steps that traffic takes."""
 
 from dataclasses import dataclass
+from math import ceil
 from typing import Any
 
 from common.local.api import validation_error
@@ -90,8 +91,8 @@ def _steps(routing: dict[str, Any], instances: int) -> tuple[Step, ...]:
         return Step(percent, wait), Step(100, wait)
     if percent < 10:
         raise validation_error("LinearStepSize must be from 10 to 50 percent of the new fleet's capacity.")
-    shifts = -int(-100 // percent)
-    return tuple(Step(min(100, shift * percent), wait) for shift in range(1, shifts + 1))
+    shifts = ceil(100 / percent - 1e-9)  # nine instances in steps of one are nine steps, though 9 x 11.1… is not 100
+    return *(Step(shift * percent, wait) for shift in range(1, shifts)), Step(100, wait)
 
 
 def _percent(size: dict[str, Any], instances: int) -> float:

@@ -138,6 +138,7 @@ class Worker:
                 poll = select.poll()
                 poll.register(connection.sock, select.POLLIN)
                 if not poll.poll(0):
+                    connection.sock.settimeout(timeout)
                     return connection
                 connection.close()
         return http.client.HTTPConnection("127.0.0.1", self._port, timeout=timeout)

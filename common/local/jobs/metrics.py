@@ -1,5 +1,6 @@
 """Metrics that are read from a job's log by regular expressions."""
 
+import math
 import re
 import time
 from collections.abc import Iterable, Mapping
@@ -35,12 +36,14 @@ class MetricReader:
         for line in lines:
             for name, text in self._matches(line):
                 try:
-                    found.setdefault(name, []).append(float(text))
+                    value = float(text)
                 except ValueError:
                     continue
+                if math.isfinite(value):  # CloudWatch takes no others
+                    found.setdefault(name, []).append(value)
         now = time.time()
-        self._final |= {name: (values[-1], now) for name, values in found.items() if values}
-        return {name: values for name, values in found.items() if values}
+        self._final |= {name: (values[-1], now) for name, values in found.items()}
+        return found
 
     @property
     def final(self) -> list[dict[str, Any]]:
@@ -53,5 +56,6 @@ class MetricReader:
             matches = [(f"{channel}:{metric}", text) for channel, metric, text in _BUILT_IN.findall(line)]
         for name, expression in self._definitions:
             if match := expression.search(line):
-                matches.append((name, match[1] if match.groups() else match[0]))
+                # the first group that took part: of alternatives, one did
+                matches.append((name, next((text for text in match.groups() if text is not None), match[0])))
         return matches

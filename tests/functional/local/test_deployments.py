@@ -172,6 +172,26 @@ def test_the_failure_of_one_update_is_forgotten_by_the_next(local: Local, load: 
     assert (after["EndpointConfigName"], after.get("FailureReason")) == ("b", None)
 
 
+def test_an_update_that_breaks_down_halfway_leaves_all_traffic_with_the_old_model(
+    local: Local, load: Load, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> list[str]:
+        raise OSError("No space left on device")
+
+    old = local.process_ids()
+    with monkeypatch.context() as patched:
+        patched.setattr("common.local.hosting.alarm_watch.AlarmWatch.in_alarm", broken)
+        local.update("b", DeploymentConfig=blue_green("CANARY", 100, size=50))
+        settled = local.settled()
+    assert settled["EndpointStatus"] == "UpdateRollbackFailed"
+    assert "No space left on device" in settled["FailureReason"]
+    answered = len(load.answers) + 4
+    eventually(lambda: len(load.answers) > answered + 50, "more requests")
+    assert set(load.answers[answered:]) == {"a"}
+    assert local.process_ids() == old
+    assert not load.errors
+
+
 def test_a_deployment_over_its_time_limit_is_rolled_back(
     local: Local, load: Load, monkeypatch: pytest.MonkeyPatch
 ) -> None:

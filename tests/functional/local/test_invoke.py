@@ -139,6 +139,16 @@ def test_a_container_that_does_not_answer_in_time_is_a_model_error(
     assert metric(local, "Invocation5XXErrors") == [1.0]
 
 
+def test_a_connection_that_is_used_again_waits_as_long_as_its_own_request_may(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local.serving("a")
+    with monkeypatch.context() as hasty:
+        hasty.setattr("common.local.sagemaker.runtime.TIMEOUT_SECONDS", 0.5)
+        assert local.invoke()[0] == b"a:"
+    assert local.invoke(b"slow")[0] == b"a:slow"
+
+
 def test_several_containers_are_a_pipeline(local: Local) -> None:
     local.model("first", content_type="application/json")
     local.model("second")

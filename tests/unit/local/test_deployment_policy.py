@@ -53,6 +53,12 @@ def test_sizes_in_instances_are_shares_of_the_new_fleet() -> None:
     assert [round(each.percent) for each in linear.steps] == [33, 67, 100]
 
 
+@pytest.mark.parametrize("fleet", range(2, 11))
+def test_steps_of_one_instance_are_as_many_as_instances_and_end_with_all_traffic(fleet: int) -> None:
+    steps = deployment_policy(config("LINEAR", LinearStepSize=instances(1)), fleet).steps
+    assert (len(steps), steps[-1].percent) == (fleet, 100)
+
+
 def test_alarms_termination_wait_and_time_limit_are_kept() -> None:
     policy = deployment_policy(
         config("ALL_AT_ONCE", 60, ("a", "b"), TerminationWaitInSeconds=90, MaximumExecutionTimeoutInSeconds=600), 1

@@ -28,5 +28,10 @@ def test_own_definitions_read_their_first_group_and_built_in_ones_are_for_the_al
 
 def test_a_match_that_is_no_number_is_passed_over() -> None:
     reader = MetricReader([{"Name": "loss", "Regex": "loss=(.*)"}], built_in=False)
-    assert reader.read(["loss=unknown"]) == {}
+    assert reader.read(["loss=unknown", "loss=nan", "loss=inf"]) == {}
     assert reader.final == []
+
+
+def test_of_alternatives_in_a_definition_the_one_that_matches_is_read() -> None:
+    reader = MetricReader([{"Name": "score", "Regex": r"loss=(\S+)|cost=(\S+)"}], built_in=False)
+    assert reader.read(["cost=3", "loss=2"]) == {"score": [3.0, 2.0]}
