@@ -14,7 +14,7 @@ from common.model import Model
 from common.registry import Package
 from common.steps.context import Context
 
-_POLL_SECONDS = 10.0
+_FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 1.0, 15.0
 
 
 @dataclass(frozen=True)
@@ -89,14 +89,15 @@ def require_in_step(
     Raises:
         DeploymentError: names each model that is not in step, and why.
     """
-    deadline = time.monotonic() + wait_minutes * 60
+    deadline, pause = time.monotonic() + wait_minutes * 60, _FIRST_POLL_SECONDS
     while True:
         statuses = [model_status(context, model) for model in models]
         late = [status for status in statuses if not status.in_step]
         if not late or time.monotonic() >= deadline:
             break
         context.say(f"waiting for {', '.join(f'{s.model.name} ({s.problem})' for s in late)}")
-        time.sleep(min(_POLL_SECONDS, max(0.0, deadline - time.monotonic())))
+        time.sleep(min(pause, max(0.0, deadline - time.monotonic())))
+        pause = min(pause * 1.3, _LONGEST_POLL_SECONDS)
     show(statuses)
     if late:
         raise DeploymentError(
