@@ -149,12 +149,17 @@ def _unsupported(name: str) -> ApiError:
 
 def _parsed(body: bytes) -> dict[str, Any]:
     try:
-        request = json.loads(body or b"{}")
+        request = json.loads(body or b"{}", parse_constant=_refuse_constant)
     except ValueError:
         raise ApiError("SerializationException", "The request is not JSON.") from None
     if not isinstance(request, dict):
         raise ApiError("SerializationException", "The request is not a JSON object.")
     return request
+
+
+def _refuse_constant(name: str) -> None:
+    """Python would read NaN and Infinity, which are no JSON."""
+    raise ValueError(name)
 
 
 def _shaped(value: Any, shape: Shape) -> Any:

@@ -6,12 +6,12 @@ import shlex
 import signal
 import subprocess
 import sys
-import tarfile
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from common.local.containers.archive import ArchiveError, unpack
 from common.local.containers.base import Folders, UserError, fail, log
 
 _SHOWN_ERROR_CHARACTERS = 600
@@ -87,9 +87,9 @@ def fetch_source(submit_directory: str | None, folders: Folders) -> Path:
         local = folders.base / "sourcedir.tar.gz"
         _download(submit_directory, local)
     try:
-        with tarfile.open(local) as archive:
-            archive.extractall(folders.code, filter="data")
-    except (OSError, tarfile.TarError, EOFError) as error:
+        with local.open("rb") as archive:
+            unpack(archive, folders.code)
+    except (OSError, ArchiveError) as error:
         raise UserError(f"cannot unpack {submit_directory}: {error}") from error
     return folders.code
 

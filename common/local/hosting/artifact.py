@@ -1,10 +1,9 @@
 """From `model.tar.gz` in S3 to the folder that a container serves from."""
 
-import tarfile
-import zlib
+from io import BytesIO
 from pathlib import Path
-from tempfile import TemporaryFile
 
+from common.local.containers.archive import ArchiveError, unpack
 from common.local.services import Services
 
 
@@ -14,8 +13,6 @@ class FleetFailure(Exception):
 
 def unpack_artifact(services: Services, account: str, url: str, label: str, to: Path) -> None:
     """Download the archive at an S3 URL and unpack it into a folder, which is created.
-
-    Members that would land outside the folder, devices, and links that lead out of it are refused.
 
     Raises:
         FleetFailure: the object is missing, or no safe tar.gz; `label` names the container in the message.
@@ -29,14 +26,10 @@ def unpack_artifact(services: Services, account: str, url: str, label: str, to: 
             f'Failed to download model data for container "{label}" from URL: "{url}". Please ensure that there is an '
             "object located at the URL and that the role passed to CreateModel has permissions to download the object."
         ) from None
-    with TemporaryFile() as archive:
-        archive.write(content)
-        archive.seek(0)
-        try:
-            with tarfile.open(fileobj=archive, mode="r:gz") as tar:
-                tar.extractall(to, filter="data")
-        except (tarfile.TarError, zlib.error, EOFError, OSError) as fault:
-            raise FleetFailure(
-                f'Failed to extract model data archive for container "{label}" from URL "{url}". Please ensure that '
-                f"the object located at the URL is a valid tar.gz archive. ({fault})"
-            ) from fault
+    try:
+        unpack(BytesIO(content), to)
+    except ArchiveError as fault:
+        raise FleetFailure(
+            f'Failed to extract model data archive for container "{label}" from URL "{url}". Please ensure that '
+            f"the object located at the URL is a valid tar.gz archive. ({fault})"
+        ) from fault

@@ -23,15 +23,27 @@ def parse_policy(text: str) -> list[dict[str, Any]]:
         raise validation_error("Invalid resource policy: it is no JSON object with a Statement.") from None
     statements = statements if isinstance(statements, list) else [statements]
     for statement in statements:
-        for element in ("Effect", "Principal", "Action", "Resource"):
-            if element not in statement and f"Not{element}" not in statement:
-                raise validation_error(f"Invalid resource policy: a statement has no {element}.")
-        if statement["Effect"] not in ("Allow", "Deny"):
-            raise validation_error(f"Invalid resource policy: Effect {statement['Effect']!r}.")
-        for element in _UNEVALUATED:
-            if element in statement:
-                raise validation_error(f"The local AWS does not evaluate {element} in the policy of a group.")
+        _check_statement(statement)
     return statements
+
+
+def _check_statement(statement: Any) -> None:
+    if not isinstance(statement, dict):
+        raise validation_error("Invalid resource policy: a statement is no JSON object.")
+    for element in ("Effect", "Principal", "Action", "Resource"):
+        if element not in statement and f"Not{element}" not in statement:
+            raise validation_error(f"Invalid resource policy: a statement has no {element}.")
+    for element in _UNEVALUATED:
+        if element in statement:
+            raise validation_error(f"The local AWS does not evaluate {element} in the policy of a group.")
+    if statement.get("Effect") not in ("Allow", "Deny"):
+        raise validation_error(f"Invalid resource policy: Effect {statement.get('Effect')!r}.")
+    principal = {} if statement["Principal"] == "*" else statement["Principal"]
+    if not isinstance(principal, dict):
+        raise validation_error(f'Invalid resource policy: Principal {principal!r} is neither an object nor "*".')
+    for value in (*principal.values(), statement["Action"], statement["Resource"]):
+        if not all(isinstance(item, str) for item in _listed(value)):
+            raise validation_error(f"Invalid resource policy: {value!r} is neither a text nor a list of texts.")
 
 
 def authorize(call: Call, action: str, group: Resource, *arns: str) -> None:
@@ -85,5 +97,5 @@ def _matches(patterns: Iterable[str], values: Iterable[str], flags: int = 0) -> 
     return any(re.fullmatch(expression, value, flags) for expression in expressions for value in values)
 
 
-def _listed(value: Any) -> list[str]:
+def _listed(value: Any) -> list[Any]:
     return value if isinstance(value, list) else [value]

@@ -1,7 +1,6 @@
 """Model data in S3, as the operations check it that refer to it."""
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from common.local.api import Call, validation_error
 
@@ -20,10 +19,9 @@ def check_model_data(call: Call, container: dict[str, Any]) -> None:
 
 
 def _exists(call: Call, uri: str, prefix: bool) -> bool:
-    parts = urlsplit(uri)
-    if parts.scheme != "s3":
+    if not uri.startswith("s3://"):
         raise validation_error(f"Model data must be at an s3:// URI, not at {uri}.")
-    bucket, key = parts.netloc, parts.path.lstrip("/")
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
     try:
         if prefix:
             return bool(call.aws.services.list_objects(call.account, bucket, key))

@@ -36,12 +36,18 @@ def create_model(call: Call) -> Answer:
     if ("PrimaryContainer" in request) == ("Containers" in request):
         raise validation_error("Exactly one of PrimaryContainer and Containers must be given.")
     containers = request.get("Containers") or [request["PrimaryContainer"]]
+    resolved = [part for container in containers for part in _resolved(call, container)]
+    hosts = [part["ContainerHostname"] for part in resolved if "ContainerHostname" in part]
+    if len(set(hosts)) < len(hosts):
+        raise validation_error(
+            f"Each container must have a unique ContainerHostname, but there are {', '.join(hosts)}."
+        )
     document = {
         "EnableNetworkIsolation": False,
         **{member: value for member, value in request.items() if member != "Tags"},
         "ModelArn": arn,
         "CreationTime": time.time(),
-        "ResolvedContainers": [part for container in containers for part in _resolved(call, container)],
+        "ResolvedContainers": resolved,
     }
     with call.aws.store.transaction():
         if call.aws.store.get(call.scope, KIND, name):

@@ -154,7 +154,7 @@ def _token(last: tuple[Any, str], request: dict[str, Any]) -> str:
 def _read_token(token: str, request: dict[str, Any]) -> tuple[Any, str]:
     try:
         question, value, name = json.loads(base64.urlsafe_b64decode(token))
-    except ValueError:
+    except (ValueError, TypeError):
         raise validation_error("Invalid NextToken.") from None
     if question != _question(request):
         raise validation_error("Invalid NextToken: it belongs to a list with other filters.")

@@ -7,16 +7,20 @@ from common.local.sagemaker.resources import get_tags, parse_arn, set_tags
 @operation
 def add_tags(call: Call) -> Answer:
     """Add tags to a resource, or change their values."""
-    arn = _existing(call)
-    set_tags(call, arn, call.request["Tags"])
-    return {"Tags": _listed(get_tags(call, arn))}
+    with call.aws.store.transaction():  # tags of a resource that is deleted meanwhile would be the next one's
+        arn = _existing(call)
+        set_tags(call, arn, call.request["Tags"])
+        return {"Tags": _listed(get_tags(call, arn))}
 
 
 @operation
 def list_tags(call: Call) -> Answer:
     """List the tags of a resource."""
     tags = _listed(get_tags(call, _existing(call)))
-    start = int(call.request.get("NextToken", "0"))
+    token = call.request.get("NextToken", "0")
+    if not token.isdecimal():
+        raise validation_error("Invalid NextToken.")
+    start = int(token)
     end = start + call.request.get("MaxResults", len(tags) or 1)
     return {"Tags": tags[start:end], "NextToken": str(end) if end < len(tags) else None}
 
@@ -24,8 +28,8 @@ def list_tags(call: Call) -> Answer:
 @operation
 def delete_tags(call: Call) -> Answer:
     """Remove tags from a resource; keys that it does not have are ignored."""
-    arn = _existing(call)
     with call.aws.store.transaction():
+        arn = _existing(call)
         kept = {key: value for key, value in get_tags(call, arn).items() if key not in call.request["TagKeys"]}
         call.aws.store.put(call.scope, "tags", arn, {"Tags": kept})
     return {}

@@ -3,6 +3,7 @@
 import re
 import shutil
 import time
+from pathlib import PurePosixPath
 from typing import Any
 
 from common.local.api import Answer, Call, in_use, operation, validation_error
@@ -34,6 +35,7 @@ def create_training_job(call: Call) -> Answer:
     _check_role(call)
     _check_resources(request)
     _check_time_limits(request)
+    _check_checkpoints(request.get("CheckpointConfig", {}))
     for channel in request.get("InputDataConfig", []):
         _check_channel(channel, request)
     document = _document(call)
@@ -156,8 +158,17 @@ def _check_time_limits(request: dict[str, Any]) -> None:
         raise validation_error("MaxWaitTimeInSeconds is supported only with EnableManagedSpotTraining.")
 
 
+def _check_checkpoints(config: dict[str, Any]) -> None:
+    """What lies in the folder goes to S3 and what lies there into it: it must be a folder of the container's own."""
+    parts = PurePosixPath(config.get("LocalPath", "/opt/ml/checkpoints").removeprefix("/opt/ml").strip("/")).parts
+    if not parts or ".." in parts:
+        raise validation_error(f"CheckpointConfig.LocalPath {config['LocalPath']} is no folder of the container's own.")
+
+
 def _check_channel(channel: dict[str, Any], request: dict[str, Any]) -> None:
     name = channel["ChannelName"]
+    if name in (".", ".."):
+        raise validation_error(f"The channel name {name} stands for a folder that is not the channel's.")
     if [other["ChannelName"] for other in request["InputDataConfig"]].count(name) > 1:
         raise validation_error(f"Channel names must be unique, but there are several named {name}.")
     source = channel["DataSource"].get("S3DataSource")

@@ -62,6 +62,19 @@ def test_model_whose_artifact_is_missing_is_refused(aws: Account) -> None:
     assert (code, message) == ("ValidationException", f"Could not find model data at s3://{aws.bucket}/none.tar.gz.")
 
 
+@pytest.mark.parametrize("key", ["runs/a#1/model.tar.gz", "runs/a?b/model.tar.gz", "runs/ä b/model.tar.gz"])
+def test_an_artifact_may_have_any_key(aws: Account, key: str) -> None:
+    aws.client("s3").put_object(Bucket=aws.bucket, Key=key, Body=b"a model")
+    assert create_model(aws, ModelDataUrl=f"s3://{aws.bucket}/{key}").endswith(":model/abalone-1")
+
+
+def test_containers_of_one_name_are_refused(aws: Account) -> None:
+    containers = [{"Image": IMAGE, "ContainerHostname": "first"}] * 2
+    create = aws.client("sagemaker").create_model
+    code, message = refusal(create, ModelName="m", Containers=containers, ExecutionRoleArn=aws.role)
+    assert (code, "unique ContainerHostname" in message) == ("ValidationException", True)
+
+
 @pytest.mark.parametrize(
     ("status", "served"), [("PendingManualApproval", False), ("Rejected", False), ("Approved", True)]
 )
@@ -188,3 +201,9 @@ def test_tagging_what_does_not_exist_is_refused(aws: Account) -> None:
     sagemaker = aws.client("sagemaker")
     assert refusal(sagemaker.add_tags, ResourceArn=arn, Tags=[{"Key": "a", "Value": "b"}])[0] == "ValidationException"
     assert refusal(sagemaker.list_tags, ResourceArn=arn)[0] == "ValidationException"
+
+
+def test_a_token_that_no_list_of_tags_gave_is_refused(aws: Account, artifact: str) -> None:
+    arn = create_model(aws, ModelDataUrl=artifact)
+    list_tags = aws.client("sagemaker").list_tags
+    assert refusal(list_tags, ResourceArn=arn, NextToken="garbage") == ("ValidationException", "Invalid NextToken.")

@@ -211,7 +211,7 @@ def test_pages_hold_every_package_once_while_others_are_registered(aws: Account,
     assert seen == arns[::-1]
 
 
-@pytest.mark.parametrize("token", ["garbage", "W10="])
+@pytest.mark.parametrize("token", ["garbage", "W10=", "MTIz"])
 def test_foreign_next_token_is_refused(aws: Account, group: str, token: str) -> None:
     sagemaker = aws.client("sagemaker")
     code, message = refusal(sagemaker.list_model_packages, ModelPackageGroupName=group, NextToken=token)

@@ -124,7 +124,7 @@ def test_unsigned_request_is_refused(aws_url: str) -> None:
     assert (status, body["__type"]) == (403, "MissingAuthenticationTokenException")
 
 
-@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b'"text"'])
+@pytest.mark.parametrize("body", [b"{", b"[]", b"\xff", b'"text"', b'{"MaxResults": NaN}'])
 def test_body_that_is_no_json_object_is_refused(aws_url: str, body: bytes) -> None:
     signed = "AWS4-HMAC-SHA256 Credential=key/20261121/eu-west-1/sagemaker/aws4_request, Signature=x"
     status, answer = post(aws_url, body, X_Amz_Target="SageMaker.ListModels", Authorization=signed)

@@ -221,6 +221,8 @@ def test_a_key_that_leads_out_of_the_folder_fails_the_job(data: Account) -> None
         ({"StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 90}}, "EnableManagedSpotTraining"),
         ({"ResourceConfig": {"InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}}, "InstanceCount"),
         ({"TrainingJobName": "under_score"}, "failed to satisfy constraint"),
+        ({"CheckpointConfig": {"S3Uri": "s3://b/c", "LocalPath": "/opt/ml/../../../etc"}}, "LocalPath /opt/ml/../"),
+        ({"CheckpointConfig": {"S3Uri": "s3://b/c", "LocalPath": "/opt/ml"}}, "LocalPath /opt/ml is no folder"),
     ],
 )
 def test_a_request_that_cannot_work_is_refused_before_anything_runs(
@@ -236,6 +238,7 @@ def test_a_request_that_cannot_work_is_refused_before_anything_runs(
     ("change", "message"),
     [
         ({"InputMode": "Pipe"}, "does not support Pipe mode"),
+        ({"ChannelName": ".."}, r"channel name \.\. stands for"),
         ({"CompressionType": "Gzip"}, "needs Pipe mode"),
         ({"source": {"S3DataType": "AugmentedManifestFile"}}, "does not support S3DataType"),
     ],

@@ -189,12 +189,18 @@ def test_a_container_that_dies_without_a_word_is_told_by_its_exit_code(aws: Acco
     assert run_job(aws, script_request(aws, "dies", script))["FailureReason"] == "AlgorithmError: , exit code: 134"
 
 
+WHOLE = archive({"train.py": " ".join(map(str, range(9000)))})
+DAMAGED = WHOLE[:4300] + b"U" * 100 + WHOLE[4400:]
+"""A member of it cannot be decompressed, though the archive can be opened."""
+
+
 @pytest.mark.parametrize(
     ("body", "message"),
     [
         (b"not an archive", "cannot unpack s3://"),
         (archive({"../evil.py": "x"}), "cannot unpack s3://"),
         (archive({"train.py": "x" * 5000})[:-200], "cannot unpack s3://"),
+        (DAMAGED, "cannot unpack s3://"),
         (archive({"other.py": "x"}), "the source has no program train.py"),
     ],
 )
