@@ -111,6 +111,15 @@ def test_failing_tests_are_counted(repo: PipelineRepo, settings: Settings) -> No
     assert (tests.total, tests.failed) == (2, 1)
 
 
+def test_malformed_test_results_fail_their_step_and_nothing_else(repo: PipelineRepo, settings: Settings) -> None:
+    job = play_one(
+        repo, settings, {"run": "mkdir r; echo '<testsuite>' > r/a.xml"}, {"store_test_results": {"path": "r"}}
+    ).job("job")
+    assert (job.status, job.tests) == ("failed", None)
+    assert job.reason == "Store test results: failed"
+    assert "a.xml" in job.log
+
+
 # ---- caches
 
 

@@ -198,6 +198,19 @@ def test_job_works_in_a_clean_clone_with_the_whole_history(repo: PipelineRepo, s
     assert f"\n## feature...origin/feature\n{FILES_AT_TOP}\n3\n{main}\n" in log
 
 
+def test_the_checkout_is_left_alone_when_git_calls_the_player(
+    repo: PipelineRepo, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As from a pre-push hook, for which git points these variables at the pusher's repository."""
+    one_job(repo, {"run": "git rev-parse --show-toplevel; ls Makefile"})
+    monkeypatch.setenv("GIT_DIR", str(repo.path / ".git"))
+    monkeypatch.setenv("GIT_WORK_TREE", str(repo.path))
+    monkeypatch.setenv("GIT_INDEX_FILE", str(repo.path / ".git/index"))
+    job = play(repo.path, settings).job("job")
+    assert job.status == "success", job.log
+    assert str(job.folder) in job.log
+
+
 def test_branch_name_is_never_part_of_a_command(repo: PipelineRepo, settings: Settings) -> None:
     name = """x;touch${IFS}pwned;$(touch${IFS}pwned)`touch${IFS}pwned`'"&&touch${IFS}pwned|ü"""
     repo.branch(name)

@@ -27,7 +27,9 @@ class Caches:
         A job that replaces the folder replaces its links and never touches the target. The key's checksums are taken
         from `checkout`, so that a job whose checkout has other files misses it.
         """
-        self._write(render(key, checkout), {path: str(target.resolve())}, checkout)
+        links, name = {path: str(target.resolve())}, render(key, checkout)
+        if (name, links) not in [entry[:2] for entry in self._entries()]:  # another pipeline may be restoring it
+            self._write(name, links, checkout)
 
     def restore(self, keys: Iterable[str], checkout: Path) -> str:
         """Put the paths of the first key found into the checkout; a key also finds those that begin with it, the

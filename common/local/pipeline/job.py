@@ -97,6 +97,8 @@ class JobRun:
         self._caches = caches
         self._stop = stop
         self._on_step = on_step
+        self.tests: TestCounts | None = None
+        """What the kept JUnit files say, once a step has kept some."""
 
     def run(self) -> tuple[StepResult, ...]:
         """Run the steps; what follows a failure is skipped, but for `when: always`, `on_fail` and the store steps."""
@@ -144,6 +146,7 @@ class JobRun:
                 print(f"{_keep(checkout / step.path, self._where.artifacts / step.destination)} files kept", file=log)
             case StoreTestResults():
                 print(f"{_keep(checkout / step.path, self._where.test_results)} files kept", file=log)
+                self.tests = count_tests(self._where.test_results)
             case _:
                 raise ConfigError(f"the step {step!r} was not expanded")
         return StepResult(title(step), "success", 0.0)
@@ -227,7 +230,11 @@ def clone(repo: Path, of: Source, to: Path) -> None:
 
 
 def count_tests(folder: Path) -> TestCounts | None:
-    """The sum over the JUnit files below the folder; None when there is none."""
+    """The sum over the JUnit files below the folder; None when there is none.
+
+    Raises:
+        PipelineError: one is no XML.
+    """
     counts = [_counted(file) for file in sorted(folder.rglob("*.xml"))]
     if not counts:
         return None
@@ -235,7 +242,11 @@ def count_tests(folder: Path) -> TestCounts | None:
 
 
 def _counted(file: Path) -> tuple[int, int, int]:
-    cases = list(ElementTree.parse(file).iter("testcase"))  # noqa: S314 - written by this repository's own tests
+    try:
+        document = ElementTree.parse(file)  # noqa: S314 - written by this repository's own tests
+    except ElementTree.ParseError as error:
+        raise PipelineError(f"the test results {file.name} are no XML: {error}") from error
+    cases = list(document.iter("testcase"))
     failed = sum(1 for case in cases if case.find("failure") is not None or case.find("error") is not None)
     return len(cases), failed, sum(1 for case in cases if case.find("skipped") is not None)
 

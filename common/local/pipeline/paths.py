@@ -5,6 +5,7 @@ parentheses of its own, the last matching line of a parameter wins, and a file n
 """
 
 import json
+import os
 import re
 import subprocess
 from collections.abc import Iterable
@@ -16,6 +17,8 @@ from common.local.pipeline.errors import ConfigError, PipelineError
 
 EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 """git's name of the tree without files, with which a first commit is compared."""
+
+_REPOSITORY_VARIABLES = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
 
 
 @dataclass(frozen=True)
@@ -69,16 +72,21 @@ def git(repo: Path, *arguments: str) -> str:
     Raises:
         PipelineError: git failed; the message is git's own.
     """
-    done = subprocess.run(["git", "-C", str(repo), *arguments], capture_output=True, text=True, check=False)
+    done = _run(repo, *arguments)
     if done.returncode != 0:
         raise PipelineError(f"git {' '.join(arguments)} failed in {repo}: {done.stderr.strip()}")
     return done.stdout
 
 
+def _run(repo: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """git in `repo`, also where a hook calls the player: git tells hooks by variables which repository is meant."""
+    env = {name: value for name, value in os.environ.items() if name not in _REPOSITORY_VARIABLES}
+    return subprocess.run(["git", "-C", str(repo), *arguments], env=env, capture_output=True, text=True, check=False)
+
+
 def exists(repo: Path, revision: str) -> bool:
     """Whether the revision names a commit of the repository."""
-    command = ["git", "-C", str(repo), "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}"]
-    return subprocess.run(command, capture_output=True, check=False).returncode == 0
+    return _run(repo, "rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}").returncode == 0
 
 
 def changed_files(repo: Path, head: str, base: str) -> list[str]:
@@ -97,9 +105,7 @@ def changed_files(repo: Path, head: str, base: str) -> list[str]:
     if not exists(repo, base):
         raise PipelineError(f"the base revision {base!r} does not exist in {repo}", "git fetch origin main:main")
     head = git(repo, "rev-parse", f"{head}^{{commit}}").strip()
-    found = subprocess.run(
-        ["git", "-C", str(repo), "merge-base", base, head], capture_output=True, text=True, check=False
-    )
+    found = _run(repo, "merge-base", base, head)
     if found.returncode != 0:
         raise PipelineError(f"{head[:9]} and {base} have no common ancestor", f"rebase the branch onto {base}")
     since = found.stdout.strip()

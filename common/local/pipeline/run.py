@@ -18,7 +18,7 @@ from common.local.pipeline.config import SaveCache, Value
 from common.local.pipeline.display import Display, JobState, display
 from common.local.pipeline.environment import Identity, environment
 from common.local.pipeline.errors import PipelineError
-from common.local.pipeline.job import JobRun, StepResult, TestCounts, Workspace, count_tests
+from common.local.pipeline.job import JobRun, StepResult, TestCounts, Workspace
 from common.local.pipeline.plan import Plan, plan
 from common.local.pipeline.plan import source as find_source
 from common.local.pipeline.process import PlannedJob
@@ -239,7 +239,7 @@ class _Pipeline:
         state.started = time.monotonic()
         run = JobRun(job, self._repo, self._plan.source, where, env, self._caches, self._stop, on_step)
         state.steps = run.run()
-        state.tests = count_tests(where.test_results)
+        state.tests = run.tests
         state.ended = time.monotonic()
         bad = [step for step in state.steps if step.status != "success"]
         if bad:
