@@ -7,7 +7,7 @@ branch cannot deploy what another branch trained.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -94,13 +94,19 @@ class Registry:
         Raises:
             RegistryError: there is none.
         """
+        found = next(self.of_versions({version}), None)
+        if found is None:
+            raise RegistryError(
+                f"{self.model.name} has no package version {version}.",
+                f"`./models history {self.model.name}` lists the versions that exist.",
+            )
+        return found
+
+    def of_versions(self, versions: Container[int]) -> Iterator[Package]:
+        """Those packages of these version numbers that exist, newest first."""
         for summary in self._summaries():
-            if summary.get("ModelPackageVersion") == version:
-                return self.describe(summary["ModelPackageArn"])
-        raise RegistryError(
-            f"{self.model.name} has no package version {version}.",
-            f"`./models history {self.model.name}` lists the versions that exist.",
-        )
+            if summary.get("ModelPackageVersion", 0) in versions:
+                yield self.describe(summary["ModelPackageArn"])
 
     def describe(self, arn: str) -> Package:
         answer = self.aws.sagemaker.describe_model_package(ModelPackageName=arn)

@@ -91,6 +91,11 @@ class Endpoint:
                 "The endpoint declares no alarms.",
                 "Without alarms SageMaker never rolls back: declare at least one, e.g. on Invocation5XXErrors.",
             )
+        if len({(alarm.metric, alarm.statistic) for alarm in self.alarms}) < len(self.alarms):
+            raise UsageError(
+                "Two alarms of the endpoint watch the same statistic of the same metric.",
+                "They would share a name: keep the stricter one.",
+            )
 
     def variant(self, model_name: str) -> ProductionVariantTypeDef:
         """The production variant that serves that model."""

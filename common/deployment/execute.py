@@ -34,9 +34,13 @@ if TYPE_CHECKING:
 Say = Callable[[str], None]
 _MOST_ROUNDS = 10
 _SOMEBODY_WAS_FASTER = (
-    "in-progress", "already existing", "ResourceInUse", "could not find endpoint", 'could not find model "',
+    "in-progress",
+    "already existing",
+    "ResourceInUse",
+    "could not find endpoint",
+    'could not find model "',
     "could not find resource",
-)  # fmt: skip
+)
 """What AWS answers when the endpoint was changed, or what was prepared for it was swept, since the plan was made."""
 _OVERTAKEN = "If that is not what shall serve, find out who deploys (`./models status`), then deploy again."
 _LONGEST_POLL_SECONDS = 10.0
@@ -90,11 +94,12 @@ class Deployment:
         name, configuration = self.wanted.model.name, self.wanted.configuration
         try:
             arn = self._prepare()
+            if observe(self.aws, self.wanted.model) != live:
+                return False
             match action:
                 case ReplaceFailedEndpoint():
-                    if observe(self.aws, self.wanted.model) == live:
-                        self.say(f"Endpoint {name} has failed ({live.failure}) and serves nothing: creating it again")
-                        self.aws.sagemaker.delete_endpoint(EndpointName=name)
+                    self.say(f"Endpoint {name} has failed ({live.failure}) and serves nothing: creating it again")
+                    self.aws.sagemaker.delete_endpoint(EndpointName=name)
                 case CreateEndpoint():
                     self.say(f"Creating endpoint {name} with {configuration}")
                     self.aws.sagemaker.create_endpoint(
@@ -274,8 +279,8 @@ def put_alarms(aws: Aws, wanted: Wanted) -> None:
         )
 
 
-def wait_until_settled(aws: Aws, endpoint: str, say: Say) -> str:
-    """Wait while the endpoint is being changed, and say each new status. Answers the final one; `Deleted` when gone."""
+def wait_until_settled(aws: Aws, endpoint: str, say: Say) -> None:
+    """Wait while the endpoint is being changed, and say each new status; `Deleted` when it is gone."""
     status, pause, spoken = "", 0.1, time.monotonic()
     while True:
         description = describe_endpoint(aws, endpoint)
@@ -284,7 +289,7 @@ def wait_until_settled(aws: Aws, endpoint: str, say: Say) -> str:
             say(f"  {now}" if now != status else f"  still {now}")
             status, spoken = now, time.monotonic()
         if status not in CHANGING:
-            return status
+            return
         time.sleep(pause)
         pause = min(pause * 1.3, _LONGEST_POLL_SECONDS)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -21,27 +23,45 @@ def sweep(aws: Aws, registry: Registry, model: Model, keep: int) -> list[str]:
     Returns:
         The names of what was deleted.
     """
+    versions = _versions_with_a_model(aws, model)
+    if len(versions) <= keep:
+        return []
     live = observe(aws, model)
     if not live.in_service or live.rollback:
         return []
-    deployed = [package for package in registry.packages() if "deployed_as" in package.metadata]
+    deployed = [package for package in registry.of_versions(versions) if "deployed_as" in package.metadata]
     deleted: list[str] = []
     for package in to_sweep(deployed, live.package_arn, keep):
-        model_name = f"{model.name}-model-{package.version}"
-        for configuration in _configurations_of(aws, model_name):
-            if configuration not in (live.configuration, live.pending):
-                _delete(lambda name=configuration: aws.sagemaker.delete_endpoint_config(EndpointConfigName=name))  # type: ignore[misc]
-                deleted.append(configuration)
-        if _delete(lambda name=model_name: aws.sagemaker.delete_model(ModelName=name)):  # type: ignore[misc]
-            deleted.append(model_name)
+        if observe(aws, model) != live:
+            break  # another deploy has begun, perhaps back to what would go next
+        deleted += _delete_model(aws, f"{model.name}-model-{package.version}", live.configuration)
     return deleted
 
 
+def _versions_with_a_model(aws: Aws, model: Model) -> set[int]:
+    """The package versions that have a SageMaker model by the name that a deploy gives it."""
+    pages = aws.sagemaker.get_paginator("list_models").paginate(NameContains=f"{model.name}-model-")
+    names = [item["ModelName"] for page in pages for item in page["Models"]]
+    matches = [re.fullmatch(rf"{model.name}-model-(\d+)", name) for name in names]
+    return {int(match[1]) for match in matches if match}
+
+
+def _delete_model(aws: Aws, name: str, serving: str) -> list[str]:
+    """Delete a model and its endpoint configurations, but the one that serves; the names of what was deleted."""
+    sagemaker = aws.sagemaker
+    configurations = [each for each in _configurations_of(aws, name) if each != serving]
+    deleted = [each for each in configurations if _delete(sagemaker.delete_endpoint_config, EndpointConfigName=each)]
+    # The model goes last: a sweep that is killed before finds it, and with it the rest, again.
+    return [*deleted, *([name] if _delete(sagemaker.delete_model, ModelName=name) else [])]
+
+
 def _configurations_of(aws: Aws, model_name: str) -> list[str]:
-    """The endpoint configurations that serve exactly this model."""
+    """The endpoint configurations that a deploy made to serve this model."""
     pages = aws.sagemaker.get_paginator("list_endpoint_configs").paginate(NameContains=f"{model_name}-")
     names = [item["EndpointConfigName"] for page in pages for item in page["EndpointConfigs"]]
-    return [name for name in names if _serves(aws, name, model_name)]
+    return [
+        name for name in names if re.fullmatch(rf"{model_name}-[0-9a-f]{{8}}", name) and _serves(aws, name, model_name)
+    ]
 
 
 def _serves(aws: Aws, configuration: str, model_name: str) -> bool:
@@ -54,10 +74,10 @@ def _serves(aws: Aws, configuration: str, model_name: str) -> bool:
     return [variant.get("ModelName") for variant in variants] == [model_name]
 
 
-def _delete(delete: Callable[[], object]) -> bool:
+def _delete(delete: Callable[..., object], **name: Any) -> bool:
     """Delete; False when it was gone already, e.g. by a deploy that runs at the same time."""
     try:
-        delete()
+        delete(**name)
     except ClientError as error:
         if not is_missing(error):
             raise

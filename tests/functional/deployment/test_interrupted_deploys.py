@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployment_kit import Project, constant_load, eventually
+from deployment_kit import Project, constant_load, on_call
 
 from common.aws import Aws
 from common.registry import Package
@@ -91,23 +91,19 @@ def test_a_deploy_interrupted_at_any_call_to_aws_is_finished_by_the_next_one(pro
     }  # fmt: skip
 
 
-def test_a_first_deploy_interrupted_at_any_call_to_aws_is_finished_by_the_next_one(project: Project) -> None:
-    package, sagemaker = project.package(1), project.account.client("sagemaker")
-    for at in count():
-        try:
-            with interrupted(project.aws, at) as interruption:
-                project.deploy(package)
-        except KeyboardInterrupt:
-            project.deploy(package)
-        else:
-            break
-        assert project.answers() == 1
-        assert not in_step(project, package)
-        if "CreateEndpoint" in interruption.calls:
-            continue  # it exists: the rest is what a deploy that changes nothing does
-        sagemaker.delete_endpoint(EndpointName="abalone")
-        eventually(lambda: not project.live().exists, "the endpoint is gone")
-    assert "CreateEndpoint" not in interruption.calls
+@pytest.mark.parametrize("operation", ["CreateModel", "CreateEndpoint", "InvokeEndpoint", "UpdateModelPackage"])
+def test_a_first_deploy_that_is_interrupted_is_finished_by_the_next_one(project: Project, operation: str) -> None:
+    package = project.package(1)
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    client = project.aws.runtime if operation == "InvokeEndpoint" else project.aws.sagemaker
+    with on_call(client, operation, interrupt), pytest.raises(KeyboardInterrupt):
+        project.deploy(package)
+    project.deploy(package)
+    assert project.answers() == 1
+    assert not in_step(project, package)
 
 
 @pytest.mark.parametrize(
