@@ -35,11 +35,6 @@ def validation_error(message: str) -> ApiError:
     return ApiError("ValidationException", message)
 
 
-def not_found(message: str) -> ApiError:
-    """The control plane's `ResourceNotFound`. Many Describe calls answer `ValidationException` instead, as AWS does."""
-    return ApiError("ResourceNotFound", message)
-
-
 def in_use(message: str) -> ApiError:
     return ApiError("ResourceInUse", message)
 

@@ -101,7 +101,8 @@ def status(root: Path = ROOT) -> Running | None:
     except FileNotFoundError:
         return None
     except BlockingIOError:
-        _until(lambda: path.read_text() != "", _START_SECONDS)
+        if not _until(lambda: path.read_text() != "", _START_SECONDS):
+            raise _starts_slowly(root) from None
         return Running(**json.loads(path.read_text()))
     return None
 
@@ -122,15 +123,18 @@ def _positive(setting: str | float) -> float:
 def _start(root: Path, port: int, time_scale: float) -> Running:
     log = root / "server.log"
     with log.open("ab") as output:
-        starter = subprocess.run(
-            [sys.executable, "-m", "common.local.daemon", str(root), str(port), str(time_scale)],
-            cwd=Path(__file__).parents[2],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=output,
-            timeout=_START_SECONDS,
-            check=False,
-        )
+        try:
+            starter = subprocess.run(
+                [sys.executable, "-m", "common.local.daemon", str(root), str(port), str(time_scale)],
+                cwd=Path(__file__).parents[2],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=output,
+                timeout=_START_SECONDS,
+                check=False,
+            )
+        except subprocess.TimeoutExpired:
+            raise _starts_slowly(root) from None
     if starter.stdout:
         return Running(**json.loads(starter.stdout))
     if already := status(root):
@@ -173,6 +177,13 @@ def _locked(root: Path) -> Iterator[IO[str]]:
 
 def _runs_already(root: Path, url: str) -> ModelsError:
     return ModelsError(f"A local AWS already runs on {root}. {url}".strip(), "Stop it first: models local down.")
+
+
+def _starts_slowly(root: Path) -> ModelsError:
+    return ModelsError(
+        f"The local AWS on {root} has not answered within {_START_SECONDS:.0f} s of its start.",
+        f"Look into {root / 'server.log'}; a large state takes long to read: wait and try again.",
+    )
 
 
 def _until(condition: Callable[[], bool], seconds: float) -> bool:

@@ -66,15 +66,24 @@ class Snapshots:
         pause = _PAUSE_SECONDS
         while not closing.wait(pause):
             started = time.monotonic()
-            self.write()
+            try:
+                self.write()
+            except OSError:
+                log.exception("the state could not be written; it is tried again")
             pause = max(_PAUSE_SECONDS, _SHARE_OF_TIME * (time.monotonic() - started))
 
     def write(self) -> None:
         """Write the services that changed since they were last written."""
         with self._lock:
-            changed, self._changed = self._changed, set()
+            changed = sorted(self._changed)
         for service in changed:
-            self._write(service)
+            with self._lock:
+                self._changed.discard(service)  # first: what changes from now on is written the next time
+            try:
+                self._write(service)
+            except OSError:
+                self.mark(service)
+                raise
 
     def _write(self, service: str) -> None:
         try:
@@ -102,5 +111,5 @@ def _steady(dump: Callable[[], bytes]) -> bytes:
         try:
             return dump()
         except RuntimeError as error:
-            if "changed size during iteration" not in str(error):
+            if "during iteration" not in str(error):  # dictionaries, ordered ones and queues each word it their way
                 raise

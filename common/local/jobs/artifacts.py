@@ -6,7 +6,7 @@ import tarfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from common.local.services import Services
+from common.local.jobs.inputs import InputObject, Source, download
 
 
 def pack(folders: Sequence[Path]) -> bytes | None:
@@ -36,28 +36,29 @@ def pack(folders: Sequence[Path]) -> bytes | None:
 class Mirror:
     """A folder whose files are copied below an S3 prefix whenever they have changed; files removed here stay there."""
 
-    def __init__(self, services: Services, account: str, bucket: str, prefix: str, folder: Path) -> None:
-        self._services = services
-        self._account = account
+    def __init__(self, s3: Source, bucket: str, prefix: str, folder: Path) -> None:
+        self._s3 = s3
         self._bucket = bucket
         self._prefix = prefix.rstrip("/") + "/" if prefix else ""
-        self._folder = folder
+        folder.mkdir(parents=True, exist_ok=True)
+        self._folder = folder.resolve()
         self._copied: dict[Path, tuple[int, int]] = {}
 
     def restore(self) -> None:
-        """Fill the folder from S3. Raises KeyError when the bucket is missing."""
-        self._folder.mkdir(parents=True, exist_ok=True)
-        for key, _ in self._services.list_objects(self._account, self._bucket, self._prefix):
-            target = (self._folder / key.removeprefix(self._prefix)).resolve()
-            if key.endswith("/") or not target.is_relative_to(self._folder.resolve()):
-                continue
-            target.parent.mkdir(parents=True, exist_ok=True)
-            self._services.download(self._account, self._bucket, key, target)
-            self._copied[target] = _version(target)
+        """Fill the folder from S3.
+
+        Raises:
+            KeyError: the bucket is missing.
+            InputError: an object cannot be written below the folder.
+        """
+        keys = [key for key, _ in self._s3.services.list_objects(self._s3.account, self._bucket, self._prefix)]
+        objects = [InputObject(self._bucket, key, key.removeprefix(self._prefix)) for key in keys if key[-1] != "/"]
+        for path in download(self._s3, objects, self._folder):
+            self._copied[path] = _version(path)
 
     def copy(self) -> None:
         """Write what is new or changed to S3. Raises KeyError when the bucket is missing."""
-        for path in sorted(self._folder.resolve().rglob("*")):
+        for path in sorted(self._folder.rglob("*")):
             try:
                 version = _version(path)
                 if not path.is_file() or self._copied.get(path) == version:
@@ -65,8 +66,8 @@ class Mirror:
                 content = path.read_bytes()
             except FileNotFoundError:  # the job replaces its checkpoints while they are read
                 continue
-            key = self._prefix + path.relative_to(self._folder.resolve()).as_posix()
-            self._services.write_object(self._account, self._bucket, key, content)
+            key = self._prefix + path.relative_to(self._folder).as_posix()
+            self._s3.services.write_object(self._s3.account, self._bucket, key, content)
             self._copied[path] = version
 
 

@@ -67,17 +67,19 @@ def share(objects: Sequence[InputObject], distribution: str, host: int, hosts: i
     return list(objects[host::hosts] if distribution == "ShardedByS3Key" else objects)
 
 
-def download(source: Source, objects: Sequence[InputObject], folder: Path) -> None:
-    """Write the objects below the folder, which is made even when there are none.
+def download(source: Source, objects: Sequence[InputObject], folder: Path) -> list[Path]:
+    """Write the objects below the folder, which is made even when there are none; returns the files.
 
     Raises:
         InputError: an object is gone, or its key leads out of the folder or through a file.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    for item in objects:
-        target = (folder / item.path).resolve()
+    files = [(folder / item.path).resolve() for item in objects]
+    for item, target in zip(objects, files, strict=True):
         if not target.is_relative_to(folder.resolve()):
-            raise InputError(f"ClientError: Data download failed:the key {item.key} leads out of the channel's folder")
+            raise InputError(
+                f"ClientError: Data download failed:the key {item.key} leads out of the folder {folder.name}"
+            )
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             source.services.download(source.account, item.bucket, item.key, target)
@@ -86,6 +88,7 @@ def download(source: Source, objects: Sequence[InputObject], folder: Path) -> No
             raise InputError(_nothing_there(source, uri, "The specified key does not exist")) from None
         except OSError as error:
             raise InputError(f"ClientError: Data download failed:{item.key}: {error.strerror}") from error
+    return files
 
 
 def _from_manifest(source: Source, bucket: str, key: str) -> list[InputObject]:

@@ -48,6 +48,7 @@ class TrainingRun:
         self._region = region
         self._state = JobState(aws.store, f"{account}/{region}", name)
         self._job = self._state.read()
+        self._s3 = Source(aws.services, account, region, self._job["RoleArn"])
         self._created = time.monotonic()
         self._folder = aws.root / "jobs" / account / region / "training" / name
         specification = self._job["AlgorithmSpecification"]
@@ -121,7 +122,6 @@ class TrainingRun:
         shutil.rmtree(self._folder, ignore_errors=True)
         names = contract.host_names(self._job)
         hosts = [Host(name, self._folder / name, self._mirror(self._folder / name)) for name in names]
-        source = Source(self._aws.services, self._account, self._region, self._job["RoleArn"])
         self._require_bucket(self._job["OutputDataConfig"]["S3OutputPath"])
         for host in hosts:
             contract.write_config(self._job, host.name, host.base)
@@ -130,10 +130,10 @@ class TrainingRun:
                 host.checkpoints.restore()
         for channel in contract.channels(self._job):
             s3 = channel["DataSource"]["S3DataSource"]
-            objects = find_objects(source, s3)
+            objects = find_objects(self._s3, s3)
             for number, host in enumerate(hosts):
                 part = share(objects, s3.get("S3DataDistributionType", "FullyReplicated"), number, len(hosts))
-                download(source, part, host.base / "input" / "data" / channel["ChannelName"])
+                download(self._s3, part, host.base / "input" / "data" / channel["ChannelName"])
         return hosts
 
     def _start(self, hosts: Sequence[Host]) -> list[Container]:
@@ -210,7 +210,7 @@ class TrainingRun:
         if config is None:
             return None
         bucket, prefix = parse_s3_uri(config["S3Uri"])
-        return Mirror(self._aws.services, self._account, bucket, prefix, contract.checkpoint_folder(self._job, base))
+        return Mirror(self._s3, bucket, prefix, contract.checkpoint_folder(self._job, base))
 
     def _require_bucket(self, uri: str) -> None:
         bucket, _ = parse_s3_uri(uri)

@@ -1,5 +1,6 @@
 """Starting and stopping, and what a restart finds again."""
 
+import fcntl
 import os
 import signal
 import socket
@@ -144,6 +145,17 @@ def test_damaged_state_is_refused_and_named(root: Path) -> None:
     (root / "moto" / "s3.pickle").write_bytes(b"no pickle")
     with pytest.raises(ModelsError, match=r"s3\.pickle of the local AWS cannot be read"):
         daemon.up(root, port=0, detach=True)
+
+
+def test_server_that_is_slow_to_start_is_named_with_its_log(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root.mkdir()
+    with (root / "lock").open("w") as lock:  # as a server holds it that does not answer yet
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        with monkeypatch.context() as hasty:
+            hasty.setattr(daemon, "_START_SECONDS", 0.05)
+            with pytest.raises(ModelsError, match="has not answered within") as said:
+                daemon.up(root, port=0)
+    assert "server.log" in said.value.remedy
 
 
 def test_container_of_a_killed_server_does_not_outlive_the_next_start(root: Path) -> None:

@@ -205,7 +205,7 @@ def test_a_key_that_leads_out_of_the_folder_fails_the_job(data: Account) -> None
     put(data, "lists/bad.manifest", json.dumps(manifest))
     source = {"S3DataType": "ManifestFile"}
     request = job_request(data, "escape", InputDataConfig=[channel(data, "train", "lists/bad.manifest", source=source)])
-    assert "leads out of the channel's folder" in run_job(data, request)["FailureReason"]
+    assert "leads out of the folder train" in run_job(data, request)["FailureReason"]
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,54 @@
+"""moto's state on disk: what interrupts its writing loses nothing."""
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from common.local import snapshots
+from common.local.snapshots import Snapshots
+
+SOON = 10.0
+
+
+class Flaky:
+    """Stands in for a function and fails the first time."""
+
+    def __init__(self, function: Any, error: Exception) -> None:
+        self._function = function
+        self._errors = [error]
+
+    def __call__(self, *arguments: Any) -> Any:
+        if self._errors:
+            raise self._errors.pop()
+        return self._function(*arguments)
+
+
+@pytest.mark.parametrize(
+    "message", ["dictionary changed size during iteration", "OrderedDict mutated during iteration"]
+)
+def test_state_that_changes_while_it_is_read_is_read_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, message: str
+) -> None:
+    monkeypatch.setattr(snapshots, "_state", Flaky(lambda _: ({}, {}), RuntimeError(message)))
+    kept = Snapshots(tmp_path)
+    kept.mark("iam")
+    kept.write()
+    assert (tmp_path / "iam.pickle").exists()
+
+
+def test_state_that_could_not_be_written_is_written_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(snapshots, "_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(snapshots, "_state", Flaky(lambda _: ({}, {}), OSError("No space left on device")))
+    kept, closing, written = Snapshots(tmp_path), threading.Event(), threading.Event()
+    monkeypatch.setattr(Path, "replace", lambda *_: written.set())
+    kept.mark("iam")
+    keeper = threading.Thread(target=kept.keep, args=(closing,))
+    keeper.start()
+    assert written.wait(SOON)
+    closing.set()
+    keeper.join()
+    assert "No space left on device" in caplog.text
