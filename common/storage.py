@@ -9,6 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from common.aws import Aws, is_missing
+from common.errors import DataError
 
 
 @dataclass(frozen=True)
@@ -57,8 +58,19 @@ class Bucket:
             raise
 
     def read_json(self, key: str) -> dict[str, Any] | None:
+        """The object's JSON document, or None when there is no object.
+
+        Raises:
+            DataError: the object is no JSON document.
+        """
         body = self.read(key)
-        return None if body is None else dict(json.loads(body))
+        try:
+            return None if body is None else dict(json.loads(body))
+        except ValueError as error:
+            raise DataError(
+                f"{self.uri(key)} is damaged: {error}.",
+                "Find out who wrote it, delete it, and gather again with --refresh.",
+            ) from error
 
     def write(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
         self.aws.s3.put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type)

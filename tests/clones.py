@@ -96,10 +96,10 @@ class Clone:
             capture_output=True, text=True, check=False, timeout=120,
         )  # fmt: skip
 
-    def start(self, aws: Account, *command: str) -> subprocess.Popen[str]:
+    def start(self, aws: Account, *command: str, **variables: str | None) -> subprocess.Popen[str]:
         """As `run`, without waiting."""
         return subprocess.Popen(
-            [sys.executable, *command], cwd=self.path, env=self.environment(aws, {}),
+            [sys.executable, *command], cwd=self.path, env=self.environment(aws, variables),
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
 

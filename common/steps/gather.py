@@ -39,7 +39,10 @@ def gather_data(context: Context, model: Model, dataset: Dataset, *, refresh: bo
         files = [(layout.data(prepared.version, f"{name}/{name}.csv"), body) for name, body in prepared.files.items()]
         manifest = json.dumps(prepared.manifest, indent=2, sort_keys=True).encode()
         bucket.write_all(files, last=(manifest_key, manifest))
-    bucket.write_json(layout.source(source), {"data_version": prepared.version, "commit": context.checkout.commit()})
+    if version != prepared.version:
+        bucket.write_json(
+            layout.source(source), {"data_version": prepared.version, "commit": context.checkout.commit()}
+        )
     rows = ", ".join(f"{count:,} {name}" for name, count in prepared.manifest["rows"].items())
     context.say(
         f"{model.name}: data {prepared.version} ({rows} rows) in {bucket.uri(layout.data(prepared.version, ''))}"

@@ -170,7 +170,7 @@ class _Candidate:
             "build_url": run.url,
             "training_job": job,
             "evaluation": self.context.bucket.uri(self._key("evaluation.json")),
-            "gate": "passed" if evaluation.verdict.passed else "refused",
+            "gate": "passed" if evaluation.verdict.passed else f"refused: {evaluation.verdict.reason}",
         }
         metrics = {name: f"{value:.6g}" for name, value in evaluation.metrics["model"].items()}
         return {name: value for name, value in (facts | metrics).items() if value}

@@ -74,13 +74,22 @@ def load_booster(archive: Path) -> Any:
 
 
 def predict(booster: Any, rows: NDArray[numpy.float64]) -> NDArray[numpy.float64]:
-    """What the endpoint would answer for the rows of features: shape (rows,) or (rows, classes)."""
+    """What the endpoint would answer for the rows of features: shape (rows,) or (rows, classes).
+
+    Raises:
+        ArtifactError: the model takes another number of features.
+    """
     import numpy
     import xgboost
 
     booster.set_param({"nthread": 1})
     best = booster.attributes().get("best_iteration")
     limit = (0, int(best) + 1) if best is not None else (0, 0)
+    if booster.num_features() != rows.shape[1]:
+        raise ArtifactError(
+            f"The model takes {booster.num_features()} features, and the rows have {rows.shape[1]}.",
+            "It was trained on other data; train again.",
+        )
     return numpy.asarray(
         booster.predict(xgboost.DMatrix(rows), iteration_range=limit, validate_features=False), dtype=float
     )

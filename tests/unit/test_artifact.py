@@ -92,3 +92,8 @@ def test_json_that_is_no_model_is_named(tmp_path: Path) -> None:
 def test_the_digest_is_sha256(tmp_path: Path) -> None:
     (tmp_path / "x").write_bytes(b"abc")
     assert digest(tmp_path / "x").startswith("ba7816bf8f01cfea")
+
+
+def test_a_model_of_other_features_is_refused(booster: xgboost.Booster) -> None:
+    with pytest.raises(ArtifactError, match="The model takes 3 features, and the rows have 4"):
+        predict(booster, np.eye(4))
