@@ -66,7 +66,7 @@ class Worker:
         self._ready = threading.Event()
         self._settled = threading.Event()
         self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._supervise, name=f"worker-{self._port}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"worker-{self._port}", daemon=True)
         self._thread.start()
 
     @property
@@ -143,6 +143,14 @@ class Worker:
                 connection.close()
         return http.client.HTTPConnection("127.0.0.1", self._port, timeout=timeout)
 
+    def _run(self) -> None:
+        try:
+            self._supervise()
+        except (OSError, ValueError) as fault:  # no more processes, or an environment that no process can have
+            self._log(f"The container cannot be started: {fault}")
+        finally:
+            self._settled.set()
+
     def _supervise(self) -> None:
         backoff = _FIRST_BACKOFF_SECONDS
         while (process := self._spawn()) is not None:
@@ -159,7 +167,6 @@ class Worker:
             if self._stopping.wait(backoff):
                 break
             backoff = min(2 * backoff, _LONGEST_BACKOFF_SECONDS)
-        self._settled.set()
 
     def _spawn(self) -> "subprocess.Popen[str] | None":
         with self._lock:

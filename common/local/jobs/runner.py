@@ -7,7 +7,8 @@ from contextlib import contextmanager
 
 from common.local.context import LocalAws
 
-_POLL_SECONDS = 0.02
+_POLL_SECONDS = 0.1
+"""How often a job that waits asks whether it still shall; a processor that comes free is taken at once."""
 _CLOSE_SECONDS = 10.0
 
 

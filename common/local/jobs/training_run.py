@@ -189,8 +189,8 @@ class TrainingRun:
             self._aws.services.put_metric(self._account, self._region, NAMESPACE, name, dimensions, values)
 
     def _upload(self, hosts: Sequence[Host]) -> None:
-        bucket, prefix = parse_s3_uri(self._job["OutputDataConfig"]["S3OutputPath"])
-        folder = "/".join(part for part in (prefix.strip("/"), self._job["TrainingJobName"], "output") if part)
+        bucket, key = parse_s3_uri(self._job["ModelArtifacts"]["S3ModelArtifacts"])
+        folder = key.removesuffix("/model.tar.gz")
         for name, parts in (("model", ["model"]), ("output", ["output", "data"])):
             archive = pack([host.base.joinpath(*parts) for host in hosts])
             if archive is not None:

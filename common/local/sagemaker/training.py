@@ -139,8 +139,10 @@ def _check_role(call: Call) -> None:
 
 def _check_resources(request: dict[str, Any]) -> None:
     resources = request.get("ResourceConfig", {})
-    if "InstanceType" not in resources or "InstanceCount" not in resources:
-        raise validation_error("The local AWS needs ResourceConfig with InstanceType and InstanceCount.")
+    if "InstanceType" not in resources or resources.get("InstanceCount", 0) < 1:
+        raise validation_error(
+            "The local AWS needs ResourceConfig with InstanceType and an InstanceCount of at least 1."
+        )
     if request["OutputDataConfig"].get("CompressionType", "GZIP") != "GZIP":
         raise validation_error("The local AWS does not support OutputDataConfig.CompressionType NONE.")
 

@@ -7,13 +7,16 @@ import subprocess
 import sys
 import tarfile
 import textwrap
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
-from hosting_kit import IMAGE, Local, constant_load, eventually, open_local
+from hosting_kit import IMAGE, REGION, Local, artifact, constant_load, eventually, open_local
+from moto.backends import get_backend
 
 from common.local.api import ApiError
+from common.local.hosting.host import Hosting
 from common.local.sagemaker.endpoints import resume
 
 
@@ -117,6 +120,18 @@ def test_an_image_that_this_machine_cannot_play_fails_the_endpoint(
     settled = local.settled()
     assert settled["EndpointStatus"] == "Failed"
     assert "image for production variant v1 cannot be run" in settled["FailureReason"]
+
+
+def test_a_container_that_cannot_be_started_fails_the_endpoint_at_once_and_says_why_in_its_log(local: Local) -> None:
+    url = local.put_object("a.tar.gz", artifact(answer="a"))
+    local.model_from("a", {"Image": IMAGE, "ModelDataUrl": url, "Environment": {"A": "\0"}})
+    local.do("CreateEndpoint", EndpointName="e", EndpointConfigName=local.config("a"))
+    began = time.monotonic()
+    assert local.settled()["EndpointStatus"] == "Failed"
+    assert time.monotonic() - began < 5
+    local.aws.part(Hosting).telemetry.flush()
+    [stream] = get_backend("logs")[local.account][REGION].groups["/aws/sagemaker/Endpoints/e"].streams.values()
+    assert [event.message for event in stream.events] == ["The container cannot be started: embedded null byte"]
 
 
 def test_a_failure_that_nobody_foresaw_settles_the_endpoint_too(

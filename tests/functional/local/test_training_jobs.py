@@ -50,6 +50,14 @@ def test_the_artifact_holds_the_model_and_the_same_job_gives_the_same_bytes(data
         assert archive.getnames() == ["xgboost-model"]
 
 
+@pytest.mark.parametrize("path", ["", "/", "/out", "/out/", "//out"])
+def test_the_artifact_is_where_the_description_says(data: Account, path: str) -> None:
+    job = run_job(data, job_request(data, "placed", OutputDataConfig={"S3OutputPath": f"s3://{data.bucket}{path}"}))
+    bucket, _, key = job["ModelArtifacts"]["S3ModelArtifacts"].removeprefix("s3://").partition("/")
+    assert bucket == data.bucket
+    assert get(data, key)
+
+
 def test_output_data_of_the_container_is_kept_beside_the_model(data: Account) -> None:
     run_job(
         data, job_request(data, "folds", HyperParameters={"num_round": "2", "objective": "reg:linear", "_kfold": "2"})
@@ -220,6 +228,7 @@ def test_a_key_that_leads_out_of_the_folder_fails_the_job(data: Account) -> None
         ({"EnableManagedSpotTraining": True}, "Invalid MaxWaitTimeInSeconds. It must be present"),
         ({"StoppingCondition": {"MaxRuntimeInSeconds": 60, "MaxWaitTimeInSeconds": 90}}, "EnableManagedSpotTraining"),
         ({"ResourceConfig": {"InstanceType": "ml.m5.large", "VolumeSizeInGB": 1}}, "InstanceCount"),
+        ({"ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 0, "VolumeSizeInGB": 1}}, "at least 1"),
         ({"TrainingJobName": "under_score"}, "failed to satisfy constraint"),
         ({"CheckpointConfig": {"S3Uri": "s3://b/c", "LocalPath": "/opt/ml/../../../etc"}}, "LocalPath /opt/ml/../"),
         ({"CheckpointConfig": {"S3Uri": "s3://b/c", "LocalPath": "/opt/ml"}}, "LocalPath /opt/ml is no folder"),
