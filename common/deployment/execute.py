@@ -95,7 +95,7 @@ class Deployment:
         try:
             arn = self._prepare()
             if observe(self.aws, self.wanted.model) != live:
-                return False
+                return False  # large artifacts take time: another deploy may have begun or ended meanwhile
             match action:
                 case ReplaceFailedEndpoint():
                     self.say(f"Endpoint {name} has failed ({live.failure}) and serves nothing: creating it again")
@@ -231,7 +231,7 @@ class Deployment:
         live = observe(self.aws, self.wanted.model)
         if live.configuration != configuration:
             raise DeploymentError(
-                f"{what}The way back to {configuration} failed, too: {_serving(live)}. {live.failure}",
+                f"{what}The way back to {configuration} failed, too: {_serving(live)}. {live.failure}".rstrip(),
                 f"Deploy another approved version: `./models deploy {name} --version N`.",
             )
         raise DeploymentError(

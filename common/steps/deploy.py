@@ -23,6 +23,7 @@ def deploy_model(context: Context, model: Model, endpoint: Endpoint, *, plan: bo
     Raises:
         CheckoutError: the checkout is not what main holds, so that deploying it would be a step back.
         RegistryError: there is no approved package to deploy.
+        ArtifactError: the package's artifact is missing or damaged; nothing was changed.
         DeploymentError: the package does not serve; what served before still does.
     """
     registry = context.registry(model)

@@ -19,6 +19,9 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
+import boto3
+import botocore.loaders
+import botocore.session
 import numpy as np
 import xgboost
 from accounts import Account
@@ -42,6 +45,8 @@ ERRORS = Alarm("Invocation5XXErrors", "Sum", above=0)
 ENDPOINT = Endpoint("ml.t2.medium", AllAtOnce(bake_seconds=0), (ERRORS,))
 ROWS = np.random.default_rng(7).uniform(size=(40, 3))
 DEADLINE_SECONDS = 30.0
+_LOADER = botocore.loaders.create_loader()
+"""Shared by all sessions: to parse the services' models is most of the work of building clients."""
 
 
 def eventually(holds: Callable[[], Any], what: str) -> Any:
@@ -88,7 +93,7 @@ class Project:
 
     @cached_property
     def aws(self) -> Aws:
-        return Aws(Settings.from_environment(self.account.env))
+        return self.another_process()
 
     @property
     def registry(self) -> Registry:
@@ -130,7 +135,11 @@ class Project:
 
     def another_process(self) -> Aws:
         """Clients of their own, so that faults can be injected into one of two deploys."""
-        return Aws(Settings.from_environment(self.account.env))
+        aws = Aws(Settings.from_environment(self.account.env))
+        session = botocore.session.Session()
+        session.register_component("data_loader", _LOADER)
+        vars(aws)["_session"] = boto3.Session(botocore_session=session, region_name=aws.settings.region)
+        return aws
 
     def live(self) -> Live:
         return observe(self.aws, self.model)

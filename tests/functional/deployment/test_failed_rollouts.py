@@ -106,10 +106,11 @@ def test_an_alarm_that_somebody_sets_by_hand_rolls_back_too(project: Project, lo
     two, cloudwatch = project.package(2), project.account.client("cloudwatch")
 
     def alarm() -> None:
-        [name] = project.wanted(two, slow).alarm_names
-        cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a drill")
+        if 2 in load.answers:  # the canary bakes
+            [name] = project.wanted(two, slow).alarm_names
+            cloudwatch.set_alarm_state(AlarmName=name, StateValue="ALARM", StateReason="a drill")
 
-    with on_call(project.aws.sagemaker, "UpdateEndpoint", alarm, "after-call"):
+    with on_call(project.aws.sagemaker, "DescribeEndpoint", alarm):
         assert "abalone-Invocation5XXErrors-Sum" in failure(project, two, slow)
     assert project.deploy(two)
     assert project.answers() == 2

@@ -1,6 +1,7 @@
 """A deploy may be killed at any moment: what served serves on, `status` says so, and the next deploy ends the work."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -115,7 +116,7 @@ def test_a_first_deploy_that_is_interrupted_is_finished_by_the_next_one(project:
     [
         ("CreateModel", "version 1 serves, main's is version 2"),
         ("UpdateEndpoint", "version 1 serves, main's is version 2"),
-        ("DescribeEndpoint-2", ""),
+        ("DescribeEndpoint-3", "the endpoint is Updating|interrupted before it was verified"),
         ("InvokeEndpoint", "interrupted before it was verified"),
     ],
 )
@@ -133,8 +134,7 @@ def test_a_killed_deploy_process_leaves_a_state_that_is_told_and_finished(
         )  # fmt: skip
         assert killed.returncode == -signal.SIGKILL
         told = in_step(project, two)
-        assert problem in told
-        assert told
+        assert re.search(problem, told), told
         assert project.answers() in (1, 2)
         assert project.deploy(two) or operation == "InvokeEndpoint"
     assert not load.errors
