@@ -10,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 import boto3
+from boto3.exceptions import Boto3Error
 from botocore.config import Config
 from botocore.exceptions import (
     BotoCoreError,
@@ -92,7 +93,7 @@ _INVALID = {"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAcces
 _DENIED = {"AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "403"}
 
 
-def explain(error: ClientError | BotoCoreError) -> AwsError:
+def explain(error: ClientError | BotoCoreError | Boto3Error) -> AwsError:
     """AWS's error as one of ours: what was asked, what AWS said, and the usual remedy."""
     if isinstance(error, ClientError):
         return _explain_answer(error)
@@ -139,5 +140,5 @@ def explained() -> Iterator[None]:
     """Turn AWS's errors inside into `AwsError`."""
     try:
         yield
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, Boto3Error) as error:
         raise explain(error) from error

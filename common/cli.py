@@ -20,11 +20,22 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    help="Train, approve and deploy the models of this repository, and see where they stand.",
-    epilog="A day with it: `models status`, then `models train NAME` on a branch, `models approve NAME`, and on main "
-    "`models deploy NAME --plan`. CircleCI runs the same commands.",
+    rich_markup_mode=None,
+    help="""Train, approve and deploy the models of this repository, and see where they stand.
+
+\b
+A day with it:
+  models status                  where does every model stand?
+  models train abalone           on a branch: what CircleCI does after a push
+  models approve abalone         what it does after the click
+  models deploy abalone --plan   on main: what it would do after the merge
+""",
 )
-local = typer.Typer(no_args_is_help=True, help="The AWS on this machine: real jobs and endpoints, no account.")
+local = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="The AWS on this machine: real jobs, no account.",
+)
 app.add_typer(local, name="local")
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="The model, e.g. abalone.", show_default=False)]
@@ -38,7 +49,12 @@ def _context() -> Context:
 
 @app.command("list")
 def list_models() -> None:
-    """The models of this checkout."""
+    """The models of this checkout.
+
+    \b
+    Examples:
+      models list
+    """
     with failures_explained():
         _table(["model", "predicts", "problem", "description"],
                [[m.name, m.target, m.problem, m.description] for m in all_models()])  # fmt: skip
@@ -46,11 +62,19 @@ def list_models() -> None:
 
 @app.command()
 def status(
-    names: Annotated[list[str] | None, typer.Argument(metavar="[NAME]…", help="Only these models.")] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="NAME", help="Only these models.")] = None,
     check: Annotated[bool, typer.Option("--check", help="Exit with 1 when one is not in step with main.")] = False,
     wait: Annotated[float, typer.Option("--wait", help="With --check: minutes to wait for deploys under way.")] = 0,
 ) -> None:
-    """Per model: main's source, newest package, approved, serving, in step or not, and why."""
+    """Is every endpoint in step with main, and why not?
+
+    Per model: main's source, newest package, approved, serving, in step or not, and why.
+
+    \b
+    Examples:
+      models status
+      models status abalone --check --wait 30
+    """
     with failures_explained():
         from common.steps.status import model_status, require_in_step
 
@@ -85,7 +109,14 @@ def _show_status(statuses: list[ModelStatus]) -> None:
 
 @app.command()
 def history(name: Name) -> None:
-    """Every package of a model, newest first: what it was made from, how good it is, who approved it, where it served."""
+    """Every package of a model, newest first.
+
+    What it was made from, how good it is, who approved it, and when it was deployed.
+
+    \b
+    Examples:
+      models history abalone
+    """
     with failures_explained():
         model = find_model(name)
         rows = [
@@ -114,9 +145,15 @@ def _decisive_metric(name: str) -> str:
 @app.command()
 def show(
     name: Name,
-    version: Annotated[int, typer.Option(help="The version; by default the newest.")] = 0,
+    version: Annotated[int, typer.Option(help="The version; by default the newest.", show_default=False)] = 0,
 ) -> None:
-    """One package with everything that it can be traced back to, and its evaluation."""
+    """One package, its origin and its evaluation.
+
+    \b
+    Examples:
+      models show abalone
+      models show abalone --version 6
+    """
     with failures_explained():
         from common.errors import RegistryError
         from common.storage import Layout
@@ -137,7 +174,15 @@ def train(
     name: Name,
     refresh: Annotated[bool, typer.Option("--refresh", help="Gather again: the data may have grown.")] = False,
 ) -> None:
-    """Gather, train, evaluate and register what is committed here; does nothing when that was done before."""
+    """Gather, train, evaluate and register this commit.
+
+    Does nothing when that was done before.
+
+    \b
+    Examples:
+      models train abalone
+      ABALONE_SOURCE=new.csv models train abalone --refresh
+    """
     with failures_explained():
         from common.steps.gather import gather_data
         from common.steps.train import train_model
@@ -149,7 +194,14 @@ def train(
 
 @app.command()
 def approve(name: Name) -> None:
-    """Approve the package that was trained from this checkout's source; what the approval job in CircleCI runs."""
+    """Approve the package that this commit has trained.
+
+    The approval job in CircleCI runs the same.
+
+    \b
+    Examples:
+      models approve abalone
+    """
     with failures_explained():
         context, model = _context(), find_model(name)
         package = _trained_here(context, name)
@@ -161,9 +213,18 @@ def approve(name: Name) -> None:
 def reject(
     name: Name,
     reason: Annotated[str, typer.Option(help="Why; it is shown wherever the package is.")],
-    version: Annotated[int, typer.Option(help="The version; by default the one trained from this checkout.")] = 0,
+    version: Annotated[
+        int, typer.Option(help="The version; by default the one trained from this checkout.", show_default=False)
+    ] = 0,
 ) -> None:
-    """Reject a package, so that no deploy takes it. What serves goes on serving until the next deploy."""
+    """Reject a package, so that no deploy takes it.
+
+    What serves goes on serving until the next deploy.
+
+    \b
+    Examples:
+      models reject abalone --version 6 --reason "unit of weight was wrong"
+    """
     with failures_explained():
         context, model = _context(), find_model(name)
         registry = context.registry(model)
@@ -190,9 +251,18 @@ def _trained_here(context: Context, name: str) -> Package:
 def deploy(
     name: Name,
     plan: Annotated[bool, typer.Option("--plan", help="Say what would be done, and change nothing.")] = False,
-    version: Annotated[int, typer.Option(help="Deploy this approved version instead of main's.")] = 0,
+    version: Annotated[
+        int, typer.Option(help="Deploy this approved version instead of main's.", show_default=False)
+    ] = 0,
 ) -> None:
-    """Make the endpoint serve the approved package of main's source."""
+    """Make the endpoint serve main's approved package.
+
+    \b
+    Examples:
+      models deploy abalone --plan
+      models deploy abalone
+      models deploy abalone --version 6   go back by hand; the next merge deploys main's again
+    """
     with failures_explained():
         from common.steps.deploy import deploy_model
 
@@ -205,7 +275,14 @@ def invoke(
     name: Name,
     records: Annotated[str, typer.Argument(help="A JSON record or a list of them, or @FILE.csv, or - to read JSON.")],
 ) -> None:
-    """Ask the endpoint for predictions of raw records, e.g. '{"sex": "M", "length": 0.455, …}'."""
+    """Ask the endpoint for predictions of raw records.
+
+    \b
+    Examples:
+      models invoke abalone '{"sex": "M", "length": 0.455, "diameter": 0.365, …}'
+      models invoke abalone @animals.csv
+      echo '[{…}, {…}]' | models invoke abalone -
+    """
     with failures_explained():
         from common.steps.invoke import invoke_model, read_records
 
@@ -228,7 +305,13 @@ def local_up(
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 4566,
     state: State = Path(".local-aws"),
 ) -> None:
-    """Start the AWS on this machine. `eval "$(./models local up --detach)"` makes the shell use it."""
+    """Start the AWS on this machine, and print the variables by which a shell uses it.
+
+    \b
+    Examples:
+      eval "$(./models local up --detach)"
+      LOCAL_AWS_TIME_SCALE=0.01 ./models local up   waits take a hundredth of AWS's
+    """
     with failures_explained():
         from common.local.account import prepare_account
         from common.local.daemon import status as local_status
@@ -244,7 +327,12 @@ def local_up(
 
 @local.command("down")
 def local_down(state: State = Path(".local-aws")) -> None:
-    """Stop the AWS on this machine; its state stays for the next start."""
+    """Stop the AWS on this machine; its state stays for the next start.
+
+    \b
+    Examples:
+      models local down
+    """
     with failures_explained():
         from common.local.daemon import down
 
@@ -266,9 +354,15 @@ def ci(
     ] = None,
     state: State = Path(".local-aws"),
 ) -> None:
-    """CircleCI on this machine: play the pipeline of a commit from the YAML as it is, against the local AWS.
+    """Play the pipeline of a commit on this machine.
 
-    The jobs run in clean clones of what is committed. Run `models local up --detach` first.
+    CircleCI's YAML is read as it is. The jobs run in clean clones of what is committed, and work on the local AWS: run
+    `models local up --detach` first.
+
+    \b
+    Examples:
+      models ci --branch my-branch --approve
+      models ci --parameter action=train --parameter model=abalone
     """
     with failures_explained():
         from common.local.play import play_pipeline
@@ -282,20 +376,14 @@ def ci(
 
 
 def _table(header: list[str], rows: list[list[str]]) -> None:
-    """Print a table: wrapped to the terminal, and never wrapped in logs and pipes."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-
-    console = Console(width=None if sys.stdout.isatty() else 240, highlight=False)
-    table = Table(*header, box=box.SIMPLE_HEAD)
-    for row in rows:
-        table.add_row(*row)
-    console.print(table)
+    """Print a table with a line for each row, however wide it gets, so that logs and pipes can be read and searched."""
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    for row in (header, ["─" * width for width in widths], *rows):
+        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def main() -> None:
-    app()
+    app(prog_name="models")
 
 
 if __name__ == "__main__":

@@ -79,7 +79,7 @@ class Run:
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Run":
         if environ.get("CIRCLECI") != "true":
-            return cls(user=getpass.getuser())
+            return cls(user=_login_name())
         return cls(
             user=environ.get("CIRCLE_USERNAME") or environ.get("CIRCLE_PROJECT_USERNAME") or "circleci",
             url=environ.get("CIRCLE_BUILD_URL", ""),
@@ -87,3 +87,11 @@ class Run:
             pipeline=environ.get("CIRCLE_WORKFLOW_ID", ""),
             branch=environ.get("CIRCLE_BRANCH", ""),
         )
+
+
+def _login_name() -> str:
+    """The login name, or the user's number where it has no name, as in a container that runs as any user."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return str(os.getuid())

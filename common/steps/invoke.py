@@ -7,7 +7,10 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from common.errors import UsageError
+from botocore.exceptions import ClientError
+
+from common.aws import error_code, is_missing
+from common.errors import DeploymentError, UsageError
 from common.model import Model
 from common.steps.context import Context
 
@@ -47,10 +50,25 @@ def invoke_model(context: Context, model: Model, dataset: Dataset, records: pd.D
 
     Raises:
         DataError: the records are not what the model's columns declare.
+        DeploymentError: there is no endpoint, or the model answers with an error.
     """
     from common.data.dataset import to_csv
 
-    answer = context.aws.runtime.invoke_endpoint(
-        EndpointName=model.name, ContentType="text/csv", Accept="text/csv", Body=to_csv(dataset.encode(records))
-    )
+    body = to_csv(dataset.encode(records))
+    try:
+        answer = context.aws.runtime.invoke_endpoint(
+            EndpointName=model.name, ContentType="text/csv", Accept="text/csv", Body=body
+        )
+    except ClientError as error:
+        if is_missing(error):
+            raise DeploymentError(
+                f"There is no endpoint {model.name} in this account and region.",
+                f"`models deploy {model.name}` makes it.",
+            ) from error
+        if error_code(error) == "ModelError":
+            raise DeploymentError(
+                f"The model answers with an error: {error.response['Error']['Message']}",
+                f"The endpoint's log is in CloudWatch, /aws/sagemaker/Endpoints/{model.name}.",
+            ) from error
+        raise
     return [float(value) for value in answer["Body"].read().decode().replace("\n", ",").split(",") if value.strip()]

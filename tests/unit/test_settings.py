@@ -47,3 +47,16 @@ def test_circleci_says_who_runs_and_where() -> None:
 def test_on_a_persons_machine_it_is_the_login_name(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LOGNAME", "grace")
     assert Run.from_environment({}) == Run("grace")
+
+
+def test_a_user_without_a_name_is_known_by_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("LOGNAME", "USER", "LNAME", "USERNAME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr("os.getuid", lambda: 4711)
+    assert Run.from_environment({}) == Run("4711")
+
+
+def test_an_endpoint_that_is_no_url_is_refused() -> None:
+    with pytest.raises(SettingsError, match="AWS_ENDPOINT_URL is malformed: 'localhost:4566'"):
+        Settings.from_environment(GOOD | {"AWS_ENDPOINT_URL": "localhost:4566"})
+    assert Settings.from_environment(GOOD | {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}).bucket == "models"
