@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO
 
 from common.errors import ModelsError, SettingsError
+from common.local.container_process import kill_processes_of
 
 ROOT = Path(".local-aws")
 PORT = 4566
@@ -88,7 +89,7 @@ def down(root: Path = ROOT) -> Running:
     if not _until(lambda: status(root) is None, _STOP_SECONDS):
         os.kill(running.pid, signal.SIGKILL)
         _until(lambda: status(root) is None, _STOP_SECONDS)
-    _kill_leftovers(root)
+    kill_processes_of(root)
     return running
 
 
@@ -146,7 +147,7 @@ def _run(root: Path, port: int, time_scale: float, announce: Callable[[Running],
     from common.local.server import serve  # imports moto, which takes longer than everything else here
 
     with _locked(root) as lock:
-        _kill_leftovers(root)
+        kill_processes_of(root)
 
         def ready(url: str) -> None:
             running = Running(os.getpid(), url, time_scale)
@@ -194,20 +195,6 @@ def _until(condition: Callable[[], bool], seconds: float) -> bool:
             return False
         time.sleep(0.02)
     return True
-
-
-def _kill_leftovers(root: Path) -> None:
-    """Kill containers that outlived a killed server, by what Linux shows of their environment in /proc.
-
-    They end by themselves when the server's end of their standard input closes; code that runs in them may not.
-    """
-    mark = f"SAGEMAKER_BASE_DIR={root}/".encode()
-    for environment in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if any(entry.startswith(mark) for entry in environment.read_bytes().split(b"\0")):
-                os.kill(int(environment.parent.name), signal.SIGKILL)
-        except (PermissionError, ProcessLookupError, FileNotFoundError):
-            continue  # another user's process, or one that has just ended
 
 
 def _tail(log: Path) -> str:

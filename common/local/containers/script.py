@@ -205,7 +205,7 @@ def _run(command: list[str], code: Path, environment: Mapping[str, str], folders
     reader = threading.Thread(target=copy, daemon=True)
     reader.start()
     exit_code = process.wait()
-    reader.join(timeout=5)
+    reader.join(timeout=1)  # it reads to the end, unless a process that the script has detached holds the pipe
     if exit_code == 0:
         return
     message = tail.decode(errors="replace").strip()

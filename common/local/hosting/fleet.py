@@ -222,7 +222,9 @@ class Fleet:
         environment = container_environment(
             around.aws, around.origin.region, variant.role_arn, base, container.environment
         )
-        return Worker(Launch(command, environment), lambda line: around.telemetry.log(around.origin, stream, line))
+        return Worker(
+            Launch(command, environment, base), lambda line: around.telemetry.log(around.origin, stream, line)
+        )
 
     def _await_health(self, spec: FleetSpec, limit_seconds: float) -> None:
         began = time.monotonic()

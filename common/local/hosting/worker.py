@@ -2,16 +2,16 @@
 
 import contextlib
 import http.client
-import os
 import select
-import signal
 import socket
-import subprocess
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+
+from common.local.container_process import Container
 
 _PING_INTERVAL_SECONDS = 0.02
 _FIRST_BACKOFF_SECONDS = 0.1
@@ -39,13 +39,13 @@ class Reply:
 class Launch:
     """How to start a container's program.
 
-    It must serve on 127.0.0.1 at the port given by `SAGEMAKER_BIND_TO_PORT`, and end when its standard input closes: the
-    kernel closes that pipe for a server that was killed with -9, too. (Linux's parent-death signal would need nothing of
-    the program, but follows the *thread* that started it.)
+    It must serve on 127.0.0.1 at the port given by `SAGEMAKER_BIND_TO_PORT`, and end when its standard input closes.
     """
 
     command: Sequence[str]
     environment: Mapping[str, str]
+    folder: Path
+    """The container's base folder."""
 
 
 class Worker:
@@ -62,7 +62,7 @@ class Worker:
         self._port: int = self._reservation.getsockname()[1]
         self._idle: deque[http.client.HTTPConnection] = deque()
         self._lock = threading.Lock()
-        self._process: subprocess.Popen[str] | None = None
+        self._process: Container | None = None
         self._ready = threading.Event()
         self._settled = threading.Event()
         self._stopping = threading.Event()
@@ -123,7 +123,7 @@ class Worker:
         self.terminate()
         self._thread.join(_TERMINATION_GRACE_SECONDS)
         if self._thread.is_alive() and self._process is not None:
-            _kill_group(self._process.pid)
+            self._process.kill()
             self._thread.join()
         while self._idle:
             self._idle.pop().close()
@@ -158,8 +158,7 @@ class Worker:
             self._await_health(process)
             code = process.wait()
             self._ready.clear()
-            _kill_group(process.pid)  # what the container's program may have started itself
-            _close_stdin(process)
+            process.finish()
             if self._stopping.is_set() or not self._settled.is_set():
                 break
             backoff = _FIRST_BACKOFF_SECONDS if time.monotonic() - started > _STABLE_SECONDS else backoff
@@ -168,31 +167,19 @@ class Worker:
                 break
             backoff = min(2 * backoff, _LONGEST_BACKOFF_SECONDS)
 
-    def _spawn(self) -> "subprocess.Popen[str] | None":
+    def _spawn(self) -> Container | None:
         with self._lock:
             if self._stopping.is_set():
                 return None
-            process = subprocess.Popen(
-                self._launch.command,
-                env={**self._launch.environment, "SAGEMAKER_BIND_TO_PORT": str(self._port)},
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.STDOUT,
-                text=True,
-                errors="replace",
-                start_new_session=True,
-            )
-            self._process = process
-        threading.Thread(target=self._pump, args=(process,), name=f"log-{self._port}", daemon=True).start()
-        return process
+            environment = {**self._launch.environment, "SAGEMAKER_BIND_TO_PORT": str(self._port)}
+            self._process = Container(self._launch.command, environment, self._launch.folder, self._hand_on)
+            return self._process
 
-    def _pump(self, process: "subprocess.Popen[str]") -> None:
-        assert process.stdout is not None  # noqa: S101 - for the type checker: it was opened as a pipe
-        with process.stdout:
-            for line in process.stdout:
-                self._log(line.rstrip("\n"))
+    def _hand_on(self, lines: list[str]) -> None:
+        for line in lines:
+            self._log(line)
 
-    def _await_health(self, process: "subprocess.Popen[str]") -> None:
+    def _await_health(self, process: Container) -> None:
         """Ping until the container is healthy, or its process has ended."""
         while process.poll() is None and not self._stopping.is_set():
             if self._ping():
@@ -210,13 +197,3 @@ class Worker:
             return False
         finally:
             connection.close()
-
-
-def _close_stdin(process: "subprocess.Popen[str]") -> None:
-    if process.stdin is not None:
-        process.stdin.close()
-
-
-def _kill_group(group: int) -> None:
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(group, signal.SIGKILL)

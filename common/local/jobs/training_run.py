@@ -10,13 +10,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from common.local.container_process import Container
 from common.local.containers import Program, program
 from common.local.context import LocalAws
 from common.local.jobs import contract
 from common.local.jobs.artifacts import Mirror, pack
 from common.local.jobs.inputs import InputError, Source, download, find_objects, parse_s3_uri, share
 from common.local.jobs.metrics import NAMESPACE, MetricReader, as_logged
-from common.local.jobs.processes import Container
 from common.local.jobs.runner import Runner
 from common.local.jobs.state import Ending, JobState
 

@@ -109,6 +109,18 @@ def test_a_script_that_ignores_sigterm_is_killed_after_two_scaled_minutes(aws: A
     assert processes_of("deaf") == []
 
 
+def test_a_process_that_a_script_detaches_neither_holds_up_the_job_nor_outlives_it(aws: Account) -> None:
+    script = """
+import subprocess, sys
+child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"], start_new_session=True)
+print("PID", child.pid)
+"""
+    assert run_job(aws, script_request(aws, "detaches", script))["TrainingJobStatus"] == "Completed"
+    [line] = [line for line in log_lines(aws, "detaches") if line.startswith("PID ")]
+    command = Path("/proc", line.removeprefix("PID "), "cmdline")
+    assert eventually(lambda: not command.exists() or not command.read_bytes())  # a zombie has none
+
+
 def test_a_job_over_its_time_limit_is_stopped(data: Account) -> None:
     limit = {"MaxRuntimeInSeconds": 1}
     job = run_job(data, job_request(data, "long", HyperParameters=ENDLESS, StoppingCondition=limit))
