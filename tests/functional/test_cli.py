@@ -116,8 +116,8 @@ def test_a_model_from_training_to_rejection(clone: Clone, aws: Account) -> None:
 
 
 def _csv() -> str:
-    rows = [list(ABALONES[0][0]), *(list(record.values()) for record, _ in ABALONES)]
-    return "".join(",".join(str(value) for value in row) + "\n" for row in rows)
+    rows = [",".join(map(str, record.values())) for record, _ in ABALONES]
+    return "\n".join([",".join(ABALONES[0][0]), *rows]) + "\n"
 
 
 @dataclass(frozen=True)
