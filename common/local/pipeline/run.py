@@ -203,10 +203,11 @@ class _Pipeline:
         return next(item for item in self.states if (item.planned.workflow, item.planned.name) == (workflow, name))
 
     def _job(self, state: JobState) -> None:
+        """Take the job to its end. Its status is set last: the display, on another thread, shows each status once."""
         job = state.planned
         missing = [name for name in job.contexts if name not in self._settings.contexts]
         if missing:
-            state.status, state.reason = "unauthorized", f"no access to the context {', '.join(missing)}"
+            state.reason, state.status = f"no access to the context {', '.join(missing)}", "unauthorized"
         elif not job.serial_group:
             self._execute(state)
         else:
@@ -216,7 +217,7 @@ class _Pipeline:
                 while not group.first() and not group.superseded() and not self._stop.wait(_TICK_SECONDS):
                     pass
                 if group.superseded():
-                    state.status, state.reason = "not_run", "superseded by a newer pipeline of its serial group"
+                    state.reason, state.status = "superseded by a newer pipeline of its serial group", "not_run"
                 else:
                     self._execute(state)
 

@@ -216,10 +216,11 @@ def _retained(call: Call, document: Document, spec: FleetSpec) -> FleetSpec:
     excluded = {each["VariantPropertyType"] for each in call.request.get("ExcludeRetainedVariantProperties", [])}
     serving = FleetSpec.from_json(document["Fleet"]).variants
     keep_counts, keep_weights = (kind not in excluded for kind in ("DesiredInstanceCount", "DesiredWeight"))
-    return spec.changed(
+    retained = spec.changed(
         {variant.name: variant.instances for variant in serving if keep_counts},
         {variant.name: variant.weight for variant in serving if keep_weights},
     )
+    return _checked(retained)
 
 
 def _resized(document: Document, wanted: list[dict[str, Any]]) -> FleetSpec:

@@ -292,6 +292,21 @@ def test_retained_variant_properties_outlive_the_update_except_those_excluded(lo
     assert (variant["CurrentInstanceCount"], variant["CurrentWeight"]) == (2, 1)
 
 
+def test_retained_weights_that_leave_no_traffic_to_anybody_are_refused(local: Local) -> None:
+    local.model("a")
+    local.do("CreateEndpoint", EndpointName="e", EndpointConfigName=local.config("aa", "a", "a"))
+    local.settled()
+    local.do(
+        "UpdateEndpointWeightsAndCapacities",
+        EndpointName="e",
+        DesiredWeightsAndCapacities=[{"VariantName": "v1", "DesiredWeight": 0.0}],
+    )
+    local.settled()
+    with pytest.raises(ApiError, match="weight above zero"):
+        local.update(local.config("only-v1", "a"), RetainAllVariantProperties=True)
+    assert local.describe()["EndpointStatus"] == "InService"
+
+
 def test_a_restart_in_the_middle_of_an_update_serves_the_old_model_again(local: Local) -> None:
     from common.local.sagemaker.endpoints import resume
 
