@@ -117,7 +117,9 @@ def delete(hosting: Hosting, origin: Origin) -> None:
     hosting.shut(origin)
     if fleet is not None:
         fleet.stop()
-    hosting.aws.store.delete(origin.scope, KIND, origin.endpoint)
+    with hosting.aws.store.transaction():
+        hosting.aws.store.delete(origin.scope, "tags", _document(hosting, origin)["EndpointArn"])
+        hosting.aws.store.delete(origin.scope, KIND, origin.endpoint)
 
 
 def roll_back_interrupted(hosting: Hosting, origin: Origin) -> None:

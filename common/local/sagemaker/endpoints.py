@@ -13,7 +13,7 @@ from common.local.hosting.spec import FleetSpec, VariantSpec, refuse_unsupported
 from common.local.hosting.telemetry import Origin
 from common.local.sagemaker.endpoint_configs import endpoint_config
 from common.local.sagemaker.models import model
-from common.local.sagemaker.resources import drop_tags, list_page, set_tags
+from common.local.sagemaker.resources import list_page, set_tags
 from common.local.store import Document
 
 
@@ -102,7 +102,6 @@ def delete_endpoint(call: Call) -> Answer:
         document = _existing(call)
         _refuse_in_progress(document)
         _begin(call, "Deleting", None)
-        drop_tags(call, document["EndpointArn"])
     _work(call, delete)
     return {}
 

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tarfile
 import textwrap
+import threading
 import time
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,9 @@ from hosting_kit import IMAGE, REGION, Local, artifact, constant_load, eventuall
 from moto.backends import get_backend
 
 from common.local.api import ApiError
+from common.local.hosting.fleet import Fleet
 from common.local.hosting.host import Hosting
+from common.local.sagemaker import tags  # noqa: F401 - declares the operations
 from common.local.sagemaker.endpoints import resume
 
 
@@ -198,6 +201,27 @@ def test_deleting_answers_the_requests_under_way_and_leaves_no_process(local: Lo
     assert {error.code for error in load.errors} == {"ValidationError"}  # refused afterwards, never cut off
     assert not is_running(process)
     assert not list((local.aws.root / "endpoints").rglob("behaviour.json"))
+
+
+def test_tags_given_to_an_endpoint_while_it_is_deleted_are_not_the_next_ones(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    local.serving("a")
+    arn = local.describe()["EndpointArn"]
+    tagged, stop = threading.Event(), Fleet.stop
+
+    def stop_when_tagged(fleet: Fleet) -> None:
+        tagged.wait(10)
+        stop(fleet)
+
+    with monkeypatch.context() as held:
+        held.setattr(Fleet, "stop", stop_when_tagged)
+        local.do("DeleteEndpoint", EndpointName="e")
+        local.do("AddTags", ResourceArn=arn, Tags=[{"Key": "late", "Value": "tag"}])
+        tagged.set()
+        eventually(lambda: not local.do("ListEndpoints")["Endpoints"], "the endpoint is gone")
+    local.do("CreateEndpoint", EndpointName="e", EndpointConfigName="a")
+    assert local.do("ListTags", ResourceArn=arn)["Tags"] == []
 
 
 def test_a_container_that_ignores_sigterm_is_killed(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
