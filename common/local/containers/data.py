@@ -1,7 +1,6 @@
 """The built-in XGBoost's channels, their content types, and how their files become matrices."""
 
 import csv
-import importlib
 import shutil
 import warnings
 from collections.abc import Mapping, Sequence
@@ -71,10 +70,10 @@ def load_matrix(files: Sequence[Path], file_format: str, scratch: Path, weighted
     Raises:
         UserError: the files are not in that format, or have no labels.
     """
-    if file_format == "recordio-protobuf":
-        raise UserError("recordio-protobuf is not supported by the local container; use csv, libsvm or parquet")
+    if file_format not in ("csv", "libsvm"):
+        raise UserError(f"{file_format} is not supported by the local container; use csv or libsvm")
     try:
-        matrix = _load_parquet(files) if file_format == "parquet" else _load_text(files, file_format, scratch, weighted)
+        matrix = _load_text(files, file_format, scratch, weighted)
     except (ValueError, OSError) as error:
         raise UserError(f"Failed to load {file_format} data with exception:\n{brief(error)}") from error
     if matrix.get_label().size == 0:
@@ -152,14 +151,3 @@ def _count_features(line: str) -> int:
     if len(parts) > 2 or any(feature.count(":") != 1 for feature in features):
         return -1
     return len(features)
-
-
-def _load_parquet(files: Sequence[Path]) -> Any:
-    try:
-        parquet: Any = importlib.import_module("pyarrow.parquet")
-    except ImportError as error:
-        raise UserError("parquet data need the package pyarrow, which is not installed here") from error
-    numpy: Any = importlib.import_module("numpy")
-    tables = [parquet.read_table(path) for path in files]
-    rows = numpy.vstack([numpy.column_stack([column.to_numpy() for column in table.columns]) for table in tables])
-    return import_xgboost().DMatrix(rows[:, 1:], label=rows[:, 0])

@@ -80,8 +80,8 @@ def invoke(
         if accept not in (None, "", "*/*")
         else os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "application/json")
     )
-    content: str | bytes = body.decode() if content_type in _TEXT_TYPES else body
     try:
+        content = body.decode() if content_type in _TEXT_TYPES else body
         if hasattr(module, "transform_fn"):
             answer = module.transform_fn(model, content, content_type, accept)
         else:

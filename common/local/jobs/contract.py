@@ -24,8 +24,15 @@ def checkpoint_folder(request: Mapping[str, Any], base: Path) -> Path:
 
 def write_config(request: Mapping[str, Any], host: str, base: Path) -> None:
     """Write `input/config` and the folders that a container may expect."""
-    config = base / "input" / "config"
-    for folder in (config, base / "input" / "data", base / "code", base / "model", base / "output" / "data"):
+    config, output = base / "input" / "config", base / "output"
+    for folder in (
+        config,
+        base / "input" / "data",
+        base / "code",
+        base / "model",
+        output / "data",
+        output / "intermediate",
+    ):
         folder.mkdir(parents=True, exist_ok=True)
     hosts = host_names(request)
     instance = request["ResourceConfig"]["InstanceType"]

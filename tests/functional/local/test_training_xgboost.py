@@ -111,21 +111,6 @@ def test_libsvm_is_the_default_content_type(
     assert "20 rows and 3 columns" in capsys.readouterr().out
 
 
-def test_parquet_without_its_reader_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "pyarrow.parquet", None)
-    with pytest.raises(UserError, match="need the package pyarrow"):
-        train(job_folder(tmp_path, REGRESSION, {"train/a.parquet": "PAR1"}, "parquet"))
-
-
-def test_parquet_is_read_label_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    pyarrow = pytest.importorskip("pyarrow")
-    folders = job_folder(tmp_path, REGRESSION, {"train/": ""}, "application/x-parquet")
-    table = pyarrow.table({"label": [0.0, 1.0] * 10, "x": [1.0, 2.0] * 10})
-    pyarrow.parquet.write_table(table, folders.channel("train") / "a.parquet")
-    train(folders)
-    assert "20 rows and 1 columns" in capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     ("files", "content_type", "message"),
     [
@@ -135,6 +120,11 @@ def test_parquet_is_read_label_first(tmp_path: Path, capsys: pytest.CaptureFixtu
         ({"train/a.csv": "1,2\n"}, "application/json", "Channel configuration for 'train' channel is not supported"),
         ({"train/a.csv": "1,2\n"}, "text/libsvm", "is not 'LIBSVM' format"),
         ({"train/a": "x"}, "application/x-recordio-protobuf", "recordio-protobuf is not supported"),
+        (
+            {"train/a": "x"},
+            "application/x-parquet",
+            "parquet is not supported by the local container; use csv or libsvm",
+        ),
         ({"train/a.csv": "1,2\n", "train/.a": "x"}, "text/csv", "Hidden file found in the data path!"),
         ({"train/": ""}, "text/csv", "No data in training channel path"),
         ({"train/a.csv": ""}, "text/csv", "No data in training channel path"),
