@@ -60,10 +60,11 @@ def train(folders: Folders) -> None:
     if len(hosts["hosts"]) == 1 and not complete:
         empty = "train" if not files["train"] else "validation"
         raise UserError(f"No data in {'training' if empty == 'train' else empty} channel path {folders.channel(empty)}")
-    scratch = folders.base / "scratch"
     weighted = parameters.pop("csv_weights", 0) == 1
     # xgboost would read only this host's part of a file once the hosts are connected, so the data are loaded before
-    matrices = {name: load_matrix(found, file_format, scratch, weighted) for name, found in files.items() if complete}
+    matrices = {
+        name: load_matrix(found, file_format, folders.base, weighted) for name, found in files.items() if complete
+    }
     with cluster(hosts["hosts"], hosts["current_host"], has_data=complete) as is_master, _explained():
         data = Data(matrices["train"], matrices.get("validation"))
         log(f"Train matrix has {data.train.num_row()} rows and {data.train.num_col()} columns")
@@ -71,7 +72,9 @@ def train(folders: Folders) -> None:
             log(f"Validation matrix has {data.validation.num_row()} rows")
         if "_kfold" in parameters:
             everything = [*files["train"], *files.get("validation", [])]
-            _train_folds(parameters, data, load_matrix(everything, file_format, scratch, weighted), folders, is_master)
+            _train_folds(
+                parameters, data, load_matrix(everything, file_format, folders.base, weighted), folders, is_master
+            )
         else:
             _train_one(parameters, data, folders, is_master)
 

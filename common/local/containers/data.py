@@ -5,6 +5,7 @@ import shutil
 import warnings
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from common.local.containers.base import UserError, log
@@ -64,7 +65,7 @@ def load_matrix(files: Sequence[Path], file_format: str, scratch: Path, weighted
     """A DMatrix of all files together, label first. Rows of a CSV header become a row like any other, as in the image.
 
     Args:
-        scratch: a folder for the joined file.
+        scratch: a folder for the joined file, which is removed.
         weighted: column 1 of a CSV is the row's weight.
 
     Raises:
@@ -93,14 +94,13 @@ def _load_text(files: Sequence[Path], file_format: str, scratch: Path, weighted:
     options = "format=libsvm"
     if file_format == "csv":
         options = f"format=csv&label_column=0&delimiter={_sniff_delimiter(files)}" + "&weight_column=1" * weighted
-    scratch.mkdir(parents=True, exist_ok=True)
-    joined = scratch / "rows"
-    _join(files, joined)
-    with warnings.catch_warnings():
+    # xgboost takes what it reads for a URI, and finds no file whose path has one of these or is beyond ASCII
+    is_plain = str(scratch).isascii() and not set("#?;") & set(str(scratch))
+    with TemporaryDirectory(dir=scratch if is_plain else None) as folder, warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=".*Text file input has been deprecated")
-        matrix = import_xgboost().DMatrix(f"{joined}?{options}")
-    joined.unlink()
-    return matrix
+        joined = Path(folder, "rows")
+        _join(files, joined)
+        return import_xgboost().DMatrix(f"{joined}?{options}")
 
 
 def _join(files: Sequence[Path], target: Path) -> None:

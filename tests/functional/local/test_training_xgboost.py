@@ -77,6 +77,13 @@ def test_the_old_name_of_squared_error_is_accepted_also_with_early_stopping(tmp_
     assert (folders.model / "xgboost-model").exists()
 
 
+@pytest.mark.parametrize("name", ["Müller", "c#", "who?", "a;b", "two words"])
+def test_the_job_may_lie_in_any_folder(tmp_path: Path, name: str) -> None:
+    folders = job_folder(tmp_path / name, REGRESSION, {"train/a.csv": regression_csv()})
+    train(folders)
+    assert load_model(folders).num_boosted_rounds() == 5
+
+
 @pytest.mark.parametrize("separator", [",", ";", "\t"])
 def test_the_delimiter_is_sniffed(tmp_path: Path, separator: str, capsys: pytest.CaptureFixture[str]) -> None:
     text = regression_csv().replace(",", separator)
