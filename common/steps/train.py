@@ -8,7 +8,7 @@ import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from common.storage import Layout
 from common.training.artifact import digest, fetch_artifact, load_booster, predict
 from common.training.job import run_training_job
 from common.training.xgboost import XGBoost, image_uri, training_request
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker.type_defs import CreateTrainingJobRequestTypeDef
 
 
 def train_model(context: Context, model: Model, training: XGBoost) -> Package:
@@ -124,17 +127,19 @@ class _Candidate:
         return manifest, sets["train"], sets["test"]
 
     def _train(self) -> Any:
-        context, layout, bucket = self.context, Layout(self.model.name), self.context.bucket
-        request = training_request(
+        name = f"{self.model.name}-{self.source[:12]}-{self.data_version[:8]}"
+        return run_training_job(self.context.aws, name, self._training_request, self.context.say)
+
+    def _training_request(self) -> CreateTrainingJobRequestTypeDef:
+        settings, bucket = self.context.aws.settings, self.context.bucket
+        return training_request(
             self.model,
             self.training,
-            context.aws.settings,
-            image=image_uri(context.aws.settings.region),
+            settings,
+            image=image_uri(settings.region),
             channels={name: bucket.uri(self._data_key(f"{name}/")) for name in ("train", "validation")},
-            output=bucket.uri(layout.training()),
+            output=bucket.uri(Layout(self.model.name).training()),
         )
-        name = f"{self.model.name}-{self.source[:12]}-{self.data_version[:8]}"
-        return run_training_job(context.aws, name, request, context.say)
 
     def _champion(self, manifest: dict[str, Any], test: Values) -> Champion:
         """The package that is deployed, scored on the candidate's test rows; or why it cannot be."""

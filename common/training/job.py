@@ -25,12 +25,15 @@ Say = Callable[[str], None]
 
 
 def run_training_job(
-    aws: Aws, base_name: str, request: CreateTrainingJobRequestTypeDef, say: Say
+    aws: Aws, base_name: str, request: Callable[[], CreateTrainingJobRequestTypeDef], say: Say
 ) -> DescribeTrainingJobResponseTypeDef:
     """Train, or join the training that is already under way or done, and answer the completed job.
 
     The name follows from what is trained, so that two runs of the same end in one job. A job that failed keeps its name
     for ever; the next attempt is called `<base_name>-2`, and so on.
+
+    Args:
+        request: makes the request; called only where a job has to be started.
 
     Raises:
         TrainingError: the job failed or was stopped, with SageMaker's reason, or its request was refused.
@@ -49,14 +52,14 @@ def run_training_job(
 
 
 def _start_or_join(
-    aws: Aws, base_name: str, request: CreateTrainingJobRequestTypeDef
+    aws: Aws, base_name: str, request: Callable[[], CreateTrainingJobRequestTypeDef]
 ) -> tuple[DescribeTrainingJobResponseTypeDef, bool]:
     for attempt in count(1):
         name = base_name if attempt == 1 else f"{base_name}-{attempt}"
         started = False
         job = _describe(aws, name)
         if job is None:
-            started = _create(aws, request, name)
+            started = _create(aws, request(), name)
             job = aws.sagemaker.describe_training_job(TrainingJobName=name)
         if job["TrainingJobStatus"] not in ("Failed", "Stopped") or started:
             return job, started

@@ -144,7 +144,7 @@ def test_squash_deploys_what_the_branch_trained_although_a_rival_is_newer_and_re
 
 def test_merge_commit_deploys_the_second_push_which_alone_was_approved(project: Project) -> None:
     project.branch("feature", max_depth=3)
-    project.push("feature", click=False)
+    project.train(approve=False)
     project.change(max_depth=4)
     second = project.push("feature", click=True)
     project.merge("feature", "--no-ff")

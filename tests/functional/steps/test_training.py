@@ -223,12 +223,10 @@ def test_an_artifact_that_is_not_what_it_claims_is_neither_registered_nor_deploy
     put(aws, key, good)
     clone.succeed(aws, "train", "abalone")
     clone.succeed(aws, "approve", "abalone")
-    for damage in (BAD_ARTIFACTS[0][0], other_model):
-        put(aws, key, damage(good))
-        before = state_of(aws)
-        assert_refused(
-            clone.models(aws, "deploy", "abalone"), "is not the artifact that was evaluated", "Nothing was changed"
-        )
-        assert state_of(aws) == before
+    put(aws, key, other_model(good))
+    before = state_of(aws)
+    deployed = clone.models(aws, "deploy", "abalone")
+    assert_refused(deployed, "is not the artifact that was evaluated", "Nothing was changed")
+    assert state_of(aws) == before
     aws.client("s3").delete_object(Bucket=aws.bucket, Key=key)
     assert_refused(clone.models(aws, "deploy", "abalone"), "There is no artifact at s3://", "Train again")
