@@ -4,12 +4,19 @@ from __future__ import annotations
 
 import json
 import shutil
+from pathlib import Path
 
+import pytest
 from accounts import Account
 from clones import Clone, packages, state_of, training_jobs
 from step_kit import DEPLOY, GATHER, TRAIN, killed_at
 
 OUTPUTS = ("evaluation.json", "junit/gate.xml", "report.html", "summary.md")
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Clone:
+    return Clone.create(tmp_path)
 
 
 def test_a_second_run_of_every_step_changes_nothing(clone: Clone, aws: Account) -> None:

@@ -7,6 +7,7 @@ import io
 import json
 import tarfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
@@ -16,6 +17,11 @@ import xgboost
 from accounts import Account
 from clones import TRAINING, Clone, packages, state_of, training_jobs
 from step_kit import GATHER, TRAIN, assert_refused, killed_at
+
+
+@pytest.fixture
+def clone(tmp_path: Path) -> Clone:
+    return Clone.create(tmp_path)
 
 
 def put(aws: Account, key: str, body: bytes) -> None:
