@@ -1,5 +1,6 @@
 """Fixtures for every test: one local AWS for the whole run, and an account of its own for each test."""
 
+import os
 import uuid
 from collections.abc import Iterator
 
@@ -8,6 +9,9 @@ from accounts import REGION, Account
 from hypothesis import settings
 
 from common.local import daemon
+
+# xgboost's idle threads spin, and take the cores from those that work. Read when xgboost is loaded, so set first.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 # Workers share two cores: how long one example took says nothing about the code.
 settings.register_profile("shared cores", deadline=None)
