@@ -8,14 +8,16 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
-from deployment_kit import Project, constant_load, on_call
+from deployment_kit import ENDPOINT, Project, constant_load, on_call
 
 from common.aws import Aws
+from common.deployment.declare import AllAtOnce, Canary, Endpoint, Linear, Rollout
 from common.registry import Package
 from common.steps.status import why_not_in_step
 
@@ -28,20 +30,21 @@ def in_step(project: Project, package: Package) -> str:
 
 
 class Interruption:
-    """Raises KeyboardInterrupt in place of the n-th call to AWS, counted from 0; reads in a row count as one.
+    """Raises KeyboardInterrupt in place of the n-th call to AWS, counted from 0.
 
-    Whichever of them is the last, AWS is left in the same state.
+    Unless `every_read`, reads in a row count as one: whichever of them is the last, AWS is left in the same state.
     """
 
-    def __init__(self, at: int) -> None:
+    def __init__(self, at: int, every_read: bool) -> None:
         self.at = at
+        self.every_read = every_read
         self.calls: list[str] = []
 
     def __call__(self, model: Any, **_: Any) -> None:
         if threading.current_thread() is not threading.main_thread():
             return  # a part of a download; interrupts reach the main thread only
         reads = ("Describe", "List", "Get")
-        if self.calls and self.calls[-1].startswith(reads) and model.name.startswith(reads):
+        if not self.every_read and self.calls and self.calls[-1].startswith(reads) and model.name.startswith(reads):
             return
         self.calls.append(model.name)
         if len(self.calls) == self.at + 1:
@@ -49,8 +52,8 @@ class Interruption:
 
 
 @contextmanager
-def interrupted(aws: Aws, at: int) -> Iterator[Interruption]:
-    interruption = Interruption(at)
+def interrupted(aws: Aws, at: int, every_read: bool = False) -> Iterator[Interruption]:
+    interruption = Interruption(at, every_read)
     clients = (aws.sagemaker, aws.runtime, aws.s3, aws.cloudwatch)
     for client in clients:
         client.meta.events.register("before-call", interruption)
@@ -61,17 +64,22 @@ def interrupted(aws: Aws, at: int) -> Iterator[Interruption]:
             client.meta.events.unregister("before-call", interruption)
 
 
-def test_a_deploy_interrupted_at_any_call_to_aws_is_finished_by_the_next_one(project: Project) -> None:
+def interrupt_everywhere(project: Project, endpoint: Endpoint, *, every_read: bool) -> set[str]:
+    """Interrupt a deploy at its first call, the next one at its second, and so on until one comes through.
+
+    Returns:
+        The calls that were interrupted.
+    """
     packages = {1: project.package(1), 2: project.package(2)}
-    project.deploy(packages[1])
+    project.deploy(packages[1], endpoint)
     sagemaker = project.account.client("sagemaker")
     seen: set[str] = set()
     with constant_load(project) as load:
         for at in count():
             old, new = (1, 2) if at % 2 == 0 else (2, 1)
             try:
-                with interrupted(project.aws, at) as interruption:
-                    project.deploy(packages[new])
+                with interrupted(project.aws, at, every_read) as interruption:
+                    project.deploy(packages[new], endpoint)
             except KeyboardInterrupt:
                 seen.add(interruption.calls[-1])
             else:
@@ -82,7 +90,7 @@ def test_a_deploy_interrupted_at_any_call_to_aws_is_finished_by_the_next_one(pro
             problem = in_step(project, packages[new])
             assert problem or not live.rollback
             assert live.rollback.startswith(f"abalone-model-{old}-") or serving == old or not problem
-            project.deploy(packages[new])
+            project.deploy(packages[new], endpoint)
             assert project.answers() == new
             assert not in_step(project, packages[new])
             assert project.wanted(packages[new]).package.metadata["deployed_as"] == project.live().configuration
@@ -90,10 +98,27 @@ def test_a_deploy_interrupted_at_any_call_to_aws_is_finished_by_the_next_one(pro
             sagemaker.delete_endpoint_config(EndpointConfigName=project.wanted(packages[old]).configuration)
             sagemaker.delete_model(ModelName=f"abalone-model-{old}")
     assert not load.errors
-    assert seen >= {
-        "DescribeEndpoint", "CreateModel", "CreateEndpointConfig", "PutMetricAlarm", "AddTags", "UpdateEndpoint",
-        "InvokeEndpoint", "UpdateModelPackage", "DeleteTags",
-    }  # fmt: skip
+    return seen
+
+
+CHANGES = {
+    "DescribeEndpoint", "CreateModel", "CreateEndpointConfig", "PutMetricAlarm", "AddTags", "UpdateEndpoint",
+    "InvokeEndpoint", "UpdateModelPackage", "DeleteTags",
+}  # fmt: skip
+
+
+def test_a_deploy_interrupted_at_any_call_to_aws_is_finished_by_the_next_one(project: Project) -> None:
+    assert interrupt_everywhere(project, ENDPOINT, every_read=False) >= CHANGES
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("rollout", [AllAtOnce(0), Canary(10, 200), Linear(25, 200)], ids=lambda r: type(r).__name__)
+def test_every_rollout_interrupted_at_every_single_call_is_finished_by_the_next_one(
+    project: Project, rollout: Rollout
+) -> None:
+    after_the_wait = {"InvokeEndpoint", "UpdateModelPackage", "DeleteTags"}  # how many calls it takes differs each time
+    seen = interrupt_everywhere(project, replace(ENDPOINT, rollout=rollout), every_read=True)
+    assert seen >= CHANGES - after_the_wait
 
 
 @pytest.mark.parametrize("operation", ["CreateModel", "CreateEndpoint", "InvokeEndpoint", "UpdateModelPackage"])
