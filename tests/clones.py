@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from accounts import Account
+from tests.accounts import Account
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAINING = "abalone_model/train_register.py"

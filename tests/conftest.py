@@ -5,10 +5,10 @@ import uuid
 from collections.abc import Iterator
 
 import pytest
-from accounts import REGION, Account
 from hypothesis import settings
 
 from common.local import daemon
+from tests.accounts import REGION, Account
 
 # xgboost's idle threads spin, and take the cores from those that work. Read when xgboost is loaded, so set first.
 os.environ.setdefault("OMP_NUM_THREADS", "1")

@@ -9,11 +9,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from accounts import Account
-from clones import Clone, packages, serving, training_jobs
 
 from common.evaluation.golden import mismatch, read_golden
 from common.local.pipeline.run import PipelineResult, Settings, play
+from tests.accounts import Account
+from tests.clones import Clone, packages, serving, training_jobs
 
 
 class Project:

@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipeline_repo import ROOT, PipelineRepo, add_churn, make_template
 
 from common.lineage import TRAINING_CODE
 from common.local.pipeline.check import check, models, triggered
+from tests.e2e.pipeline_repo import ROOT, PipelineRepo, add_churn, make_template
 
 SETUP, DYNAMIC = ".circleci/config.yml", ".circleci/dynamic_config.yml"
 Change = Callable[[Any], object]

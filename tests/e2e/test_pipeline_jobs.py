@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipeline_repo import CONTEXTS, DYNAMIC, PipelineRepo, make_template, one_job, statuses
 
 from common.local.pipeline.run import PipelineResult, Settings, play
 from common.local.pipeline.serial import SerialGroup
+from tests.e2e.pipeline_repo import CONTEXTS, DYNAMIC, PipelineRepo, make_template, one_job, statuses
 
 
 @pytest.fixture(scope="module")

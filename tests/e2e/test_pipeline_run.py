@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pipeline_repo import CONTEXTS, DYNAMIC, PipelineRepo, make_template, one_job, statuses
 from rich.console import Console
 
 from common.local.pipeline.errors import PipelineError
 from common.local.pipeline.process import PlannedJob
 from common.local.pipeline.run import Settings, play
+from tests.e2e.pipeline_repo import CONTEXTS, DYNAMIC, PipelineRepo, make_template, one_job, statuses
 
 FILES_AT_TOP = "Makefile README.md abalone_model common docs models python.sh requirements.txt tests"
 

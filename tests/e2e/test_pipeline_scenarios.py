@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from pipeline_repo import PipelineRepo, add_churn, make_template
 
 from common.local.pipeline.config import Value
 from common.local.pipeline.errors import ConfigError, PipelineError
 from common.local.pipeline.plan import plan, source
+from tests.e2e.pipeline_repo import PipelineRepo, add_churn, make_template
 
 TRAIN_ABALONE = {"abalone/train-abalone", "abalone/request-deployment", "abalone/approve-abalone"}
 TRAIN_CHURN = {"churn/train-churn", "churn/request-deployment", "churn/approve-churn"}

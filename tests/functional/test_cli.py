@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from accounts import Account
-from clones import ROOT, Clone, packages
 
 from common.local import daemon
 from common.local.demo import ABALONES
+from tests.accounts import Account
+from tests.clones import ROOT, Clone, packages
 
 COMMANDS = (
     "list",

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import boto3
 import pytest
-from accounts import Account
 from botocore.stub import Stubber
 
 from common.data import sources
 from common.data.sources import Bundled, FromEnvironment, LocalFile, S3Object, WebFile, from_url
 from common.errors import AwsError, SourceError
+from tests.accounts import Account
 
 
 class Answers(BaseHTTPRequestHandler):

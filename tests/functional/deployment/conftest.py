@@ -4,10 +4,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from accounts import Account
-from deployment_kit import Project
 
 from common.local import daemon
+from tests.accounts import Account
+from tests.functional.deployment.deployment_kit import Project
 
 
 @pytest.fixture(scope="session")

@@ -24,7 +24,6 @@ import botocore.loaders
 import botocore.session
 import numpy as np
 import xgboost
-from accounts import Account
 from botocore.exceptions import ClientError
 
 from common.aws import Aws
@@ -38,6 +37,7 @@ from common.registry import PENDING, Package, Registry
 from common.settings import Run, Settings
 from common.storage import Bucket, Layout
 from common.training.artifact import load_booster, predict
+from tests.accounts import Account
 
 IMAGE = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 MODEL = Model("abalone", "A model of the tests", "rings", "regression")

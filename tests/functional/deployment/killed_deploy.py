@@ -4,8 +4,8 @@ import os
 import signal
 import sys
 
-from accounts import Account
-from deployment_kit import Project, on_call
+from tests.accounts import Account
+from tests.functional.deployment.deployment_kit import Project, on_call
 
 url, account, arn, operation = sys.argv[1:]
 name, _, nth = operation.partition("-")

@@ -3,11 +3,11 @@
 import threading
 
 import pytest
-from deployment_kit import ENDPOINT, Project, constant_load, eventually, on_call, trained
 
 from common.aws import Aws
 from common.errors import DeploymentError
 from common.registry import Package
+from tests.functional.deployment.deployment_kit import ENDPOINT, Project, constant_load, eventually, on_call, trained
 
 
 def client_of(aws: Aws, operation: str) -> object:

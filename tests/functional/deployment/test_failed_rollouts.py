@@ -10,13 +10,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployment_kit import ENDPOINT, Load, Project, archive, constant_load, eventually, on_call, trained
 
 from common.aws import explained
 from common.deployment.declare import Alarm, Canary, Endpoint
 from common.errors import ArtifactError, AwsError, DeploymentError
 from common.registry import Package
 from common.storage import Layout
+from tests.functional.deployment.deployment_kit import (
+    ENDPOINT,
+    Load,
+    Project,
+    archive,
+    constant_load,
+    eventually,
+    on_call,
+    trained,
+)
 
 UNKNOWN_IMAGE = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-xgboost:9.9-9"
 

@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from deployment_kit import ENDPOINT, Project, constant_load, on_call
 
 from common.aws import Aws
 from common.deployment.declare import AllAtOnce, Canary, Endpoint, Linear, Rollout
 from common.registry import Package
 from common.steps.status import why_not_in_step
+from tests.functional.deployment.deployment_kit import ENDPOINT, Project, constant_load, on_call
 
 
 def in_step(project: Project, package: Package) -> str:

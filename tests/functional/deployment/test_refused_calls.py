@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from botocore.awsrequest import AWSResponse, HeadersDict
-from deployment_kit import Project
 
 from common.steps import failures_explained
+from tests.functional.deployment.deployment_kit import Project
 
 
 class _Body:

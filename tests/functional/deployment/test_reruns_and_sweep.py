@@ -7,7 +7,6 @@ import threading
 from dataclasses import replace
 
 import pytest
-from deployment_kit import ENDPOINT, ERRORS, Project, on_call
 
 from common.deployment.declare import Alarm, AllAtOnce, Endpoint
 from common.deployment.sweep import sweep
@@ -18,6 +17,7 @@ from common.registry import Package, Registry
 from common.settings import Run
 from common.steps.context import Context
 from common.steps.deploy import deploy_model
+from tests.functional.deployment.deployment_kit import ENDPOINT, ERRORS, Project, on_call
 
 DIGEST = ENDPOINT.digest()
 SWEPT_OF_FOUR = [f"abalone-model-3-{DIGEST}", "abalone-model-3", f"abalone-model-2-{DIGEST}", "abalone-model-2"]

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hosting_kit import Local, fake_program, open_local
+
+from tests.functional.local.hosting_kit import Local, fake_program, open_local
 
 
 @pytest.fixture

@@ -1,10 +1,10 @@
 """Alarms of the local CloudWatch have the state that their metrics say."""
 
 import pytest
-from hosting_kit import REGION, Local, eventually
 
 from common.local.hosting.host import Hosting
 from common.local.hosting.telemetry import Invocation, Origin
+from tests.functional.local.hosting_kit import REGION, Local, eventually
 
 
 def record(local: Local, status: int) -> None:

@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from accounts import Account
 
 from common.errors import ModelsError, SettingsError, UsageError
 from common.local import daemon
+from tests.accounts import Account
 
 
 def up(root: Path, port: int = 0) -> daemon.Running:

@@ -8,9 +8,9 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hosting_kit import Load, Local, constant_load, eventually, open_local
 
 from common.local.api import ApiError
+from tests.functional.local.hosting_kit import Load, Local, constant_load, eventually, open_local
 
 ENDPOINT_BUSY = 'Cannot update in-progress endpoint "arn:aws:sagemaker:eu-west-1:{account}:endpoint/e".'
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hosting_kit import IMAGE, REGION, Local, artifact, constant_load, eventually, open_local
 from moto.backends import get_backend
 
 from common.local.api import ApiError
@@ -21,6 +20,7 @@ from common.local.hosting.fleet import Fleet
 from common.local.hosting.host import Hosting
 from common.local.sagemaker import tags  # noqa: F401 - declares the operations
 from common.local.sagemaker.endpoints import resume
+from tests.functional.local.hosting_kit import IMAGE, REGION, Local, artifact, constant_load, eventually, open_local
 
 
 def refused(local: Local, operation: str, **request: Any) -> str:
@@ -383,7 +383,7 @@ def test_a_killed_server_leaves_no_worker_behind(tmp_path: Path) -> None:
     program = """
         import sys, time
         import common.local.hosting.fleet as fleet
-        from hosting_kit import Local, fake_program, open_local
+        from tests.functional.local.hosting_kit import Local, fake_program, open_local
         from pathlib import Path
         fleet.program = fake_program
         local = Local(open_local(Path(sys.argv[1])))
@@ -396,7 +396,7 @@ def test_a_killed_server_leaves_no_worker_behind(tmp_path: Path) -> None:
         [sys.executable, "-c", textwrap.dedent(program), str(tmp_path / "state")],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": f"{here}:{here.parents[2]}"},
+        env={**os.environ, "PYTHONPATH": f"{here.parents[2]}"},
     )
     with server:
         assert server.stdout is not None

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 import pytest
-from accounts import Account
 from botocore.exceptions import ClientError
-from training_support import SCIKIT_LEARN, archive, put
 
 from common.local import daemon
+from tests.accounts import Account
+from tests.functional.local.training_support import SCIKIT_LEARN, archive, put
 
 IMAGE = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 SOON = {"Delay": 0.05, "MaxAttempts": 400}

@@ -6,13 +6,13 @@ import signal
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from hosting_kit import IMAGE, REGION, Local, eventually, fake_program
 from moto.backends import get_backend
 
 from common.local.api import ApiError
 from common.local.containers import Program
 from common.local.hosting.host import Hosting
 from common.local.sagemaker.runtime import MAX_BODY_BYTES
+from tests.functional.local.hosting_kit import IMAGE, REGION, Local, eventually, fake_program
 
 
 def refused(local: Local, body: bytes = b"", endpoint: str = "e", **members: str) -> ApiError:

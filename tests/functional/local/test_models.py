@@ -3,8 +3,9 @@
 from typing import Any
 
 import pytest
-from accounts import Account
 from botocore.exceptions import ClientError
+
+from tests.accounts import Account
 
 IMAGE = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 

@@ -8,8 +8,9 @@ from urllib.error import HTTPError
 
 import boto3
 import pytest
-from accounts import REGION, Account
 from botocore.exceptions import ClientError
+
+from tests.accounts import REGION, Account
 
 
 def refusal(call: Any, **members: Any) -> dict[str, Any]:

@@ -10,9 +10,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from accounts import Account
 from botocore.exceptions import ClientError
-from training_support import channel, get, job_request, keys, log_lines, put, regression_csv, run_job, wait_until
+
+from tests.accounts import Account
+from tests.functional.local.training_support import (
+    channel,
+    get,
+    job_request,
+    keys,
+    log_lines,
+    put,
+    regression_csv,
+    run_job,
+    wait_until,
+)
 
 
 @pytest.fixture

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 import xgboost
-from accounts import REGION, Account
 from botocore.exceptions import ClientError
-from training_support import (
+
+from common.local import daemon
+from tests.accounts import REGION, Account
+from tests.functional.local.training_support import (
     channel,
     job_request,
     keys,
@@ -22,8 +24,6 @@ from training_support import (
     script_request,
     wait_until,
 )
-
-from common.local import daemon
 
 ENDLESS = {"num_round": "100000000"}
 WAIT_FOR_SIGTERM = """

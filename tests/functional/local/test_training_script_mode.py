@@ -6,8 +6,9 @@ import tarfile
 import zipfile
 
 import pytest
-from accounts import Account
-from training_support import (
+
+from tests.accounts import Account
+from tests.functional.local.training_support import (
     SCIKIT_LEARN,
     XGBOOST,
     archive,

@@ -12,10 +12,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import xgboost
-from training_support import binary_csv, job_folder, regression_csv
 
 from common.local.containers.base import Folders, UserError
 from common.local.containers.boosting import train
+from tests.functional.local.training_support import binary_csv, job_folder, regression_csv
 
 REGRESSION = {"num_round": "5", "objective": "reg:squarederror"}
 BINARY = {"num_round": "5", "objective": "binary:logistic"}

@@ -12,9 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 import xgboost
-from serving_support import ROW, Server, expected, put_model, serving, start, trained
 
 from common.local.containers.scoring import Model
+from tests.functional.local.serving_support import ROW, Server, expected, put_model, serving, start, trained
 
 MEBIBYTE = 1024 * 1024
 

@@ -4,7 +4,8 @@ import json
 from pathlib import Path
 
 import pytest
-from serving_support import ROW, expected, put_model, serving, start, trained
+
+from tests.functional.local.serving_support import ROW, expected, put_model, serving, start, trained
 
 HANDLERS = """
 import json

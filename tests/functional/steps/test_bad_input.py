@@ -11,12 +11,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from accounts import REGION, Account
-from clones import TRAINING, Clone, state_of
-from step_kit import assert_refused, aws_that_answers
 
 from abalone_model.gather_data import COLUMNS
 from common.data.sources import Bundled
+from tests.accounts import REGION, Account
+from tests.clones import TRAINING, Clone, state_of
+from tests.functional.steps.step_kit import assert_refused, aws_that_answers
 
 HEADER = ",".join(COLUMNS.names) + "\n"
 ROWS = b"\n".join(Bundled("abalone").read().splitlines()[1:400]).decode() + "\n"

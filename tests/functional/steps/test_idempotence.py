@@ -7,9 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-from accounts import Account
-from clones import Clone, packages, state_of, training_jobs
-from step_kit import DEPLOY, GATHER, TRAIN, killed_at
+
+from tests.accounts import Account
+from tests.clones import Clone, packages, state_of, training_jobs
+from tests.functional.steps.step_kit import DEPLOY, GATHER, TRAIN, killed_at
 
 OUTPUTS = ("evaluation.json", "junit/gate.xml", "report.html", "summary.md")
 

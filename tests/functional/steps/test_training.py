@@ -14,9 +14,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 import xgboost
-from accounts import Account
-from clones import TRAINING, Clone, packages, state_of, training_jobs
-from step_kit import GATHER, TRAIN, assert_refused, killed_at
+
+from tests.accounts import Account
+from tests.clones import TRAINING, Clone, packages, state_of, training_jobs
+from tests.functional.steps.step_kit import GATHER, TRAIN, assert_refused, killed_at
 
 
 @pytest.fixture
