@@ -71,6 +71,10 @@ class Aws:
         return self._session.client("sts", config=_CONFIG)
 
 
+_MISSING = {"ResourceNotFound", "ResourceNotFoundException", "NoSuchKey", "404"}
+_MISSING_IN_WORDS = ("could not find", "does not exist", "not found")
+
+
 def error_code(error: ClientError) -> str:
     """The code of AWS's answer, e.g. `ResourceNotFound`."""
     return str(error.response.get("Error", {}).get("Code", ""))
@@ -84,7 +88,9 @@ def says(error: ClientError, *phrases: str) -> bool:
 
 def is_missing(error: ClientError) -> bool:
     """Whether the answer means that the thing asked for does not exist."""
-    return says(error, "ResourceNotFound", "NoSuchKey", "404", "could not find", "does not exist", "not found")
+    code = error_code(error)
+    # The wording counts in SageMaker's own refusals only: elsewhere account ids and keys may spell anything.
+    return code in _MISSING or (code.startswith("Validation") and says(error, *_MISSING_IN_WORDS))
 
 
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
@@ -122,6 +128,12 @@ def _explain_answer(error: ClientError) -> AwsError:
         return AwsError(what, "The credentials have expired. Log in again; in CircleCI, rerun the job.")
     if code in _INVALID:
         return AwsError(what, "AWS does not know these credentials. Check AWS_* variables, profile and region.")
+    if code in _DENIED and error.operation_name == "AssumeRoleWithWebIdentity":
+        return AwsError(
+            what,
+            "AWS_ROLE_ARN names a role that does not exist, or whose trust policy does not admit this organisation, "
+            "project and branch; see docs/circleci.md, «Connecting a project».",
+        )
     if code in _DENIED:
         return AwsError(
             what, f"The role of this job needs permission for {error.operation_name}; see README, «Permissions»."
@@ -130,6 +142,12 @@ def _explain_answer(error: ClientError) -> AwsError:
         return AwsError(what, "Check SAGEMAKER_BUCKET: the bucket has to exist in this account and region.")
     if code in {"ThrottlingException", "Throttling", "SlowDown"}:
         return AwsError(what, "AWS throttled the account. Run the command again, it continues where it stopped.")
+    if code == "ResourceLimitExceeded":
+        return AwsError(
+            what,
+            "Ask for a higher quota (AWS console, Service Quotas, Amazon SageMaker), or declare another instance type. "
+            "The same command then continues where it stopped.",
+        )
     return AwsError(
         what, "If the message does not help, run the command again with AWS's documentation of this call at hand."
     )

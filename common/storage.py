@@ -1,4 +1,7 @@
-"""The bucket: where things lie, and how they are read and written. Nothing in it is ever overwritten with other content."""
+"""The bucket: where things lie, and how they are read and written.
+
+Data versions and packages are never overwritten with others; only which data a source has gathered is noted anew.
+"""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -53,7 +56,7 @@ class Bucket:
         try:
             return self.aws.s3.get_object(Bucket=self.name, Key=key)["Body"].read()
         except ClientError as error:
-            if is_missing(error) and "NoSuchBucket" not in str(error):
+            if is_missing(error):
                 return None
             raise
 

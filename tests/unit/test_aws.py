@@ -30,11 +30,17 @@ def test_a_missing_thing_is_recognised(code: str, message: str) -> None:
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("AccessDeniedException", "User: arn:aws:sts::404123456789:assumed-role/deploy is not authorized to perform: …"),
+        (
+            "AccessDeniedException",
+            "User: arn:aws:sts::404123456789:assumed-role/deploy is not authorized to perform: …",
+        ),
         ("AccessDenied", 'not authorized to perform: s3:GetObject on resource: "arn:aws:s3:::b/abalone/data/9404ab"'),
         ("NoSuchBucket", "The specified bucket does not exist"),
         ("ThrottlingException", "Rate exceeded"),
-        ("ValidationException", 'Cannot update in-progress endpoint "arn:aws:sagemaker:eu-west-1:404:endpoint/abalone".'),
+        (
+            "ValidationException",
+            'Cannot update in-progress endpoint "arn:aws:sagemaker:eu-west-1:404:endpoint/abalone".',
+        ),
     ],
 )
 def test_a_refusal_is_not_taken_for_a_missing_thing(code: str, message: str) -> None:
