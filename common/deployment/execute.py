@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from common.aws import Aws, is_missing, says
+from common.deployment.declare import VARIANT
 from common.deployment.live import ROLLBACK_TAG, Live, describe_endpoint, observe
 from common.deployment.plan import (
     CHANGING,
@@ -90,7 +91,7 @@ class Deployment:
 
     def _start(self, action: Action, live: Live) -> bool:
         """Create, update or replace the endpoint; False when somebody else was faster, so that the plan is made again."""
-        check_artifact(self.aws, self.wanted.package)
+        check_artifact(self.aws, self.wanted)
         name, configuration = self.wanted.model.name, self.wanted.configuration
         try:
             arn = self._prepare()
@@ -267,7 +268,7 @@ def put_alarms(aws: Aws, wanted: Wanted) -> None:
             MetricName=alarm.metric,
             Dimensions=[
                 {"Name": "EndpointName", "Value": wanted.model.name},
-                {"Name": "VariantName", "Value": wanted.endpoint.variant("")["VariantName"]},
+                {"Name": "VariantName", "Value": VARIANT},
             ],
             ComparisonOperator="GreaterThanThreshold",
             Threshold=alarm.above,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import tempfile
 from pathlib import Path
 
@@ -11,30 +12,28 @@ from common.aws import Aws, error_code
 from common.deployment.plan import Wanted
 from common.errors import DeploymentError
 from common.evaluation.golden import mismatch, read_golden
-from common.registry import Package
 from common.storage import Bucket, Layout
 
 
-def golden_of(aws: Aws, package: Package, model: str) -> bytes:
-    """The golden predictions of a package.
+def golden_of(aws: Aws, wanted: Wanted) -> bytes:
+    """The golden predictions of the wanted package.
 
     Raises:
         DeploymentError: they are missing, or not those that were registered.
     """
-    import hashlib
-
-    key = Layout(model).package(package.source, package.data_version, "golden.csv")
+    package = wanted.package
+    key = Layout(wanted.model.name).package(package.source, package.data_version, "golden.csv")
     golden = Bucket(aws).read(key)
     if golden is None or hashlib.sha256(golden).hexdigest() != package.metadata.get("golden_digest"):
         state = "missing" if golden is None else "not the file that was registered"
         raise DeploymentError(
             f"The golden predictions of version {package.version} ({Bucket(aws).uri(key)}) are {state}.",
-            "Without them nobody can tell whether the right model serves: train again.",
+            "Without them nobody can tell whether the right model serves: restore them from the bucket's versions.",
         )
     return golden
 
 
-def check_artifact(aws: Aws, package: Package) -> None:
+def check_artifact(aws: Aws, wanted: Wanted) -> None:
     """Download the artifact and score the golden rows with it, before any endpoint sees it.
 
     Raises:
@@ -46,8 +45,9 @@ def check_artifact(aws: Aws, package: Package) -> None:
 
     from common.training.artifact import digest, fetch_artifact, load_booster, predict
 
-    remedy = "Nothing was changed. Find out who wrote to the bucket, then train again."
-    rows, expected = read_golden(golden_of(aws, package, _model_of(package)))
+    package = wanted.package
+    remedy = "Nothing was changed. Find out who wrote to the bucket, and restore the object from the bucket's versions."
+    rows, expected = read_golden(golden_of(aws, wanted))
     with tempfile.TemporaryDirectory() as folder:
         archive = fetch_artifact(aws, package.artifact, Path(folder))
         if digest(archive) != package.metadata.get("artifact_digest"):
@@ -66,7 +66,7 @@ def check_artifact(aws: Aws, package: Package) -> None:
 
 def check_endpoint(aws: Aws, wanted: Wanted) -> str:
     """What is wrong with the endpoint's answers to the golden rows, in words; empty when they match."""
-    rows, expected = read_golden(golden_of(aws, wanted.package, wanted.model.name))
+    rows, expected = read_golden(golden_of(aws, wanted))
     body = "\n".join(",".join(repr(value) for value in row) for row in rows)
     try:
         answer = aws.runtime.invoke_endpoint(
@@ -83,8 +83,3 @@ def check_endpoint(aws: Aws, wanted: Wanted) -> str:
     except ValueError:
         return f"the answer is not a list of numbers: {text[:80]!r}"
     return mismatch(expected, answered)
-
-
-def _model_of(package: Package) -> str:
-    """The model that a package belongs to: `…:model-package/<group>/<version>`."""
-    return package.arn.split("/")[-2]

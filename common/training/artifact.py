@@ -20,6 +20,10 @@ if TYPE_CHECKING:
 
 _MODEL_FILE = "xgboost-model"
 _LARGEST_BYTES = 2 * 1024**3
+_REMEDY = (
+    "Restore the object from the bucket's versions. Train again only after a change: the same source and data are the "
+    "same job and package."
+)
 
 
 def fetch_artifact(aws: Aws, uri: str, folder: Path) -> Path:
@@ -34,9 +38,7 @@ def fetch_artifact(aws: Aws, uri: str, folder: Path) -> Path:
     except ClientError as error:
         if not is_missing(error):
             raise
-        raise ArtifactError(
-            f"There is no artifact at {uri}.", "Train again: the registry's package has lost its model."
-        ) from error
+        raise ArtifactError(f"There is no artifact at {uri}.", _REMEDY) from error
     return path
 
 
@@ -69,7 +71,7 @@ def load_booster(archive: Path) -> Any:
             booster.load_model(bytearray(model.read_bytes()))
         except xgboost.core.XGBoostError as error:
             first = str(error).strip().splitlines()[0]
-            raise ArtifactError(f"{_MODEL_FILE} in {archive.name} is not a model: {first}", "Train again.") from error
+            raise ArtifactError(f"{_MODEL_FILE} in {archive.name} is not a model: {first}", _REMEDY) from error
     return booster
 
 
@@ -88,7 +90,7 @@ def predict(booster: Any, rows: NDArray[numpy.float64]) -> NDArray[numpy.float64
     if booster.num_features() != rows.shape[1]:
         raise ArtifactError(
             f"The model takes {booster.num_features()} features, and the rows have {rows.shape[1]}.",
-            "It was trained on other data; train again.",
+            f"It was trained on other data. {_REMEDY}",
         )
     return numpy.asarray(
         booster.predict(xgboost.DMatrix(rows), iteration_range=limit, validate_features=False), dtype=float
@@ -105,11 +107,11 @@ def _extract_model(archive: Path, folder: Path) -> Path:
             if _MODEL_FILE not in names:
                 raise ArtifactError(
                     f"{archive.name} holds no {_MODEL_FILE}, but: {', '.join(names[:5]) or 'nothing'}.",
-                    "It was not written by the built-in XGBoost; train again.",
+                    f"It was not written by the built-in XGBoost. {_REMEDY}",
                 )
             member = next(m for m in members if m.isfile() and m.name.removeprefix("./") == _MODEL_FILE)
             if member.size > _LARGEST_BYTES:
-                raise ArtifactError(f"{_MODEL_FILE} in {archive.name} claims {member.size:,} bytes.", "Train again.")
+                raise ArtifactError(f"{_MODEL_FILE} in {archive.name} claims {member.size:,} bytes.", _REMEDY)
             tar.extract(member, folder, filter="data")
             return folder / member.name
     except tarfile.FilterError as error:
@@ -117,4 +119,4 @@ def _extract_model(archive: Path, folder: Path) -> Path:
             f"{archive.name} is unsafe to unpack: {error}", "Do not use it; find out who wrote it."
         ) from error
     except (tarfile.TarError, EOFError, OSError) as error:
-        raise ArtifactError(f"{archive.name} is damaged: {error}", "Upload it again, or train again.") from error
+        raise ArtifactError(f"{archive.name} is damaged: {error}", _REMEDY) from error
