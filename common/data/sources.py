@@ -13,7 +13,7 @@ import urllib.request
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from http.client import HTTPException, HTTPMessage
+from http.client import HTTPException, HTTPMessage, InvalidURL
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit, urlunsplit
@@ -106,7 +106,8 @@ class S3Object:
 
         config = Config(retries={"mode": "standard"}, connect_timeout=5, read_timeout=60)
         with explained():
-            client = self.client or boto3.client("s3", config=config)
+            # boto3 itself knows AWS_DEFAULT_REGION only.
+            client = self.client or boto3.client("s3", region_name=os.environ.get("AWS_REGION"), config=config)
             try:
                 body = client.get_object(Bucket=self.bucket, Key=self.key)["Body"]
             except ClientError as error:
@@ -155,6 +156,8 @@ class WebFile:
                 raise self._refused(f"answered {error.code} {error.reason}", _status_remedy(error.code)) from error
         except urllib.error.URLError as error:
             raise self._refused(*_connection_fault(error.reason)) from error
+        except InvalidURL:  # its message repeats the query, which may hold a signature
+            raise self._refused("has characters that no URL has", "Encode blanks as %20.") from None
         except (OSError, HTTPException) as error:
             raise self._refused(*_connection_fault(error)) from error
 
@@ -202,7 +205,10 @@ def from_url(url: str) -> Source:
     Raises:
         SourceError: another scheme, plain http to another machine, or no key in an s3 URL.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # its message repeats the URL, which may hold a password
+        raise SourceError("The URL of the source is malformed.", "Check its brackets and its port.") from None
     if parts.scheme in ("http", "https"):
         _require_secure(url)
         return WebFile(url)
@@ -216,7 +222,10 @@ def from_url(url: str) -> Source:
         return LocalFile(Path(unquote(parts.path)))
     if "://" not in url:
         return LocalFile(Path(url).expanduser())
-    raise SourceError(f"{url} is no source.", "Give an s3:// or https:// URL, file:///path, or a path.")
+    raise SourceError(
+        f"{parts.scheme}://… is no source.",
+        "Give an s3:// or https:// URL, file:///path, or a path.",
+    )
 
 
 def _require_secure(url: str) -> None:
