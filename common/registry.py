@@ -112,6 +112,15 @@ class Registry:
         answer = self.aws.sagemaker.describe_model_package(ModelPackageName=arn)
         return _package(answer)
 
+    def serving(self, live_arn: str) -> Package | None:
+        """The package that serves by that ARN; None where nothing does, or somebody has deleted it from the registry."""
+        try:
+            return self.describe(live_arn) if live_arn else None
+        except ClientError as error:
+            if not is_missing(error):
+                raise
+            return None
+
     def register(
         self, request: dict[str, Any], metadata: dict[str, str], *, commit: str, status: str, reason: str = ""
     ) -> Package:
@@ -175,14 +184,17 @@ class Registry:
         )
 
     def _identity(self, run: Run) -> str:
-        """Who acts, as well as it is known: CircleCI's user, otherwise the identity that AWS sees."""
-        return run.user if run.url else str(self.aws.sts.get_caller_identity()["Arn"])
+        """Who acts: the user who caused the job in CircleCI, otherwise the identity that AWS sees.
+
+        Not `run.user`: CircleCI gives the jobs behind an approval the name of who pushed, not of who clicked.
+        """
+        return f"CircleCI user {run.actor}" if run.actor else str(self.aws.sts.get_caller_identity()["Arn"])
 
     def _update(self, arn: str, status: str, reason: str, metadata: dict[str, str]) -> None:
         self.aws.sagemaker.update_model_package(
             ModelPackageArn=arn,
             ModelApprovalStatus=status,  # type: ignore[arg-type]
-            ApprovalDescription=reason[:1024],
+            ApprovalDescription=" ".join(reason.split())[:1024],  # AWS takes one line
             CustomerMetadataProperties=metadata_values(metadata),
         )
 

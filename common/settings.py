@@ -1,6 +1,8 @@
 """What differs between accounts and runs: read once from the environment, into typed objects."""
 
+import base64
 import getpass
+import json
 import os
 import re
 from collections.abc import Mapping
@@ -63,7 +65,8 @@ class Run:
     """Who runs this command and where: written into packages, so that each can be traced back.
 
     Attributes:
-        user: whose push or click started the pipeline; on a person's machine, the login name.
+        user: whose push or trigger started the pipeline; on a person's machine, the login name.
+        actor: CircleCI's id of the user who caused this very job, which after an approval is who clicked; or empty.
         url: the CircleCI job's page, or empty.
         number: CircleCI's build number, or empty.
         pipeline: CircleCI's workflow id, or empty.
@@ -75,18 +78,34 @@ class Run:
     number: str = ""
     pipeline: str = ""
     branch: str = ""
+    actor: str = ""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Run":
         if environ.get("CIRCLECI") != "true":
             return cls(user=_login_name())
         return cls(
-            user=environ.get("CIRCLE_USERNAME") or environ.get("CIRCLE_PROJECT_USERNAME") or "circleci",
+            user=environ.get("CIRCLE_USERNAME") or "circleci",
             url=environ.get("CIRCLE_BUILD_URL", ""),
             number=environ.get("CIRCLE_BUILD_NUM", ""),
             pipeline=environ.get("CIRCLE_WORKFLOW_ID", ""),
             branch=environ.get("CIRCLE_BRANCH", ""),
+            actor=_actor(environ.get("CIRCLE_OIDC_TOKEN_V2", "")),
         )
+
+
+def _actor(token: str) -> str:
+    """The user in the subject (`org/…/project/…/user/<id>/…`) of a job's identity token; empty where it names none.
+
+    The token is not verified here: AWS does, when it gives out the role that the job acts with.
+    """
+    try:
+        claims = token.split(".")[1]
+        subject = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))["sub"]
+    except (IndexError, KeyError, TypeError, ValueError):
+        return ""
+    found = re.match(r"org/[^/]+/project/[^/]+/user/([^/]+)", str(subject))
+    return found[1] if found else ""
 
 
 def _login_name() -> str:

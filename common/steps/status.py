@@ -49,7 +49,7 @@ def model_status(context: Context, model: Model) -> ModelStatus:
     newest = registry.newest()
     wanted = newest if newest and newest.source == source and newest.is_approved else registry.approved(source)
     live = observe(context.aws, model)
-    serving = registry.describe(live.package_arn) if live.package_arn else None
+    serving = registry.serving(live.package_arn)
     endpoint: Endpoint = model.declaration("deploy", "ENDPOINT")
     problem = why_not_in_step(wanted, serving, live, Wanted(model, wanted, endpoint).configuration if wanted else "")
     return ModelStatus(model, source, newest, wanted, serving, live, problem)

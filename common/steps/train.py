@@ -145,9 +145,11 @@ class _Candidate:
         """The package that is deployed, scored on the candidate's test rows; or why it cannot be."""
         context = self.context
         live = observe(context.aws, self.model)
-        if not live.package_arn:
-            return Champion(reason="no package is deployed")
-        package = context.registry(self.model).describe(live.package_arn)
+        package = context.registry(self.model).serving(live.package_arn)
+        if package is None:
+            return Champion(
+                reason="what serves is no package of the registry" if live.exists else "nothing is deployed"
+            )
         name = f"version {package.version}"
         key = Layout(self.model.name).data(package.data_version, "manifest.json")
         its_manifest = context.bucket.read_json(key)

@@ -45,7 +45,7 @@ def run_training_job(
         job = _follow(aws, name, say)
     if job["TrainingJobStatus"] != "Completed":
         raise TrainingError(
-            f"Training job {name} is {job['TrainingJobStatus']}: {job.get('FailureReason', 'no reason given')}",
+            f"Training job {name} is {job['TrainingJobStatus']}: {job.get('FailureReason') or job['SecondaryStatus']}",
             f"Its log is in CloudWatch, {LOG_GROUP}, streams {name}/…; mend the cause and run the step again.",
         )
     return job
@@ -150,5 +150,5 @@ class JobLog:
             answer = self.aws.logs.get_log_events(**request)
             self._tokens[stream] = answer["nextForwardToken"]
             yield from (event["message"] for event in answer["events"])
-            if not answer["events"]:
+            if answer["nextForwardToken"] == request.get("nextToken"):  # an empty page is not the end yet
                 return

@@ -1,5 +1,8 @@
 """The environment is read once, and everything that is wrong with it is said at once."""
 
+import base64
+import json
+
 import pytest
 
 from common.errors import SettingsError
@@ -42,6 +45,22 @@ def test_circleci_says_who_runs_and_where() -> None:
     environ = {"CIRCLECI": "true", "CIRCLE_USERNAME": "ada", "CIRCLE_BUILD_URL": "https://circle/7", "CIRCLE_BUILD_NUM": "7",
                "CIRCLE_WORKFLOW_ID": "w", "CIRCLE_BRANCH": "deeper"}  # fmt: skip
     assert Run.from_environment(environ) == Run("ada", "https://circle/7", "7", "w", "deeper")
+
+
+def token(claims: object) -> str:
+    """An identity token as CircleCI gives it to a job, without a signature that counts."""
+    return f"e30.{base64.urlsafe_b64encode(json.dumps(claims).encode()).decode().rstrip('=')}.x"
+
+
+def test_who_caused_the_job_is_read_from_its_identity() -> None:
+    subject = "org/o/project/p/user/6c7f-clicker/vcs-origin/github.com/o/r/vcs-ref/refs/heads/a/user/b"
+    environ = {"CIRCLECI": "true", "CIRCLE_USERNAME": "pusher", "CIRCLE_OIDC_TOKEN_V2": token({"sub": subject})}
+    assert Run.from_environment(environ) == Run("pusher", actor="6c7f-clicker")
+
+
+@pytest.mark.parametrize("text", ["", "x", "a.b.c", "a.é.c", token([]), token({}), token({"sub": "org/o/user/x"})])
+def test_an_identity_that_names_nobody_is_nobodys(text: str) -> None:
+    assert Run.from_environment({"CIRCLECI": "true", "CIRCLE_OIDC_TOKEN_V2": text}) == Run("circleci")
 
 
 def test_on_a_persons_machine_it_is_the_login_name(monkeypatch: pytest.MonkeyPatch) -> None:
