@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-import io
 import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from common.deployment.live import observe
 from common.errors import ArtifactError, GateError, TrainingError
@@ -109,7 +106,7 @@ class _Candidate:
     def _dataset(self) -> tuple[dict[str, Any], Values, Values]:
         """(manifest, train, test); the sets as rows × (label, features…)."""
         # The file is checked again, since anybody may have gathered or uploaded it, and a header would train nonsense.
-        from common.data.dataset import check_training_csv
+        from common.data.dataset import check_training_csv, from_csv
 
         bucket = self.context.bucket
         manifest = bucket.read_json(self._data_key("manifest.json")) or {}
@@ -123,7 +120,7 @@ class _Candidate:
                     "Find out who wrote to the bucket, delete that data version's folder, and gather again with --refresh.",
                 )
             check_training_csv(content, name)
-            sets[name] = np.loadtxt(io.BytesIO(content), delimiter=",", ndmin=2)
+            sets[name] = from_csv(content)
         return manifest, sets["train"], sets["test"]
 
     def _train(self) -> Any:
