@@ -6,6 +6,7 @@ from common.steps import deploy
 
 ENDPOINT = Endpoint(
     instance_type="ml.t2.medium",
+    instance_count=2,  # a canary is a part of the fleet
     rollout=Canary(percent=10, bake_seconds=300),
     alarms=(
         Alarm("Invocation5XXErrors", "Sum", above=0),

@@ -238,7 +238,10 @@ def _trained_here(context: Context, name: str) -> Package:
 
     model = find_model(name)
     source = context.checkout.source(model)
-    package = context.registry(model).find(source, context.gathered(model, source))
+    registry = context.registry(model)
+    # In CircleCI the click belongs to the package of its own pipeline, also when newer data were gathered since.
+    own = (p for p in registry.packages(source) if p.metadata.get("pipeline", "") == context.run.pipeline != "")
+    package = next(own, None) or registry.find(source, context.gathered(model, source))
     if package is None:
         raise RegistryError(
             f"No package of {name} was trained from this checkout's source {source}.",

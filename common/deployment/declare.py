@@ -118,6 +118,12 @@ class Endpoint:
     def __post_init__(self) -> None:
         if self.keep < 2:
             raise UsageError("Endpoint(keep=…) is below 2.", "Keep the package that serves and the one before it.")
+        if self.instance_count < 2 and not isinstance(self.rollout, AllAtOnce):
+            raise UsageError(
+                f"A {type(self.rollout).__name__.lower()} rollout needs two instances, and {self.instance_count} is declared.",
+                "SageMaker shifts traffic by parts of the new fleet, at most half of it at a time: declare "
+                "instance_count=2 or more, or AllAtOnce.",
+            )
         if not self.alarms:
             raise UsageError(
                 "The endpoint declares no alarms.",

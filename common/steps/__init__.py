@@ -10,6 +10,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 from typing import TYPE_CHECKING
 
 from common.errors import ModelsError
@@ -53,6 +54,17 @@ def deploy(model: Model, endpoint: Endpoint) -> None:
         from common.steps.deploy import deploy_model
 
         deploy_model(Context.from_environment(), model, endpoint, plan=options.plan)
+
+
+def _explain_at_import(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    if isinstance(error, ModelsError):
+        sys.stderr.write(f"Error: {error}\n")
+    else:
+        sys.__excepthook__(kind, error, trace)
+
+
+# A model folder declares at import, before any function here runs: a wrong declaration is told without a traceback, too.
+sys.excepthook = _explain_at_import
 
 
 def _parser(model: Model, purpose: str) -> argparse.ArgumentParser:

@@ -26,6 +26,7 @@ def deploy_model(context: Context, model: Model, endpoint: Endpoint, *, plan: bo
         ArtifactError: the package's artifact is missing or damaged; nothing was changed.
         DeploymentError: the package does not serve; what served before still does.
     """
+    context.checkout.require_main(model)
     registry = context.registry(model)
     package = _chosen(registry, version) if version else _of_main(context, registry)
     wanted = Wanted(model, package, endpoint)
@@ -46,9 +47,8 @@ def deploy_model(context: Context, model: Model, endpoint: Endpoint, *, plan: bo
 
 def _of_main(context: Context, registry: Registry) -> Package:
     """The newest approved package of main's source."""
-    model, checkout = registry.model, context.checkout
-    checkout.require_main(model)
-    source = checkout.source(model)
+    model = registry.model
+    source = context.checkout.source(model)
     package = registry.approved(source)
     if package:
         return package

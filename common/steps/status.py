@@ -93,7 +93,8 @@ def require_in_step(
     while True:
         statuses = [model_status(context, model) for model in models]
         late = [status for status in statuses if not status.in_step]
-        if not late or time.monotonic() >= deadline:
+        # A deploy can only bring what is approved: for the others there is nothing to wait for.
+        if not any(status.wanted for status in late) or time.monotonic() >= deadline:
             break
         context.say(f"waiting for {', '.join(f'{s.model.name} ({s.problem})' for s in late)}")
         time.sleep(min(pause, max(0.0, deadline - time.monotonic())))

@@ -15,26 +15,7 @@ import pytest
 
 from common.local.pipeline.run import PipelineResult, Settings, play
 from common.local.pipeline.serial import SerialGroup
-from tests.e2e.pipeline_repo import CONTEXTS, DYNAMIC, PipelineRepo, make_template, one_job, statuses
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_template(tmp_path_factory.mktemp("run") / "template")
-
-
-@pytest.fixture
-def repo(template: Path, tmp_path: Path) -> PipelineRepo:
-    """On a feature branch that changes abalone."""
-    repo = PipelineRepo.create(tmp_path / "repo", template)
-    repo.branch("feature")
-    repo.commit("abalone_model/train_register.py")
-    return repo
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(folder=tmp_path / "ci", contexts=CONTEXTS, project={})
+from tests.e2e.pipeline_repo import DYNAMIC, PipelineRepo, one_job, statuses
 
 
 def play_one(repo: PipelineRepo, settings: Settings, *steps: Any, **job: Any) -> PipelineResult:

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,28 +11,9 @@ from rich.console import Console
 from common.local.pipeline.errors import PipelineError
 from common.local.pipeline.process import PlannedJob
 from common.local.pipeline.run import Settings, play
-from tests.e2e.pipeline_repo import CONTEXTS, DYNAMIC, PipelineRepo, make_template, one_job, statuses
+from tests.e2e.pipeline_repo import CONTEXTS, DYNAMIC, PipelineRepo, one_job, statuses
 
 FILES_AT_TOP = "Makefile README.md abalone_model common docs models python.sh requirements.txt tests"
-
-
-@pytest.fixture(scope="module")
-def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_template(tmp_path_factory.mktemp("run") / "template")
-
-
-@pytest.fixture
-def repo(template: Path, tmp_path: Path) -> PipelineRepo:
-    """On a feature branch that changes abalone."""
-    repo = PipelineRepo.create(tmp_path / "repo", template)
-    repo.branch("feature")
-    repo.commit("abalone_model/train_register.py")
-    return repo
-
-
-@pytest.fixture
-def settings(tmp_path: Path) -> Settings:
-    return Settings(folder=tmp_path / "ci", contexts=CONTEXTS, project={})
 
 
 def clicking(asked: list[str]) -> Callable[[PlannedJob], bool]:

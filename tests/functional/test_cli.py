@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from common.data.sources import Bundled
 from common.local import daemon
 from common.local.demo import ABALONES
 from tests.accounts import Account
@@ -177,3 +178,33 @@ def test_ci_without_a_local_aws_says_how_to_start_one(clone: Clone, tmp_path: Pa
     done = clone.models(None, "ci", "--state", str(tmp_path / "none"))
     assert done.returncode == 1
     assert "Start it: `./models local up --detach`" in done.stderr
+
+
+def test_a_click_approves_its_own_pipelines_package_also_after_newer_data_were_gathered(
+    clone: Clone, aws: Account, tmp_path: Path
+) -> None:
+    def in_pipeline(pipeline: str, *arguments: str, **variables: str) -> None:
+        circleci = {"CIRCLECI": "true", "CIRCLE_WORKFLOW_ID": pipeline, "CIRCLE_BUILD_URL": "https://circleci.com/7"}
+        done = clone.models(aws, *arguments, **circleci, **variables)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+    in_pipeline("one", "train", "abalone")
+    rows = Bundled("abalone").read().splitlines(keepends=True)
+    (tmp_path / "fewer.csv").write_bytes(b"".join(rows[:3000]))
+    in_pipeline("two", "train", "abalone", "--refresh", ABALONE_SOURCE=str(tmp_path / "fewer.csv"))
+    in_pipeline("one", "approve", "abalone")
+    assert [package["ModelApprovalStatus"] for package in packages(aws)] == ["Approved", "PendingManualApproval"]
+
+
+def test_main_without_an_approved_package_is_told_at_once_whatever_the_wait(clone: Clone, aws: Account) -> None:
+    done = clone.models(aws, "status", "--check", "--wait", "1")
+    assert done.returncode == 1
+    assert "waiting for" not in done.stdout
+
+
+def test_a_wrong_declaration_is_told_without_a_traceback(clone: Clone, aws: Account) -> None:
+    clone.edit("abalone_model/deploy.py", r"percent=10", "percent=60")
+    done = clone.run(aws, "-m", "abalone_model.deploy")
+    assert done.returncode == 1
+    assert done.stderr.startswith("Error: A canary of 60 % is not possible.")
+    assert "Traceback" not in done.stderr

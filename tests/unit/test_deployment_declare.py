@@ -31,7 +31,9 @@ def test_alarm_periods_that_never_see_data_are_refused(seconds: int) -> None:
     "rollout", [AllAtOnce(0), AllAtOnce(3600), Canary(50, 3600), Linear(50, 3600), Linear(10, 2700), Linear(30, 60)]
 )
 def test_the_time_limit_of_a_deploy_is_more_than_its_waits(rollout: Rollout) -> None:
-    policy = Endpoint("ml.m5.large", rollout, (Alarm("ModelLatency", "p99", 1e5),)).deployment_config(["a"])
+    policy = Endpoint("ml.m5.large", rollout, (Alarm("ModelLatency", "p99", 1e5),), instance_count=2).deployment_config(
+        ["a"]
+    )
     update = policy["BlueGreenUpdatePolicy"]
     routing, limit = update["TrafficRoutingConfiguration"], update["MaximumExecutionTimeoutInSeconds"]
     step = routing.get("LinearStepSize", {}).get("Value", 50 if routing["Type"] == "CANARY" else 100)

@@ -1,5 +1,6 @@
 """The plan of a deploy: every state of an endpoint leads to one action, and nothing that serves is ever in its way."""
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -26,7 +27,7 @@ from common.registry import Package
 
 MODEL = Model("abalone", "", "rings", "regression")
 ALARM = Alarm("Invocation5XXErrors", "Sum", above=0)
-ENDPOINT = Endpoint("ml.t2.medium", Canary(10), (ALARM,))
+ENDPOINT = Endpoint("ml.t2.medium", Canary(10), (ALARM,), instance_count=2)
 
 
 def package(version: int, deployed_at: str = "") -> Package:
@@ -45,12 +46,10 @@ def test_names_follow_from_package_and_declaration() -> None:
 
 
 def test_the_digest_changes_with_what_the_configuration_holds_and_with_nothing_else() -> None:
-    assert Endpoint("ml.m5.large", Canary(10), (ALARM,)).digest() != ENDPOINT.digest()
-    assert Endpoint("ml.t2.medium", Canary(10), (ALARM,), instance_count=2).digest() != ENDPOINT.digest()
-    assert (
-        Endpoint("ml.t2.medium", AllAtOnce(), (ALARM, Alarm("ModelLatency", "p99", 1)), keep=9).digest()
-        == ENDPOINT.digest()
-    )
+    assert replace(ENDPOINT, instance_type="ml.m5.large").digest() != ENDPOINT.digest()
+    assert replace(ENDPOINT, instance_count=3).digest() != ENDPOINT.digest()
+    another = replace(ENDPOINT, rollout=AllAtOnce(), alarms=(ALARM, Alarm("ModelLatency", "p99", 1)), keep=9)
+    assert another.digest() == ENDPOINT.digest()
 
 
 @pytest.mark.parametrize(
@@ -107,7 +106,7 @@ def test_the_sweep_keeps_what_serves_and_the_last_deployed(days: list[int], keep
     [(AllAtOnce(100), "ALL_AT_ONCE", 100), (Canary(5, 200), "CANARY", 400), (Linear(30, 100), "LINEAR", 400)],
 )
 def test_the_rollout_in_sagemakers_form(rollout: Rollout, kind: str, total: int) -> None:
-    config = Endpoint("ml.t2.medium", rollout, (ALARM,)).deployment_config(["one"])
+    config = replace(ENDPOINT, rollout=rollout).deployment_config(["one"])
     policy = config["BlueGreenUpdatePolicy"]
     assert policy["TrafficRoutingConfiguration"]["Type"] == kind
     assert policy["MaximumExecutionTimeoutInSeconds"] > total
@@ -120,6 +119,8 @@ def test_what_sagemaker_would_refuse_is_refused_when_it_is_declared() -> None:
     with pytest.raises(UsageError, match="Steps of 5 %"):
         Linear(5)
     with pytest.raises(UsageError, match="never rolls back"):
-        Endpoint("ml.t2.medium", Canary(10), ())
+        replace(ENDPOINT, alarms=())
     with pytest.raises(UsageError, match="below 2"):
-        Endpoint("ml.t2.medium", Canary(10), (ALARM,), keep=1)
+        replace(ENDPOINT, keep=1)
+    with pytest.raises(UsageError, match="A linear rollout needs two instances, and 1 is declared"):
+        replace(ENDPOINT, rollout=Linear(50), instance_count=1)

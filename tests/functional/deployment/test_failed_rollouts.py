@@ -28,6 +28,8 @@ from tests.functional.deployment.deployment_kit import (
 )
 
 UNKNOWN_IMAGE = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-xgboost:9.9-9"
+TWO = replace(ENDPOINT, instance_count=2)
+"""A canary needs a fleet that it can be a part of."""
 
 
 @pytest.fixture
@@ -86,7 +88,9 @@ def every_new_worker_killed(root: Path, account: str) -> Iterator[None]:
 
 
 def test_an_alarm_that_fires_while_the_canary_bakes_brings_the_old_package_back(project: Project, load: Load) -> None:
-    strict = replace(ENDPOINT, rollout=Canary(50, 3600), alarms=(Alarm("ModelLatency", "Maximum", above=0),))
+    strict = replace(
+        ENDPOINT, instance_count=2, rollout=Canary(50, 3600), alarms=(Alarm("ModelLatency", "Maximum", above=0),)
+    )
     two = project.package(2)
     said = failure(project, two, strict)
     assert "abalone-ModelLatency-Maximum" in said
@@ -98,7 +102,9 @@ def test_an_alarm_that_fires_while_the_canary_bakes_brings_the_old_package_back(
 
 def test_a_canary_that_refuses_its_callers_is_stopped_by_its_alarm(project: Project) -> None:
     project.deploy(project.package(1))
-    careful = replace(ENDPOINT, rollout=Canary(10, 3600), alarms=(Alarm("Invocation4XXErrors", "Sum", above=0),))
+    careful = replace(
+        ENDPOINT, instance_count=2, rollout=Canary(10, 3600), alarms=(Alarm("Invocation4XXErrors", "Sum", above=0),)
+    )
     artifact, golden = trained(2, features=2)  # it knows a column less than callers send
     with constant_load(project) as load:
         said = failure(project, project.package(2, artifact=artifact, golden=golden), careful)
@@ -111,7 +117,9 @@ def test_a_canary_that_refuses_its_callers_is_stopped_by_its_alarm(project: Proj
 
 
 def test_an_alarm_that_somebody_sets_by_hand_rolls_back_too(project: Project, load: Load) -> None:
-    slow = replace(ENDPOINT, rollout=Canary(10, 3600), alarms=(replace(ENDPOINT.alarms[0], period_seconds=3600),))
+    slow = replace(
+        ENDPOINT, instance_count=2, rollout=Canary(10, 3600), alarms=(replace(ENDPOINT.alarms[0], period_seconds=3600),)
+    )
     two, cloudwatch = project.package(2), project.account.client("cloudwatch")
 
     def alarm() -> None:

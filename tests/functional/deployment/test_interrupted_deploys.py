@@ -117,7 +117,7 @@ def test_every_rollout_interrupted_at_every_single_call_is_finished_by_the_next_
     project: Project, rollout: Rollout
 ) -> None:
     after_the_wait = {"InvokeEndpoint", "UpdateModelPackage", "DeleteTags"}  # how many calls it takes differs each time
-    seen = interrupt_everywhere(project, replace(ENDPOINT, rollout=rollout), every_read=True)
+    seen = interrupt_everywhere(project, replace(ENDPOINT, instance_count=2, rollout=rollout), every_read=True)
     assert seen >= CHANGES - after_the_wait
 
 
