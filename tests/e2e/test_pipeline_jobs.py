@@ -194,7 +194,8 @@ def test_newer_pipeline_waits_for_the_older_one_of_its_serial_group(repo: Pipeli
 def test_interrupted_pipeline_leaves_no_process(repo: PipelineRepo, settings: Settings, number: signal.Signals) -> None:
     one_job(repo, {"run": "sleep 300 & echo $! > $HOME/../pid; echo $$ >> $HOME/../pid; wait"})
     code = (
-        "import sys; from pathlib import Path; from common.local.pipeline.run import Settings, play; "
+        "import signal, sys; from pathlib import Path; from common.local.pipeline.run import Settings, play; "
+        "signal.signal(signal.SIGINT, signal.default_int_handler); "  # a process in the background inherits that it is ignored
         "play(Path(sys.argv[1]), Settings(Path(sys.argv[2]), {}, {}))"
     )
     root = Path(__file__).resolve().parents[2]
@@ -202,9 +203,12 @@ def test_interrupted_pipeline_leaves_no_process(repo: PipelineRepo, settings: Se
         [sys.executable, "-c", code, str(repo.path), str(settings.folder)], cwd=root, stderr=subprocess.PIPE
     )
     pids = settings.folder / "pipelines/1/only/job/pid"
-    wait_for(lambda: pids.exists() and len(pids.read_text().split()) == 2)
-    player.send_signal(number)
-    _, said = player.communicate(timeout=15)
+    try:
+        wait_for(lambda: pids.exists() and len(pids.read_text().split()) == 2)
+        player.send_signal(number)
+        _, said = player.communicate(timeout=15)
+    finally:
+        player.kill()
     assert b"KeyboardInterrupt" in said
     assert player.returncode != 0
     assert not any(alive(int(pid)) for pid in pids.read_text().split())
