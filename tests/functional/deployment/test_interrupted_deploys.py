@@ -22,9 +22,9 @@ from common.steps.status import why_not_in_step
 from tests.functional.deployment.deployment_kit import ENDPOINT, Project, constant_load, on_call
 
 
-def in_step(project: Project, package: Package) -> str:
-    """What `models status` says is wrong when main holds that package."""
-    live, wanted = project.live(), project.wanted(package)
+def in_step(project: Project, package: Package, endpoint: Endpoint = ENDPOINT) -> str:
+    """What `models status` says is wrong when main holds that package and that declaration."""
+    live, wanted = project.live(), project.wanted(package, endpoint)
     serving = project.registry.describe(live.package_arn) if live.package_arn else None
     return why_not_in_step(wanted.package, serving, live, wanted.configuration)
 
@@ -87,15 +87,17 @@ def interrupt_everywhere(project: Project, endpoint: Endpoint, *, every_read: bo
             live = project.settled()
             serving = project.answers()
             assert live.package_arn == packages[serving].arn
-            problem = in_step(project, packages[new])
+            problem = in_step(project, packages[new], endpoint)
             assert problem or not live.rollback
             assert live.rollback.startswith(f"abalone-model-{old}-") or serving == old or not problem
             project.deploy(packages[new], endpoint)
             assert project.answers() == new
-            assert not in_step(project, packages[new])
-            assert project.wanted(packages[new]).package.metadata["deployed_as"] == project.live().configuration
+            assert not in_step(project, packages[new], endpoint)
+            assert (
+                project.wanted(packages[new], endpoint).package.metadata["deployed_as"] == project.live().configuration
+            )
             # The next round creates model and configuration anew.
-            sagemaker.delete_endpoint_config(EndpointConfigName=project.wanted(packages[old]).configuration)
+            sagemaker.delete_endpoint_config(EndpointConfigName=project.wanted(packages[old], endpoint).configuration)
             sagemaker.delete_model(ModelName=f"abalone-model-{old}")
     assert not load.errors
     return seen
