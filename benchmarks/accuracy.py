@@ -8,7 +8,7 @@ import time
 
 import numpy as np
 import xgboost
-from scipy import stats  # type: ignore[import-untyped]
+from scipy import stats
 
 from abalone_model.gather_data import DATA
 from abalone_model.train_register import TRAINING
