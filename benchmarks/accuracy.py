@@ -68,7 +68,7 @@ def main() -> None:
         predicted = {
             "chosen": boosted(dict(TRAINING.hyperparameters), train, test),
             "published": boosted(PUBLISHED, train, test),
-            **baselines(train, test),
+            **baselines("regression", train, test),
         }
         for name, predictions in predicted.items():
             errors.setdefault(name, []).append(evaluate("regression", test[:, 0], predictions)["rmse"])

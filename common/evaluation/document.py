@@ -5,8 +5,10 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from common.evaluation.baselines import baselines
-from common.evaluation.gate import Gate, Verdict, decide
-from common.evaluation.metrics import Values, evaluate, model_quality
+from common.evaluation.gate import HIGHER_IS_BETTER, Gate, Verdict, decide
+from common.evaluation.intervals import Comparison, Interval, compare, interval, resample
+from common.evaluation.metrics import Values, evaluate
+from common.evaluation.statistics import model_quality
 from common.model import ProblemType
 
 
@@ -14,12 +16,14 @@ from common.model import ProblemType
 class Champion:
     """The package that is deployed, as the challenger's rival.
 
-    `predictions` are its own for the challenger's test rows; where there are none, `reason` says why.
+    `predictions` are its own for the challenger's test rows; where there are none, `reason` says why. `threshold` is its
+    own probability from which a label is positive.
     """
 
     package: str = ""
     predictions: Values | None = None
     reason: str = ""
+    threshold: float = 0.5
 
     def __post_init__(self) -> None:
         if (self.predictions is None) != bool(self.reason):
@@ -33,7 +37,13 @@ class Evaluation:
     problem: ProblemType
     rows: Mapping[str, int]
     metrics: Mapping[str, Mapping[str, float]]
-    """By predictor: `model`, `champion` where it could be scored, `linear`, `mean`."""
+    """By predictor: `model`, `champion` where it could be scored, and the baselines of the problem."""
+    intervals: Mapping[str, Interval]
+    """The model's, by metric."""
+    comparisons: Mapping[str, Comparison]
+    """With the champion, by metric; empty where it was not scored."""
+    threshold: float | None
+    """The probability from which the model calls a label positive; None in a regression."""
     champion: str
     """The champion's package; empty where there is none."""
     no_champion: str
@@ -50,6 +60,9 @@ class Evaluation:
             "problem": self.problem,
             "rows": dict(self.rows),
             "metrics": {name: dict(values) for name, values in self.metrics.items()},
+            "intervals": {name: asdict(value) for name, value in self.intervals.items()},
+            "comparisons": {name: asdict(value) for name, value in self.comparisons.items()},
+            "threshold": self.threshold,
             "champion": {"package": self.champion, "not_scored": self.no_champion},
             "gate": {
                 "metric": self.metric,
@@ -61,29 +74,66 @@ class Evaluation:
 
 
 def assess(
-    problem: ProblemType, gate: Gate, train: Values, test: Values, predictions: Values, champion: Champion
+    problem: ProblemType,
+    gate: Gate,
+    train: Values,
+    test: Values,
+    predictions: Values,
+    champion: Champion,
+    threshold: float = 0.5,
 ) -> Evaluation:
     """Score a trained model, the baselines and the champion on the same test rows, and ask the gate.
 
     Args:
         train: rows × (label, features…), which the baselines are fitted on.
         test: the fixed test rows, in the same columns.
-        predictions: the model's, one for each test row.
+        predictions: the model's, one for each test row; probabilities in a classification.
+        threshold: the probability from which the model calls a label positive, also applied to the baselines.
 
     Raises:
         ArtifactError: the model or the champion gave other than one finite prediction for each row.
+        DataError: the test rows have one and the same label.
+        UsageError: the gate names a metric of the other problem type.
     """
+    gate.require_metric_of(problem)
     truth = test[:, 0]
-    rivals = {"champion": champion.predictions} if champion.predictions is not None else {}
-    predicted = {"model": predictions} | rivals | baselines(train, test)
-    metrics = {name: evaluate(problem, truth, values) for name, values in predicted.items()}
+    metrics = {"model": evaluate(problem, truth, predictions, threshold)}
+    samples = resample(problem, truth, predictions, threshold)
+    comparisons: dict[str, Comparison] = {}
+    if champion.predictions is not None:
+        metrics["champion"] = evaluate(problem, truth, champion.predictions, champion.threshold)
+        its_samples = resample(problem, truth, champion.predictions, champion.threshold)
+        comparisons = _compared(metrics, samples, its_samples, gate.confidence)
+    for name, values in baselines(problem, train, test).items():
+        metrics[name] = evaluate(problem, truth, values, threshold)
     return Evaluation(
         problem=problem,
         rows={"train": len(train), "test": len(test)},
         metrics=metrics,
+        intervals={name: interval(values) for name, values in samples.items()},
+        comparisons=comparisons,
+        threshold=None if problem == "regression" else threshold,
         champion=champion.package,
         no_champion=champion.reason,
         metric=gate.metric,
-        verdict=decide(gate, metrics["model"], metrics.get("champion")),
-        statistics=model_quality(truth, predictions),
+        verdict=decide(gate, metrics["model"][gate.metric], comparisons.get(gate.metric)),
+        statistics=model_quality(problem, truth, predictions, threshold, samples),
     )
+
+
+def _compared(
+    metrics: Mapping[str, Mapping[str, float]],
+    samples: Mapping[str, Values],
+    its_samples: Mapping[str, Values],
+    confidence: float,
+) -> dict[str, Comparison]:
+    """The model's gain over the champion in every metric."""
+    signs = {name: 1 if HIGHER_IS_BETTER[name] else -1 for name in samples}
+    return {
+        name: compare(
+            sign * (metrics["model"][name] - metrics["champion"][name]),
+            sign * (samples[name] - its_samples[name]),
+            confidence,
+        )
+        for name, sign in signs.items()
+    }

@@ -1,32 +1,60 @@
-"""Whether a trained model is good enough to be offered for approval. Pure: metrics in, verdict out."""
+"""Whether a trained model is good enough to be offered for approval. Pure: figures in, verdict out."""
 
-from collections.abc import Mapping
+from __future__ import annotations
+
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from common.errors import UsageError
 
-HIGHER_IS_BETTER = {"rmse": False, "mae": False, "r2": True}
+if TYPE_CHECKING:
+    from common.evaluation.intervals import Comparison
+    from common.model import ProblemType
+
+HIGHER_IS_BETTER = {
+    "rmse": False,
+    "mae": False,
+    "r2": True,
+    "roc_auc": True,
+    "pr_auc": True,
+    "log_loss": False,
+    "brier": False,
+    "f1": True,
+}
 """Every metric that a gate may name, and its direction."""
+_OF_REGRESSION = ("rmse", "mae", "r2")
 
 
 @dataclass(frozen=True)
 class Gate:
     """What a model must reach on the fixed test rows.
 
+    Against the champion it is a one-sided test of the hypothesis that the model is worse by no more than
+    `may_lose_to_champion_by`. The hypothesis is given up, and the model refused, when the `confidence` quantile of its
+    gain over resamples of the test rows (`Comparison.at_best`) is still a greater loss. A model that loses exactly that
+    much is therefore refused with a probability of about 1 - `confidence`; doubt is in favour of the model, and the fewer
+    the test rows, the more of it there is.
+
+    The resamples measure the chance that lies in the test rows, and not the one in training: the same recipe on other
+    rows of the same process makes a slightly better or worse model. A margin of 0 refuses those that are worse, and
+    rightly so; to let equal recipes pass, give the margin the size of that spread.
+
     Attributes:
         metric: the metric that decides, e.g. `rmse`.
         at_most: the absolute bound of a metric that is better when lower.
         at_least: the absolute bound of a metric that is better when higher.
         may_lose_to_champion_by: how much worse than the deployed package it may be on the same rows, in units of the metric.
+        confidence: how sure a greater loss must be for the model to be refused, from 0.5 to 0.999.
 
     Raises:
-        UsageError: an unknown metric, or a bound that does not bind it.
+        UsageError: an unknown metric, a bound that does not bind it, or a margin or confidence out of range.
     """
 
     metric: str
     at_most: float | None = None
     at_least: float | None = None
     may_lose_to_champion_by: float = 0.0
+    confidence: float = 0.95
 
     def __post_init__(self) -> None:
         if self.metric not in HIGHER_IS_BETTER:
@@ -38,6 +66,24 @@ class Gate:
             )
         if not self.may_lose_to_champion_by >= 0:
             raise UsageError("may_lose_to_champion_by is below 0.", "Give 0 or the greatest loss that is acceptable.")
+        if not 0.5 <= self.confidence <= 0.999:
+            raise UsageError(
+                f"A confidence of {self.confidence:g} is not from 0.5 to 0.999.",
+                "Give e.g. 0.95: then one in twenty models that lose just what is allowed is refused.",
+            )
+
+    def require_metric_of(self, problem: ProblemType) -> None:
+        """Refuse a metric that a model of this problem type does not have.
+
+        Raises:
+            UsageError: the metric belongs to the other problem type.
+        """
+        if (self.metric in _OF_REGRESSION) != (problem == "regression"):
+            fitting = [name for name in HIGHER_IS_BETTER if (name in _OF_REGRESSION) == (problem == "regression")]
+            raise UsageError(
+                f"The gate names {self.metric}, which a {problem.replace('_', ' ')} does not have.",
+                f"Name one of {', '.join(fitting)}.",
+            )
 
 
 @dataclass(frozen=True)
@@ -65,23 +111,39 @@ class Verdict:
         return "; ".join(check.detail for check in self.checks if check.passed == self.passed)[:1024]
 
 
-def decide(gate: Gate, candidate: Mapping[str, float], champion: Mapping[str, float] | None) -> Verdict:
-    """Hold a candidate's metrics against the bounds and, where one serves, against the champion's on the same rows.
+def decide(gate: Gate, value: float, comparison: Comparison | None = None) -> Verdict:
+    """Hold a model's value of the gate's metric against the bound and, where there is a champion, against the champion's.
 
-    A metric that is not a number passes no check.
+    Anything that is not a number passes no check.
+
+    Args:
+        value: the metric on the test rows.
+        comparison: that with the champion in the same metric, at the gate's confidence.
     """
-    name, value = gate.metric, candidate[gate.metric]
-    if gate.at_least is not None:
-        bound, within = f"at least {gate.at_least:g}", value >= gate.at_least
-    else:
-        bound, within = f"at most {gate.at_most:g}", gate.at_most is not None and value <= gate.at_most
-    checks = [Check(f"{name} {bound}", within, f"{name} is {value:.4f}, {bound} is wanted")]
-    if champion is not None:
-        rival = champion[name]
-        gain = value - rival if HIGHER_IS_BETTER[name] else rival - value
-        detail = (
-            f"{name} is {value:.4f} and the champion's {rival:.4f}: {'better' if gain >= 0 else 'worse'} by {abs(gain):.4f}, "
-            f"worse by {gate.may_lose_to_champion_by:g} is allowed"
-        )
-        checks.append(Check(f"{name} against the champion", -gain <= gate.may_lose_to_champion_by, detail))
+    bound, within = _within_bound(gate, value)
+    checks = [Check(f"{gate.metric} {bound}", within, f"{gate.metric} is {value:.4f}, {bound} is wanted")]
+    if comparison is not None:
+        checks.append(_against_champion(gate, value, comparison))
     return Verdict(tuple(checks))
+
+
+def _within_bound(gate: Gate, value: float) -> tuple[str, bool]:
+    if gate.at_least is not None:
+        return f"at least {gate.at_least:g}", value >= gate.at_least
+    return f"at most {gate.at_most:g}", gate.at_most is not None and value <= gate.at_most
+
+
+def _against_champion(gate: Gate, value: float, comparison: Comparison) -> Check:
+    gain, margin = comparison.difference, gate.may_lose_to_champion_by
+    rival = value - gain if HIGHER_IS_BETTER[gate.metric] else value + gain
+    sure, passed = f"with {gate.confidence * 100:g} % confidence", comparison.at_best >= -margin
+    conclusion = (
+        f"no loss above {margin:g} is shown {sure}"
+        if passed
+        else f"{sure} the loss is at least {-comparison.at_best:.4f}, and {margin:g} is allowed"
+    )
+    detail = (
+        f"{gate.metric} is {value:.4f} and the champion's {rival:.4f}: {'better' if gain >= 0 else 'worse'} by "
+        f"{abs(gain):.4f} (gain between {comparison.low:+.4f} and {comparison.high:+.4f}, 95 % interval); {conclusion}"
+    )
+    return Check(f"{gate.metric} against the champion", passed, detail)
