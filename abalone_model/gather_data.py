@@ -1,6 +1,4 @@
-"""The abalone data: 4,177 animals measured in Tasmania, and how a measured animal becomes features."""
-
-import pandas as pd
+"""The abalone data: 4,177 animals measured in Tasmania."""
 
 from abalone_model import MODEL
 from common.data.dataset import Dataset
@@ -27,13 +25,7 @@ COLUMNS = Columns(
 )
 
 
-def features(animals: pd.DataFrame) -> pd.DataFrame:
-    """The measurements as they are, and sex one-hot: its three values have no order that one number could stand for."""
-    sexes = {f"sex_{sex}": (animals["sex"] == sex).astype(float) for sex in ("F", "I", "M")}
-    return animals.drop(columns="sex").assign(**sexes)
-
-
-DATA = Dataset(source=FromEnvironment("ABALONE_SOURCE", default=Bundled("abalone")), columns=COLUMNS, features=features)
+DATA = Dataset(source=FromEnvironment("ABALONE_SOURCE", default=Bundled("abalone")), columns=COLUMNS)
 
 if __name__ == "__main__":
     gather(MODEL, DATA)

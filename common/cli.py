@@ -289,14 +289,18 @@ def invoke(
     with failures_explained():
         from common.steps.invoke import invoke_model, read_records
 
-        model = find_model(name)
-        frame = read_records(sys.stdin.read() if records == "-" else records)
-        predictions = invoke_model(_context(), model, model.declaration("gather_data", "DATA"), frame)
+        given = read_records(sys.stdin.read() if records == "-" else records)
+        answers = invoke_model(_context(), find_model(name), given)
+        columns = list(dict.fromkeys(column for record in given for column in record))
         rows = [
-            [*map(str, record), f"{prediction:.4g}"]
-            for record, prediction in zip(frame.itertuples(index=False), predictions, strict=True)
+            [*(str(record.get(column, "")) for column in columns), *(_figure(value) for value in answer.values())]
+            for record, answer in zip(given, answers, strict=True)
         ]
-        _table([*map(str, frame.columns), f"predicted {model.target}"], rows)
+        _table([*columns, *answers[0]], rows)
+
+
+def _figure(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 State = Annotated[Path, typer.Option(help="The folder of the local AWS's state.")]

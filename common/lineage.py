@@ -16,6 +16,7 @@ from common.model import ROOT, Model
 
 TRAINING_CODE = (
     "common/model.py",
+    "common/serving/",
     "common/data/",
     "common/training/",
     "common/evaluation/",

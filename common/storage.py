@@ -34,7 +34,7 @@ class Layout:
         return f"{self.model}/training"
 
     def package(self, source: str, data_version: str, name: str) -> str:
-        """A file that travels with a package: `evaluation.json`, `report.html`, `golden.csv`."""
+        """A file that travels with a package: `model.tar.gz`, `evaluation.json`, `report.html`, `golden.json`."""
         return f"{self.model}/packages/{source}-{data_version}/{name}"
 
 

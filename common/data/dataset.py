@@ -4,7 +4,6 @@ import hashlib
 import io
 import json
 import math
-from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -12,13 +11,16 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from common.data.checks import check_sets
 from common.data.formats import parse
-from common.data.schema import Columns
+from common.data.schema import Category, Columns, Number, Ratio
 from common.data.sources import Source
 from common.data.split import Fractions, assign, digests
 from common.errors import DataError
+from common.serving.inference import Encoder
 
 SETS = ("train", "validation", "test")
+_DIGEST = "row digest"
 
 
 @dataclass(frozen=True)
@@ -26,28 +28,39 @@ class Prepared:
     """A dataset ready for upload."""
 
     files: dict[str, bytes]
-    """`train`, `validation` and `test` as CSV: no header, label first, numbers only."""
+    """By their names below the data version: `train/train.csv` and so on, the features as CSV without a header, label
+    first, numbers only; `records/train.csv` and so on, the same rows as they came, with a header; `encoder.json`."""
     manifest: dict[str, Any]
     """What the files are: features in order, rows, digests, source, schema, fractions, warnings. JSON values only."""
     version: str
-    """The data version: 16 hexadecimal digits that depend on the files and the features' names, and on nothing else."""
+    """The data version: 16 hexadecimal digits that depend on the files and the label's name, and on nothing else."""
 
 
 @dataclass(frozen=True)
 class Dataset:
     """Where a model's rows come from, what they must look like, and how they become features.
 
-    `features` maps checked rows (numbers as floats, categories as text) to one numeric column per feature. It must work
-    on each row alone, since a prediction asks for one row. `key` names the columns that say which rows belong together
-    (a customer, a machine) and therefore into one set; by default it is every column but the label, so that correcting a
-    label moves no row.
+    Every column but the label is a feature: numbers as they are, an indicator for each category. `derived` are further
+    features. `key` names the columns that say which rows belong together (a customer, a machine) and therefore into one
+    set; by default it is every column but the label, so that correcting a label moves no row.
     """
 
     source: Source
     columns: Columns
-    features: Callable[[pd.DataFrame], pd.DataFrame]
+    derived: tuple[Ratio, ...] = ()
     key: tuple[str, ...] = ()
     fractions: Fractions = field(default_factory=Fractions)
+
+    def __post_init__(self) -> None:
+        numbers = {column.name for column in self.columns.inputs if isinstance(column, Number)}
+        ratios = {name for ratio in self.derived for name in (ratio.numerator, ratio.denominator)}
+        for what, wrong in (("key", set(self.key) - set(self.columns.names)), ("derived", ratios - numbers)):
+            if wrong:
+                raise DataError(
+                    f"`{what}` names {', '.join(sorted(wrong))}, which `columns` does not have"
+                    + (" as a number." if what == "derived" else "."),
+                    f"Correct `{what}` in gather_data.py.",
+                )
 
     def read(self) -> pd.DataFrame:
         """The source's rows as text, as yet unchecked.
@@ -58,16 +71,8 @@ class Dataset:
         """
         return parse(self.source.read(), self.columns)
 
-    def encode(self, records: pd.DataFrame) -> pd.DataFrame:
-        """Raw records as the numbers that the model takes; a label among them is dropped.
-
-        Raises:
-            DataError: the records are not what `columns` declares.
-        """
-        return self._encoded(self.columns.check(records, labelled=False).frame)
-
     def prepare(self, frame: pd.DataFrame) -> Prepared:
-        """Check the rows, split them, and write the sets.
+        """Check the rows, split them, fit what turns them into features on the training rows, and write the sets.
 
         The rows of a set are in the order of their digests: the same rows make the same files in whatever order they
         were gathered, and training sees them shuffled.
@@ -76,64 +81,80 @@ class Dataset:
             DataError: the rows are not what is declared, a set has no rows, or nothing could be learnt from one.
         """
         checked = self.columns.check(frame)
-        rows = checked.frame.reset_index(drop=True)
-        inputs = rows.drop(columns=self.columns.label)
-        encoded = self._encoded(inputs)
-        order = digests(rows[list(self.key)] if self.key else inputs)
-        table = pd.concat([rows[[self.columns.label]].astype(float), encoded], axis=1)
-        lines = pd.Series(to_csv(table).decode().splitlines(), dtype=object)
-        sets = assign(order, self.fractions)
-        files = {name: _in_order(lines[sets == name], order[sets == name]) for name in SETS}
-        for name, content in files.items():
-            check_training_csv(content, name)
+        sets = self._split(checked.frame)
+        warnings = check_sets(self.columns, sets)
+        encoder = fit_encoder(self.columns, self.derived, sets["train"])
+        files = {"encoder.json": json.dumps(encoder.state(), sort_keys=True, indent=1).encode()}
+        for name, rows in sets.items():
+            files[f"{name}/{name}.csv"] = self._encoded(encoder, rows)
+            files[f"records/{name}.csv"] = write_records(rows)
+            check_training_csv(files[f"{name}/{name}.csv"], name)
         sha256 = {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
-        identity = {"label": self.columns.label, "features": list(encoded.columns), "sha256": sha256}
-        version = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+        identity = {"label": self.columns.label, "sha256": sha256}
+        version = hashlib.sha256(json.dumps(identity, sort_keys=True).encode()).hexdigest()[:16]
         manifest = identity | {
             "version": version,
-            "rows": {name: int((sets == name).sum()) for name in SETS},
+            "features": encoder.names,
+            "rows": {name: len(rows) for name, rows in sets.items()},
             "source": self.source.description,
             "columns": self.columns.describe(),
+            "classes": list(self.columns.classes),
             "key": list(self.key),
             "fractions": self.fractions._asdict(),
-            "warnings": list(checked.warnings),
+            "warnings": [*checked.warnings, *warnings],
         }
         return Prepared(files, manifest, version)
 
-    def _encoded(self, rows: pd.DataFrame) -> pd.DataFrame:
-        encoded = _numeric(self.features(rows), rows)
-        alone = _numeric(self.features(rows.iloc[:1]), rows.iloc[:1])
-        if list(alone.columns) != list(encoded.columns) or not alone.equals(encoded.iloc[:1]):
-            raise DataError(
-                "The features of a row depend on the rows beside it, so that one record could not be predicted.",
-                "In `features`, use the declared categories and constants, nothing computed over the rows.",
-            )
-        return encoded
+    def _split(self, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+        """The rows of each set, ordered by digest; rows of equal digest by what they hold."""
+        order = digests(rows[list(self.key) or [column.name for column in self.columns.inputs]])
+        sets = assign(order, self.fractions)
+        ordered = rows.assign(**{_DIGEST: order}).sort_values([_DIGEST, *rows.columns]).drop(columns=_DIGEST)
+        return {name: ordered[sets[ordered.index] == name].reset_index(drop=True) for name in SETS}
+
+    def _encoded(self, encoder: Encoder, rows: pd.DataFrame) -> bytes:
+        features = encoder.encode(to_records(rows))
+        return to_csv(np.column_stack([self.columns.targets(rows), features]))
 
 
-def _numeric(encoded: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """The features as floats; booleans become 0 and 1 here, before anything could write them as text."""
-    if len(encoded) != len(rows) or not encoded.index.equals(rows.index):
-        raise DataError("`features` lost or reordered rows.", "Return one row of features for each row given.")
-    try:
-        encoded = encoded.astype(float)
-    except ValueError as error:
-        raise DataError(f"`features` returned what is no number: {error}.", "Encode categories as numbers.") from error
-    broken = [str(name) for name in encoded if not np.isfinite(encoded[name]).all()]
-    if broken:
-        raise DataError(f"`features` returned missing or infinite values in {', '.join(broken)}.", "Handle that case.")
-    return encoded
+def fit_encoder(columns: Columns, derived: tuple[Ratio, ...], train: pd.DataFrame) -> Encoder:
+    """What turns records into features: the categories and medians of the training rows, and of no others.
+
+    Raises:
+        DataError: an optional number has no value in any training row.
+    """
+    categories, medians = {}, {}
+    for column in columns.inputs:
+        if isinstance(column, Category):
+            categories[column.name] = column.values or tuple(sorted(set(train[column.name]) - {""}))
+        elif column.optional:
+            medians[column.name] = float(train[column.name].median())
+            if math.isnan(medians[column.name]):
+                raise DataError(f"'{column.name}' is empty in every training row.", "Declare it as Ignored.")
+    return Encoder(columns.inputs, categories, medians, derived)
 
 
-def _in_order(lines: "pd.Series[str]", order: "pd.Series[int]") -> bytes:
-    """The lines by their rows' digests; rows of equal digest by their text."""
-    return "".join(f"{line}\n" for _, line in sorted(zip(order, lines, strict=True))).encode()
+def to_records(rows: pd.DataFrame) -> list[dict[str, Any]]:
+    """Each row by the names of its columns."""
+    return [dict(zip(rows.columns, row, strict=True)) for row in rows.itertuples(index=False, name=None)]
 
 
-def to_csv(numbers: pd.DataFrame) -> bytes:
+def write_records(rows: pd.DataFrame) -> bytes:
+    """Checked rows as CSV with a header: numbers as they read back exactly, missing values empty."""
+    text = rows.copy()
+    for name in rows.select_dtypes("number"):
+        text[name] = ["" if math.isnan(value) else _text(value) for value in rows[name]]
+    return text.to_csv(index=False, lineterminator="\n").encode()
+
+
+def read_records(content: bytes) -> pd.DataFrame:
+    """The rows of a file that `write_records` wrote, as text."""
+    return pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
+
+
+def to_csv(numbers: npt.NDArray[np.float64]) -> bytes:
     """Headerless CSV that reads back as exactly these numbers; whole ones are written without a point."""
-    values: Iterable[list[float]] = numbers.to_numpy(dtype=float).tolist()
-    return "".join(",".join(_text(value) for value in row) + "\n" for row in values).encode()
+    return "".join(",".join(map(_text, row)) + "\n" for row in numbers.tolist()).encode()
 
 
 def from_csv(content: bytes) -> npt.NDArray[np.float64]:

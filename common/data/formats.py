@@ -10,7 +10,7 @@ from collections.abc import Iterator
 
 import pandas as pd
 
-from common.data.schema import Column, Columns, Number
+from common.data.schema import Category, Column, Columns
 from common.errors import DataError
 
 _LIBSVM = re.compile(r"\S+(\s+\d+:\S+)+\s*(#.*)?")
@@ -87,6 +87,6 @@ def _libsvm_lines(text: str, columns: Columns) -> list[tuple[int, list[str]]]:
 
 def _decoded(column: Column, value: str) -> str:
     """The category that a code stands for; an unknown code stays as it is, for the schema to refuse with its line."""
-    if isinstance(column, Number):
+    if not isinstance(column, Category):
         return value
     return {str(code): category for code, category in column.codes.items()}.get(value.removesuffix(".0"), value)

@@ -4,53 +4,26 @@
 so that a file is mended in one go instead of one failure at a time.
 """
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields
 from typing import Any
 
 import pandas as pd
 
 from common.errors import DataError
+from common.serving.inference import Category, Fault, Ignored, Number, Ratio
+
+__all__ = ["Category", "Checked", "Column", "Columns", "Ignored", "Number", "Ratio"]
 
 _EXAMPLES = 3
-_BOOLEANS = frozenset({"true", "false", "true.", "false.", "yes", "no"})
-_MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 
 
-@dataclass(frozen=True)
-class Number:
-    """A numeric column: finite, within inclusive bounds, whole where `integer` is set.
-
-    `decimals` is the number of digits after the point that were measured; values are rounded to them, so that the
-    representation noise of one copy of the data (0.10099999999999999 for 0.101) makes no other data version.
-    """
-
-    name: str
-    at_least: float = -math.inf
-    at_most: float = math.inf
-    integer: bool = False
-    decimals: int | None = None
-
-
-@dataclass(frozen=True)
-class Category:
-    """A column of which every value is one of `values`, exactly as spelled.
-
-    `codes` says which value each number stands for where the data come as libsvm, which knows numbers only.
-    """
-
-    name: str
-    values: tuple[str, ...]
-    codes: Mapping[int, str] = field(default_factory=dict)
-
-
-Column = Number | Category
+Column = Number | Category | Ignored
 
 
 @dataclass(frozen=True)
 class Checked:
-    """Rows that keep to their schema: numbers as floats, categories as text, columns in declared order."""
+    """Rows that keep to their schema: numbers as floats (NaN where missing), categories as text, in declared order."""
 
     frame: pd.DataFrame
     warnings: tuple[str, ...]
@@ -66,16 +39,44 @@ class Columns:
     def __post_init__(self) -> None:
         if len(set(self.names)) != len(self.names):
             raise DataError(f"A column is declared twice: {', '.join(self.names)}.", "Give every column its own name.")
-        if self.label not in self.names:
+        label = next((column for column in self.used if column.name == self.label), None)
+        if label is None:
             raise DataError(
                 f"The label '{self.label}' is none of the columns {', '.join(self.names)}.",
                 "Declare the label as a column, too.",
+            )
+        if label.optional or (isinstance(label, Category) and len(label.values) != 2):
+            raise DataError(
+                f"The label '{self.label}' must be a number or a category of two values, and never be empty.",
+                'Declare e.g. Category("churned", ("no", "yes")): the second value is the one that is predicted.',
             )
 
     @property
     def names(self) -> tuple[str, ...]:
         """All names in declared order, the label's among them."""
         return tuple(column.name for column in self.columns)
+
+    @property
+    def used(self) -> tuple[Number | Category, ...]:
+        """The columns that are not ignored, the label's among them."""
+        return tuple(column for column in self.columns if not isinstance(column, Ignored))
+
+    @property
+    def inputs(self) -> tuple[Number | Category, ...]:
+        """What a prediction is made from: the columns that are neither ignored nor the label."""
+        return tuple(column for column in self.used if column.name != self.label)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """The label's two names, the negative one first; empty where the label is a number."""
+        label = next(column for column in self.used if column.name == self.label)
+        return label.values if isinstance(label, Category) else ()
+
+    def targets(self, rows: pd.DataFrame) -> "pd.Series[float]":
+        """The label of checked rows as a number: itself, or 0 and 1 for the label's two names."""
+        if self.classes:
+            return (rows[self.label] == self.classes[1]).astype(float)
+        return rows[self.label].astype(float)
 
     def describe(self) -> list[dict[str, Any]]:
         """The declarations as JSON values, for the manifest; bounds that are not set are left out."""
@@ -86,20 +87,18 @@ class Columns:
             described.append({"kind": type(column).__name__.lower()} | told)
         return described
 
-    def check(self, frame: pd.DataFrame, *, labelled: bool = True) -> Checked:
-        """Convert raw rows (text or typed) to the declared types.
+    def check(self, frame: pd.DataFrame) -> Checked:
+        """Convert raw rows (text or typed) to the declared types, without the columns to be ignored.
 
-        Without `labelled` the rows are records to predict for: a label may be among them and is dropped, and duplicates
-        are nobody's concern. The message counts by the frame's index, whose name says what it counts (`line`, `row`).
+        The message counts by the frame's index, whose name says what it counts (`line`, `row`).
 
         Raises:
             DataError: names every problem: missing, unexpected or repeated columns, no rows, a header among the rows,
                 values that are missing, no numbers, textual booleans, infinite, fractional, out of bounds or of no
                 declared category, a constant label.
         """
-        wanted = [column for column in self.columns if labelled or column.name != self.label]
-        problems = _column_problems(frame, [c.name for c in wanted], () if labelled else (self.label,))
-        present = [column for column in wanted if list(frame.columns).count(column.name) == 1]
+        problems = _column_problems(frame, [c.name for c in self.used], set(self.names))
+        present = [column for column in self.used if list(frame.columns).count(column.name) == 1]
         headers = _header_rows(frame, [column.name for column in present])
         if headers.any():
             problems.append(f"the header is repeated among the data at {_where(frame.index[headers])}")
@@ -111,14 +110,14 @@ class Columns:
             converted[column.name], found = _convert(column, rows[column.name])
             problems += [f"column '{column.name}': {text}" for text in found]
         typed = pd.DataFrame(converted, index=rows.index)
-        if labelled and self.label in typed and len(typed) > 1 and typed[self.label].nunique(dropna=False) == 1:
+        if self.label in typed and len(typed) > 1 and typed[self.label].nunique(dropna=False) == 1:
             problems.append(f"the label '{self.label}' is {typed[self.label].iloc[0]} in every row")
         if problems:
             raise DataError(
                 "\n  - ".join(["The data are not what the model declares:", *problems]),
                 "Mend the source, or the columns that gather_data.py declares if the data are right.",
             )
-        repeated = int(typed.duplicated().sum()) if labelled else 0
+        repeated = int(typed.duplicated().sum())
         return Checked(typed, (f"{repeated} rows repeat another row",) if repeated else ())
 
 
@@ -139,55 +138,24 @@ def _header_rows(frame: pd.DataFrame, names: Sequence[str]) -> "pd.Series[bool]"
     return header
 
 
-def _convert(column: Column, values: "pd.Series[Any]") -> tuple["pd.Series[Any]", list[str]]:
-    """The column's values in its type, and what is wrong with them."""
-    text = pd.Series([str(value).strip() for value in values], index=values.index, dtype=object)
-    missing = text.str.lower().isin(_MISSING) | values.isna()
-    if isinstance(column, Category):
-        missing &= ~text.isin(column.values)
-        return text, _tell(
-            text,
-            {
-                "missing": missing,
-                f"none of {', '.join(column.values)}": ~text.isin(column.values),
-            },
-        )
-    boolean = text.str.lower().isin(_BOOLEANS)
-    number = pd.Series([_number(value) for value in text], index=values.index, dtype=float)
-    problems = _tell(
-        text,
-        {
-            "missing": missing,
-            "a boolean where a number is wanted": boolean,
-            "no number": number.isna(),
-            "infinite": number.abs() == math.inf,
-            "not whole": (number % 1 != 0) & column.integer,
-            f"below {column.at_least:g}": number < column.at_least,
-            f"above {column.at_most:g}": number > column.at_most,
-        },
-    )
-    return number if column.decimals is None else number.round(column.decimals), problems
-
-
-def _number(text: str) -> float:
-    """The number that the text spells, NaN where it spells none; Python's `1_000` is none in anybody's data."""
-    try:
-        return math.nan if "_" in text else float(text)
-    except ValueError:
-        return math.nan
-
-
-def _tell(text: "pd.Series[Any]", faults: Mapping[str, "pd.Series[bool]"]) -> list[str]:
-    """A line for each kind of fault; a value that has several is told for the first only."""
-    told = pd.Series(False, index=text.index)
+def _convert(column: Number | Category, values: "pd.Series[Any]") -> tuple["pd.Series[Any]", list[str]]:
+    """The column's values in its type, and a line for each kind of fault."""
+    typed: list[Any] = []
+    faulty: dict[str, list[int]] = {}
+    for position, value in enumerate(values):
+        try:
+            typed.append(column.read(value))
+        except Fault as fault:
+            typed.append(None)
+            faulty.setdefault(str(fault), []).append(position)
     lines = []
-    for what, faulty in faults.items():
-        fresh = text[faulty & ~told]
-        told |= faulty
-        if not fresh.empty:
-            values = ", ".join(repr(value) for value in fresh[:_EXAMPLES])
-            lines.append(f"{what} in {len(fresh)} of {len(text)} rows: {values} at {_where(fresh.index)}")
-    return lines
+    for what, positions in faulty.items():
+        examples = ", ".join(repr(str(values.iloc[position]).strip()) for position in positions[:_EXAMPLES])
+        lines.append(
+            f"{what} in {len(positions)} of {len(values)} rows: {examples} at {_where(values.index[positions])}"
+        )
+    kind = float if isinstance(column, Number) else object
+    return pd.Series(typed, index=values.index, dtype=kind), lines
 
 
 def _where(rows: pd.Index) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import tempfile
 from pathlib import Path
 
@@ -11,43 +12,41 @@ from botocore.exceptions import ClientError
 from common.aws import Aws, error_code
 from common.deployment.plan import Wanted
 from common.errors import DeploymentError
-from common.evaluation.golden import mismatch, read_golden
+from common.evaluation.golden import Golden
 from common.storage import Bucket, Layout
 
 
-def golden_of(aws: Aws, wanted: Wanted) -> bytes:
+def golden_of(aws: Aws, wanted: Wanted) -> Golden:
     """The golden predictions of the wanted package.
 
     Raises:
         DeploymentError: they are missing, or not those that were registered.
     """
     package = wanted.package
-    key = Layout(wanted.model.name).package(package.source, package.data_version, "golden.csv")
-    golden = Bucket(aws).read(key)
-    if golden is None or hashlib.sha256(golden).hexdigest() != package.metadata.get("golden_digest"):
-        state = "missing" if golden is None else "not the file that was registered"
+    key = Layout(wanted.model.name).package(package.source, package.data_version, "golden.json")
+    content = Bucket(aws).read(key)
+    if content is None or hashlib.sha256(content).hexdigest() != package.metadata.get("golden_digest"):
+        state = "missing" if content is None else "not the file that was registered"
         raise DeploymentError(
             f"The golden predictions of version {package.version} ({Bucket(aws).uri(key)}) are {state}.",
             "Without them nobody can tell whether the right model serves: restore them from the bucket's versions.",
         )
-    return golden
+    return Golden.from_json(content)
 
 
 def check_artifact(aws: Aws, wanted: Wanted) -> None:
-    """Download the artifact and score the golden rows with it, before any endpoint sees it.
+    """Download the artifact and answer the golden records with it, before any endpoint sees it.
 
     Raises:
         DeploymentError: it is not the artifact that was evaluated and approved, or does not predict what it did.
         ArtifactError: there is none, or it is damaged or unsafe.
     """
     # Only a deploy that changes something needs XGBoost; a no-op answers without importing it.
-    import numpy
-
-    from common.training.artifact import digest, fetch_artifact, load_booster, predict
+    from common.serving.archive import digest, fetch_artifact, load_predictor
 
     package = wanted.package
     remedy = "Nothing was changed. Find out who wrote to the bucket, and restore the object from the bucket's versions."
-    rows, expected = read_golden(golden_of(aws, wanted))
+    golden = golden_of(aws, wanted)
     with tempfile.TemporaryDirectory() as folder:
         archive = fetch_artifact(aws, package.artifact, Path(folder))
         if digest(archive) != package.metadata.get("artifact_digest"):
@@ -56,8 +55,7 @@ def check_artifact(aws: Aws, wanted: Wanted) -> None:
                 f"registered with version {package.version} is {package.metadata.get('artifact_digest')}.",
                 remedy,
             )
-        answered = predict(load_booster(archive), numpy.asarray(rows)).tolist()
-    problem = mismatch(expected, answered)
+        problem = golden.mismatch(load_predictor(archive).answers(golden.records))
     if problem:
         raise DeploymentError(
             f"Version {package.version} does not predict offline what it did when it was trained: {problem}.", remedy
@@ -65,21 +63,22 @@ def check_artifact(aws: Aws, wanted: Wanted) -> None:
 
 
 def check_endpoint(aws: Aws, wanted: Wanted) -> str:
-    """What is wrong with the endpoint's answers to the golden rows, in words; empty when they match."""
-    rows, expected = read_golden(golden_of(aws, wanted))
-    body = "\n".join(",".join(repr(value) for value in row) for row in rows)
+    """What is wrong with the endpoint's answers to the golden records, in words; empty when they match."""
+    golden = golden_of(aws, wanted)
     try:
         answer = aws.runtime.invoke_endpoint(
-            EndpointName=wanted.model.name, ContentType="text/csv", Accept="text/csv", Body=body.encode()
+            EndpointName=wanted.model.name,
+            ContentType="application/json",
+            Accept="application/json",
+            Body=json.dumps(golden.records).encode(),
         )
     except ClientError as error:
         # ValidationError: the endpoint has been deleted, or is not in service.
         if error_code(error) not in ("ModelError", "ValidationError"):
             raise
         return f"it answers with an error: {error.response['Error']['Message']}"
-    text = answer["Body"].read().decode()
+    text = answer["Body"].read().decode(errors="replace")
     try:
-        answered = [float(value) for value in text.replace("\n", ",").split(",") if value.strip()]
-    except ValueError:
-        return f"the answer is not a list of numbers: {text[:80]!r}"
-    return mismatch(expected, answered)
+        return golden.mismatch(json.loads(text)["predictions"])
+    except (ValueError, KeyError, TypeError):
+        return f"the answer holds no predictions: {text[:80]!r}"

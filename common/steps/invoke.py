@@ -2,62 +2,59 @@
 
 from __future__ import annotations
 
-import io
+import csv
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from common.aws import error_code, is_missing
-from common.errors import DeploymentError, UsageError
+from common.errors import DataError, DeploymentError, UsageError
 from common.model import Model
 from common.steps.context import Context
 
-if TYPE_CHECKING:
-    import pandas as pd
-
-    from common.data.dataset import Dataset
+Record = dict[str, Any]
 
 
-def read_records(text: str) -> pd.DataFrame:
+def read_records(text: str) -> list[Record]:
     """Records from JSON (one object or a list of them) or, as `@file.csv`, from a CSV file with a header.
 
     Raises:
         UsageError: the text is neither, or the file cannot be read.
     """
-    import pandas as pd
-
     if text.startswith("@"):
         try:
-            return pd.read_csv(io.BytesIO(Path(text[1:]).read_bytes()), dtype=str)
-        except (OSError, ValueError) as error:
+            with Path(text[1:]).open(encoding="utf-8-sig", newline="") as file:
+                records: list[Record] = list(csv.DictReader(file, skipinitialspace=True, strict=True))
+        except (OSError, ValueError, csv.Error) as error:
             raise UsageError(f"{text[1:]} cannot be read: {error}", "Name a CSV file with a header.") from error
-    try:
-        parsed = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise UsageError(
-            f"The records are not JSON: {error}", 'Write {"column": value, …}, a list of such, or @FILE.csv.'
-        ) from error
-    records = parsed if isinstance(parsed, list) else [parsed]
-    if not records or not all(isinstance(record, dict) for record in records):
-        raise UsageError("The records are no JSON objects.", 'Write {"column": value, …} or a list of such.')
-    return pd.DataFrame([{name: str(value) for name, value in record.items()} for record in records])
+    else:
+        try:
+            parsed = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise UsageError(
+                f"The records are not JSON: {error}", 'Write {"column": value, …}, a list of such, or @FILE.csv.'
+            ) from error
+        records = parsed if isinstance(parsed, list) else [parsed]
+    if not records or not all(isinstance(record, dict) and None not in record for record in records):
+        raise UsageError("These are no records.", 'Write {"column": value, …} or a list of such, or @FILE.csv.')
+    return records
 
 
-def invoke_model(context: Context, model: Model, dataset: Dataset, records: pd.DataFrame) -> list[float]:
-    """The endpoint's prediction for each record, in the unit of the model's target.
+def invoke_model(context: Context, model: Model, records: list[Record]) -> list[Record]:
+    """The endpoint's answer to each record: `prediction`, or `probability` and `label`.
 
     Raises:
         DataError: the records are not what the model's columns declare.
         DeploymentError: there is no endpoint, or the model answers with an error.
     """
-    from common.data.dataset import to_csv
-
-    body = to_csv(dataset.encode(records))
     try:
         answer = context.aws.runtime.invoke_endpoint(
-            EndpointName=model.name, ContentType="text/csv", Accept="text/csv", Body=body
+            EndpointName=model.name,
+            ContentType="application/json",
+            Accept="application/json",
+            Body=json.dumps(records).encode(),
         )
     except ClientError as error:
         if is_missing(error):
@@ -66,9 +63,21 @@ def invoke_model(context: Context, model: Model, dataset: Dataset, records: pd.D
                 f"`models deploy {model.name}` makes it.",
             ) from error
         if error_code(error) == "ModelError":
-            raise DeploymentError(
-                f"The model answers with an error: {error.response['Error']['Message']}",
-                f"The endpoint's log is in CloudWatch, /aws/sagemaker/Endpoints/{model.name}.",
-            ) from error
+            raise _model_error(model, error.response) from error
         raise
-    return [float(value) for value in answer["Body"].read().decode().replace("\n", ",").split(",") if value.strip()]
+    found: list[Record] = json.loads(answer["Body"].read())["predictions"]
+    return found
+
+
+def _model_error(model: Model, response: Any) -> DataError | DeploymentError:
+    """Whose fault it is, by the status that the model answered with."""
+    message = str(response.get("OriginalMessage") or response["Error"]["Message"])
+    if response.get("OriginalStatusCode") == 400:
+        return DataError(
+            f"The model cannot answer: {json.loads(message)['error']}.",
+            f"{model.folder}/gather_data.py declares what a record holds.",
+        )
+    return DeploymentError(
+        f"The model answers with an error: {message}",
+        f"The endpoint's log is in CloudWatch, /aws/sagemaker/Endpoints/{model.name}.",
+    )

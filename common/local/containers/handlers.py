@@ -93,6 +93,8 @@ def invoke(
     except Exception as error:
         log(traceback.format_exc())
         raise Refusal(500, str(error) or type(error).__name__) from error
+    if hasattr(answer, "get_data"):  # a response of the image's web framework, by which a script sets a status
+        return Response(answer.status_code, answer.get_data(), answer.mimetype)
     answer, kind = answer if isinstance(answer, tuple) else (answer, accept)
     return Response(200, answer if isinstance(answer, bytes) else str(answer).encode(), kind)
 
