@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -135,8 +136,9 @@ def fit_encoder(columns: Columns, derived: tuple[Ratio, ...], train: pd.DataFram
 
 
 def to_records(rows: pd.DataFrame) -> list[dict[str, Any]]:
-    """Each row by the names of its columns."""
-    return [dict(zip(rows.columns, row, strict=True)) for row in rows.itertuples(index=False, name=None)]
+    """Each row by the names of its columns, as JSON values: a missing number is None."""
+    plain = rows.astype(object).where(rows.notna(), None)
+    return [dict(zip(rows.columns, row, strict=True)) for row in plain.itertuples(index=False, name=None)]
 
 
 def write_records(rows: pd.DataFrame) -> bytes:
@@ -147,9 +149,16 @@ def write_records(rows: pd.DataFrame) -> bytes:
     return text.to_csv(index=False, lineterminator="\n").encode()
 
 
-def read_records(content: bytes) -> pd.DataFrame:
-    """The rows of a file that `write_records` wrote, as text."""
-    return pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
+def read_records(content: bytes, numbers: Collection[str]) -> pd.DataFrame:
+    """The rows of a file that `write_records` wrote, in the types that it was given: the named columns are numbers."""
+    header = pd.read_csv(io.BytesIO(content), nrows=0).columns
+    return pd.read_csv(
+        io.BytesIO(content),
+        dtype={name: float if name in numbers else str for name in header},
+        keep_default_na=False,
+        na_values={name: [""] for name in numbers},
+        float_precision="round_trip",
+    )
 
 
 def to_csv(numbers: npt.NDArray[np.float64]) -> bytes:

@@ -56,14 +56,15 @@ class Stored:
         return from_csv(content)
 
     def records(self, name: str) -> pd.DataFrame:
-        """The same rows, in the same order, as they came: text by the names of the columns, the label among them.
+        """The same rows, in the same order, as they came, the label among them; see `Checked.frame`.
 
         Raises:
             DataError: the file is not what was gathered.
         """
         from common.data.dataset import read_records
 
-        return read_records(self._read(f"records/{name}.csv"))
+        numbers = {column["name"] for column in self.manifest["columns"] if column["kind"] == "number"}
+        return read_records(self._read(f"records/{name}.csv"), numbers)
 
     def uri(self, name: str) -> str:
         return self.bucket.uri(Layout(self.model).data(self.version, name))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from common.errors import UsageError
 from common.model import Model
 from common.steps.context import Context
 from common.storage import Layout
@@ -20,9 +21,15 @@ def gather_data(context: Context, model: Model, dataset: Dataset, *, refresh: bo
         refresh: gather again although this source has gathered before, because the data have grown.
 
     Raises:
+        UsageError: the model's problem and its label do not fit.
         SourceError: the data cannot be read.
         DataError: they are not what the model declares. The bucket stays as it was.
     """
+    if bool(dataset.columns.classes) != (model.problem == "binary_classification"):
+        raise UsageError(
+            f"{model.name} is declared a {model.problem}, but its label '{dataset.columns.label}' is not of that kind.",
+            "A regression's label is a Number, a binary_classification's a Category of two values.",
+        )
     context.checkout.require_clean(model)
     source = context.checkout.source(model)
     version = context.gathered(model, source)
@@ -36,7 +43,7 @@ def gather_data(context: Context, model: Model, dataset: Dataset, *, refresh: bo
     layout, bucket = Layout(model.name), context.bucket
     manifest_key = layout.data(prepared.version, "manifest.json")
     if bucket.read(manifest_key) is None:
-        files = [(layout.data(prepared.version, f"{name}/{name}.csv"), body) for name, body in prepared.files.items()]
+        files = [(layout.data(prepared.version, name), body) for name, body in prepared.files.items()]
         manifest = json.dumps(prepared.manifest, indent=2, sort_keys=True).encode()
         bucket.write_all(files, last=(manifest_key, manifest))
     if version != prepared.version:

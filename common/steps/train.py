@@ -5,32 +5,42 @@ from __future__ import annotations
 import hashlib
 import json
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from common.data.stored import Stored
 from common.deployment.live import observe
 from common.errors import ArtifactError, GateError, TrainingError
 from common.evaluation.document import Champion, Evaluation, assess
-from common.evaluation.golden import GOLDEN_ROWS, write_golden
-from common.evaluation.metrics import Values
+from common.evaluation.golden import GOLDEN_ROWS, Golden
+from common.evaluation.metrics import Values, choose_threshold
 from common.evaluation.report import Report
 from common.model import ROOT, Model
 from common.registry import PENDING, REJECTED, Package
+from common.serving.archive import ENVIRONMENT, fetch_artifact, load_predictor, load_trained, pack
+from common.serving.inference import Predictor, RequestError
 from common.steps.context import Context
 from common.storage import Layout
-from common.training.artifact import digest, fetch_artifact, load_booster, predict
 from common.training.job import run_training_job
 from common.training.xgboost import XGBoost, image_uri, training_request
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import CreateTrainingJobRequestTypeDef
 
+OUTPUTS = ("evaluation.json", "report.html", "summary.md", "junit/gate.xml")
+"""What travels with a package for people and CI, and is kept in `build/<model>/`."""
 
-def train_model(context: Context, model: Model, training: XGBoost) -> Package:
+
+def train_model(context: Context, model: Model, training: XGBoost, *, testing: bool = False) -> Package | None:
     """Train the model of this commit, score it, and register its package; once for each source and data version.
 
     Writes report, evaluation and the gate's JUnit results to `build/<model>/`, where CircleCI picks them up.
+
+    Args:
+        testing: try it out: a tuning runs one job only, and nothing is registered; answers None.
 
     Raises:
         CheckoutError: what would be trained is not committed.
@@ -40,20 +50,30 @@ def train_model(context: Context, model: Model, training: XGBoost) -> Package:
     context.checkout.require_clean(model)
     source = context.checkout.source(model)
     data_version = context.gathered(model, source)
-    if not data_version:
+    data = Stored.open(context.bucket, model.name, data_version) if data_version else None
+    if data is None:
         raise TrainingError(
             f"Source {source} of {model.name} has gathered no data yet.",
             f"Run `python -m {model.folder}.gather_data` first.",
         )
+    candidate = _Candidate(context, model, training, source, data, testing)
+    if testing:
+        _keep(context, model, candidate.files)
+        context.say(
+            f"{model.name}: tried out, and nothing registered; build/{model.name}/report.html has the evaluation"
+        )
+        return None
     package = context.registry(model).find(source, data_version)
     if package:
         context.say(
             f"{model.name}: source {source} with data {data_version} is version {package.version}, {package.status}"
         )
     else:
-        package = _Candidate(context, model, training, source, data_version).register()
+        package = candidate.register()
         context.say(f"{model.name}: registered version {package.version}, {package.status}: {package.arn}")
-    _keep_outputs(context, model, package)
+    layout = Layout(model.name)
+    kept = {name: context.bucket.read(layout.package(source, data_version, name)) for name in OUTPUTS}
+    _keep(context, model, {name: content for name, content in kept.items() if content is not None})
     if package.status == REJECTED:
         raise GateError(
             f"Version {package.version} of {model.name} is rejected: {package.reason}",
@@ -64,82 +84,86 @@ def train_model(context: Context, model: Model, training: XGBoost) -> Package:
 
 @dataclass(frozen=True)
 class _Candidate:
-    """A model on its way into the registry."""
+    """A model on its way into the registry. Each of its parts is made once, when it is first asked for."""
 
     context: Context
     model: Model
     training: XGBoost
     source: str
-    data_version: str
+    data: Stored
+    testing: bool
 
     def register(self) -> Package:
-        manifest, train, test = self._dataset()
-        job = self._train()
-        artifact_uri = job["ModelArtifacts"]["S3ModelArtifacts"]
-        with tempfile.TemporaryDirectory() as folder:
-            archive = fetch_artifact(self.context.aws, artifact_uri, Path(folder))
-            predictions = predict(load_booster(archive), test[:, 1:])
-            artifact_digest = digest(archive)
-        champion = self._champion(manifest, test)
-        evaluation = assess(self.model.problem, self.training.gate, train, test, predictions, champion)
-        golden = write_golden(test[:GOLDEN_ROWS, 1:], predictions[:GOLDEN_ROWS])
-        metadata = self._metadata(job["TrainingJobName"], evaluation) | {
-            "artifact_digest": artifact_digest,
-            "golden_digest": hashlib.sha256(golden).hexdigest(),
-        }
-        self._upload(evaluation, golden, metadata, manifest, test[:, 0], predictions)
-        verdict = evaluation.verdict
+        """Upload everything that travels with the package, then register it."""
+        *files, (_, evaluation) = self.files.items()
+        bucket = self.context.bucket
+        bucket.write_all(
+            [(self._key(name), content) for name, content in files], last=(self._key("evaluation.json"), evaluation)
+        )
+        verdict = self.evaluation.verdict
         return self.context.registry(self.model).register(
-            self._request(job["AlgorithmSpecification"]["TrainingImage"], artifact_uri),
-            metadata,
-            commit=metadata["commit"],
+            self._request(),
+            self.metadata,
+            commit=self.metadata["commit"],
             status=PENDING if verdict.passed else REJECTED,
             reason="" if verdict.passed else f"gate: {verdict.reason}",
         )
 
-    def _key(self, name: str) -> str:
-        return Layout(self.model.name).package(self.source, self.data_version, name)
-
-    def _data_key(self, name: str) -> str:
-        return Layout(self.model.name).data(self.data_version, name)
-
-    def _dataset(self) -> tuple[dict[str, Any], Values, Values]:
-        """(manifest, train, test); the sets as rows × (label, features…)."""
-        # The file is checked again, since anybody may have gathered or uploaded it, and a header would train nonsense.
-        from common.data.dataset import check_training_csv, from_csv
-
-        bucket = self.context.bucket
-        manifest = bucket.read_json(self._data_key("manifest.json")) or {}
-        sets: dict[str, Values] = {}
+    @cached_property
+    def job(self) -> Any:
+        """The completed training job."""
+        # The sets are read before anything is started: a damaged one would train nonsense.
         for name in ("train", "validation", "test"):
-            key = self._data_key(f"{name}/{name}.csv")
-            content = bucket.read(key) or b""
-            if hashlib.sha256(content).hexdigest() != manifest.get("sha256", {}).get(name):
-                raise TrainingError(
-                    f"{bucket.uri(key)} is not what was gathered as data version {self.data_version}.",
-                    "Find out who wrote to the bucket, delete that data version's folder, and gather again with --refresh.",
-                )
-            check_training_csv(content, name)
-            sets[name] = from_csv(content)
-        return manifest, sets["train"], sets["test"]
-
-    def _train(self) -> Any:
-        name = f"{self.model.name}-{self.source[:12]}-{self.data_version[:8]}"
+            self.data.rows(name)
+        name = f"{self.model.name}-{self.source[:12]}-{self.data.version[:8]}"
         return run_training_job(self.context.aws, name, self._training_request, self.context.say)
 
-    def _training_request(self) -> CreateTrainingJobRequestTypeDef:
-        settings, bucket = self.context.aws.settings, self.context.bucket
-        return training_request(
-            self.model,
-            self.training,
-            settings,
-            image=image_uri(settings.region),
-            channels={name: bucket.uri(self._data_key(f"{name}/")) for name in ("train", "validation")},
-            output=bucket.uri(Layout(self.model.name).training()),
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The trained model as it will serve."""
+        classes = tuple(self.data.manifest["classes"])
+        with tempfile.TemporaryDirectory() as folder:
+            archive = fetch_artifact(self.context.aws, self.job["ModelArtifacts"]["S3ModelArtifacts"], Path(folder))
+            trained = load_trained(archive, self.data.encoder, classes)
+        if not classes:
+            return trained
+        validation = self.data.rows("validation")
+        threshold = getattr(self.training, "threshold", 0.5)
+        if threshold == "f1":
+            threshold = choose_threshold(validation[:, 0], trained.score_rows(validation[:, 1:]))
+        return replace(trained, threshold=threshold)
+
+    @cached_property
+    def archive(self) -> bytes:
+        """What the endpoint will serve."""
+        return pack(self.predictor)
+
+    @cached_property
+    def predictions(self) -> Values:
+        """The model's scores of the test records, by the way that a caller's records take."""
+        return self.predictor.scores(self.test_records)
+
+    @cached_property
+    def test_records(self) -> list[dict[str, Any]]:
+        from common.data.dataset import to_records
+
+        return to_records(self.data.records("test"))
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        return assess(
+            self.model.problem,
+            self.training.gate,
+            self.data.rows("train"),
+            self.data.rows("test"),
+            self.predictions,
+            self.champion,
+            self.predictor.threshold,
         )
 
-    def _champion(self, manifest: dict[str, Any], test: Values) -> Champion:
-        """The package that is deployed, scored on the candidate's test rows; or why it cannot be."""
+    @cached_property
+    def champion(self) -> Champion:
+        """The package that is deployed, scored on the candidate's test records; or why it cannot be."""
         context = self.context
         live = observe(context.aws, self.model)
         package = context.registry(self.model).serving(live.package_arn)
@@ -148,72 +172,98 @@ class _Candidate:
                 reason="what serves is no package of the registry" if live.exists else "nothing is deployed"
             )
         name = f"version {package.version}"
-        key = Layout(self.model.name).data(package.data_version, "manifest.json")
-        its_manifest = context.bucket.read_json(key)
-        if its_manifest is None or its_manifest["features"] != manifest["features"]:
-            return Champion(name, reason="it was trained on other features")
         try:
             with tempfile.TemporaryDirectory() as folder:
-                archive = fetch_artifact(context.aws, package.artifact, Path(folder))
-                return Champion(name, predictions=predict(load_booster(archive), test[:, 1:]))
-        except ArtifactError as error:
+                its = load_predictor(fetch_artifact(context.aws, package.artifact, Path(folder)))
+            return Champion(name, its.scores(self.test_records), threshold=its.threshold)
+        except (ArtifactError, RequestError) as error:
             # A lost champion must not keep its successor from being trained; the report says that it was not compared.
-            return Champion(name, reason=error.what)
+            return Champion(
+                name, reason=error.what if isinstance(error, ArtifactError) else f"it cannot answer: {error}"
+            )
 
-    def _metadata(self, job: str, evaluation: Evaluation) -> dict[str, str]:
+    @cached_property
+    def metadata(self) -> dict[str, str]:
         """`CustomerMetadataProperties`: what traces the package back, and the metrics for listings."""
-        run, checkout = self.context.run, self.context.checkout
+        run, checkout, verdict = self.context.run, self.context.checkout, self.evaluation.verdict
         facts = {
             "source": self.source,
-            "data_version": self.data_version,
+            "data_version": self.data.version,
             "commit": checkout.commit(),
             "branch": run.branch or checkout.branch(),
             "trained_by": run.user,
             "pipeline": run.pipeline,
             "build_number": run.number,
             "build_url": run.url,
-            "training_job": job,
-            "evaluation": self.context.bucket.uri(self._key("evaluation.json")),
-            "gate": "passed" if evaluation.verdict.passed else f"refused: {evaluation.verdict.reason}",
+            "training_job": self.job["TrainingJobName"],
+            "evaluation": self._uri("evaluation.json"),
+            "report": self._uri("report.html"),
+            "gate": "passed" if verdict.passed else f"refused: {verdict.reason}",
+            "artifact_digest": hashlib.sha256(self.archive).hexdigest(),
+            "golden_digest": hashlib.sha256(self.golden).hexdigest(),
         }
-        metrics = {name: f"{value:.6g}" for name, value in evaluation.metrics["model"].items()}
+        metrics = {name: f"{value:.6g}" for name, value in self.evaluation.metrics["model"].items()}
         return {name: value for name, value in (facts | metrics).items() if value}
 
-    def _upload(
-        self, evaluation: Evaluation, golden: bytes, metadata: dict[str, str], manifest: dict[str, Any],
-        truth: Values, predictions: Values,
-    ) -> None:  # fmt: skip
-        report = Report(self.model, evaluation, truth, predictions, manifest, lineage=metadata)
-        files = {
+    @cached_property
+    def golden(self) -> bytes:
+        records = self.test_records[:GOLDEN_ROWS]
+        return Golden(records, self.predictor.answers(records)).to_json()
+
+    @cached_property
+    def files(self) -> dict[str, bytes]:
+        """Everything that travels with the package, by its name; `evaluation.json` is the last."""
+        truth = self.data.rows("test")[:, 0]
+        report = Report(self.model, self.evaluation, truth, self.predictions, self.data.manifest, self.metadata)
+        return {
+            "model.tar.gz": self.archive,
+            "golden.json": self.golden,
             "report.html": report.html().encode(),
             "summary.md": report.summary().encode(),
             "junit/gate.xml": report.junit().encode(),
-            "golden.csv": golden,
+            "evaluation.json": json.dumps(self.evaluation.document(), indent=2, sort_keys=True).encode(),
         }
-        body = json.dumps(evaluation.document(), indent=2, sort_keys=True).encode()
-        self.context.bucket.write_all(
-            [(self._key(name), content) for name, content in files.items()], last=(self._key("evaluation.json"), body)
+
+    def _key(self, name: str) -> str:
+        return Layout(self.model.name).package(self.source, self.data.version, name)
+
+    def _uri(self, name: str) -> str:
+        return self.context.bucket.uri(self._key(name))
+
+    def _training_request(self) -> CreateTrainingJobRequestTypeDef:
+        settings = self.context.aws.settings
+        return training_request(
+            self.model,
+            self.training,
+            settings,
+            image=image_uri(settings.region),
+            channels={name: self.data.uri(f"{name}/") for name in ("train", "validation")},
+            output=self.context.bucket.uri(Layout(self.model.name).training()),
         )
 
-    def _request(self, image: str, artifact: str) -> dict[str, Any]:
-        statistics = {"ContentType": "application/json", "S3Uri": self.context.bucket.uri(self._key("evaluation.json"))}
+    def _request(self) -> dict[str, Any]:
+        statistics = {"ContentType": "application/json", "S3Uri": self._uri("evaluation.json")}
+        container = {
+            "Image": self.job["AlgorithmSpecification"]["TrainingImage"],
+            "ModelDataUrl": self._uri("model.tar.gz"),
+            "Environment": ENVIRONMENT,
+        }
         return {
             "InferenceSpecification": {
-                "Containers": [{"Image": image, "ModelDataUrl": artifact}],
-                "SupportedContentTypes": ["text/csv"],
-                "SupportedResponseMIMETypes": ["text/csv", "application/json"],
+                "Containers": [container],
+                "SupportedContentTypes": ["application/json", "text/csv"],
+                "SupportedResponseMIMETypes": ["application/json", "text/csv"],
             },
             "ModelMetrics": {"ModelQuality": {"Statistics": statistics}},
         }
 
 
-def _keep_outputs(context: Context, model: Model, package: Package) -> None:
-    """Copy what travels with the package to `build/<model>/`, also when it was trained by an earlier run."""
-    layout, folder = Layout(model.name), ROOT / "build" / model.name
-    for name in ("evaluation.json", "report.html", "summary.md", "junit/gate.xml"):
-        content = context.bucket.read(layout.package(package.source, package.data_version, name))
-        if content is not None:
+def _keep(context: Context, model: Model, files: Mapping[str, bytes]) -> None:
+    """Write what people and CI read to `build/<model>/`, and the summary to the log."""
+    folder = ROOT / "build" / model.name
+    for name in OUTPUTS:
+        if name in files:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            (folder / name).write_bytes(content)
-            if name == "summary.md":
-                context.say(content.decode())
+            (folder / name).write_bytes(files[name])
+    if "summary.md" in files:
+        context.say(files["summary.md"].decode())
