@@ -1,0 +1,61 @@
+"""What training cost: billable seconds × instances × the on-demand price of `prices.csv`."""
+
+import csv
+from dataclasses import dataclass
+from pathlib import Path
+
+PRICES = Path(__file__).parent / "prices.csv"
+"""Training prices: a row for each region and instance type, with the day and the source that it was read from."""
+
+
+@dataclass(frozen=True)
+class Price:
+    """The on-demand price of a training instance, without storage, taxes and discounts."""
+
+    usd_per_hour: float
+    as_of: str
+    source: str
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What was billed for training.
+
+    Attributes:
+        seconds: billable seconds of each instance, summed over all training jobs (SageMaker's `BillableTimeInSeconds`).
+        unsaved_seconds: what would have been billed without managed spot (`TrainingTimeInSeconds`); at least `seconds`.
+        price: none where the table lists no price for the region and instance type.
+    """
+
+    instance_type: str
+    instances: int
+    seconds: float
+    unsaved_seconds: float
+    price: Price | None
+
+    @property
+    def usd(self) -> float | None:
+        """US dollars, or none where no price is listed."""
+        return None if self.price is None else self.seconds * self.instances * self.price.usd_per_hour / 3600
+
+    @property
+    def saved(self) -> float:
+        """The share that managed spot saved, from 0 to 1: SageMaker's 1 - billable / training time."""
+        return 1 - self.seconds / self.unsaved_seconds if self.unsaved_seconds > self.seconds else 0.0
+
+
+def training_cost(
+    region: str, instance_type: str, *, instances: int, seconds: float, unsaved_seconds: float | None = None
+) -> Cost:
+    """What so many billable seconds of each instance cost in the region."""
+    unsaved = seconds if unsaved_seconds is None else unsaved_seconds
+    return Cost(instance_type, instances, seconds, unsaved, find_price(region, instance_type))
+
+
+def find_price(region: str, instance_type: str) -> Price | None:
+    """The listed price, or none."""
+    with PRICES.open(encoding="utf-8", newline="") as file:
+        for row in csv.DictReader(file):
+            if (row["region"], row["instance_type"]) == (region, instance_type):
+                return Price(float(row["usd_per_hour"]), row["as_of"], row["source"])
+    return None
