@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 from common.evaluation.baselines import baselines
-from common.evaluation.gate import HIGHER_IS_BETTER, Gate, Verdict, decide
-from common.evaluation.intervals import Comparison, Interval, compare, interval, resample
+from common.evaluation.gate import Gate, Verdict, decide
+from common.evaluation.intervals import Comparison, Interval, score
 from common.evaluation.metrics import Values, evaluate
 from common.evaluation.statistics import model_quality
 from common.model import ProblemType
@@ -97,43 +97,25 @@ def assess(
     """
     gate.require_metric_of(problem)
     truth = test[:, 0]
-    metrics = {"model": evaluate(problem, truth, predictions, threshold)}
-    samples = resample(problem, truth, predictions, threshold)
+    model = score(problem, truth, predictions, threshold)
+    metrics = {"model": model.metrics}
     comparisons: dict[str, Comparison] = {}
     if champion.predictions is not None:
-        metrics["champion"] = evaluate(problem, truth, champion.predictions, champion.threshold)
-        its_samples = resample(problem, truth, champion.predictions, champion.threshold)
-        comparisons = _compared(metrics, samples, its_samples, gate.confidence)
+        rival = score(problem, truth, champion.predictions, champion.threshold)
+        metrics["champion"] = rival.metrics
+        comparisons = model.against(rival, gate.confidence)
     for name, values in baselines(problem, train, test).items():
         metrics[name] = evaluate(problem, truth, values, threshold)
     return Evaluation(
         problem=problem,
         rows={"train": len(train), "test": len(test)},
         metrics=metrics,
-        intervals={name: interval(values) for name, values in samples.items()},
+        intervals=model.intervals(),
         comparisons=comparisons,
         threshold=None if problem == "regression" else threshold,
         champion=champion.package,
         no_champion=champion.reason,
         metric=gate.metric,
-        verdict=decide(gate, metrics["model"][gate.metric], comparisons.get(gate.metric)),
-        statistics=model_quality(problem, truth, predictions, threshold, samples),
+        verdict=decide(gate, model.metrics[gate.metric], comparisons.get(gate.metric)),
+        statistics=model_quality(problem, truth, predictions, threshold, model),
     )
-
-
-def _compared(
-    metrics: Mapping[str, Mapping[str, float]],
-    samples: Mapping[str, Values],
-    its_samples: Mapping[str, Values],
-    confidence: float,
-) -> dict[str, Comparison]:
-    """The model's gain over the champion in every metric."""
-    signs = {name: 1 if HIGHER_IS_BETTER[name] else -1 for name in samples}
-    return {
-        name: compare(
-            sign * (metrics["model"][name] - metrics["champion"][name]),
-            sign * (samples[name] - its_samples[name]),
-            confidence,
-        )
-        for name, sign in signs.items()
-    }

@@ -6,12 +6,13 @@ labels and on nothing else, so that two models are measured on the same resample
 figures always. A resample whose labels are all alike is left out, since there ROC AUC and R² do not exist.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
-from common.evaluation.metrics import Values
+from common.evaluation.gate import HIGHER_IS_BETTER
+from common.evaluation.metrics import Values, evaluate
 from common.model import ProblemType
 
 RESAMPLES = 2000
@@ -46,29 +47,42 @@ class Comparison:
     at_best: float
 
 
-def resample(problem: ProblemType, truth: Values, predictions: Values, threshold: float = 0.5) -> dict[str, Values]:
-    """Each metric of `evaluate` on every resample of the rows, as an array of at most `RESAMPLES` values.
+@dataclass(frozen=True)
+class Score:
+    """A model's metrics on the test rows, and on each resample of them, by metric."""
 
-    Args:
-        truth: labels that are not all alike.
-        predictions: finite; probabilities of the positive class in a classification.
-        threshold: the probability from which a label is predicted to be positive.
-    """
+    metrics: Mapping[str, float]
+    samples: Mapping[str, Values]
+
+    def intervals(self) -> dict[str, Interval]:
+        """The percentile interval of each metric."""
+        return {name: Interval(*_around(values)) for name, values in self.samples.items()}
+
+    def against(self, champion: "Score", confidence: float) -> dict[str, Comparison]:
+        """The gain over a champion that was scored on the same rows, in each metric."""
+        comparisons = {}
+        for name, samples in self.samples.items():
+            sign = 1 if HIGHER_IS_BETTER[name] else -1
+            gains = sign * (samples - champion.samples[name])
+            comparisons[name] = Comparison(
+                sign * (self.metrics[name] - champion.metrics[name]),
+                *_around(gains),
+                at_best=float(np.quantile(gains, confidence)),
+            )
+        return comparisons
+
+
+def score(problem: ProblemType, truth: Values, predictions: Values, threshold: float = 0.5) -> Score:
+    """Measure predictions on the test rows and on their resamples; arguments and errors are those of `evaluate`."""
+    metrics = evaluate(problem, truth, predictions, threshold)
     measure = _regression(truth, predictions) if problem == "regression" else _ranked(truth, predictions, threshold)
     parts = [measure(counts) for counts in _resamples(truth)]
-    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    return Score(metrics, {name: np.concatenate([part[name] for part in parts]) for name in metrics})
 
 
-def interval(samples: Values) -> Interval:
-    """The percentile interval of a metric's resampled values."""
-    low, high = np.quantile(samples, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return Interval(float(low), float(high))
-
-
-def compare(gain: float, gains: Values, confidence: float) -> Comparison:
-    """The comparison that says as much as a gain on the test rows and the gains on their resamples."""
-    around = interval(gains)
-    return Comparison(gain, around.low, around.high, at_best=float(np.quantile(gains, confidence)))
+def _around(values: Values) -> tuple[float, float]:
+    low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    return float(low), float(high)
 
 
 def _resamples(truth: Values) -> Iterator[Values]:

@@ -5,14 +5,13 @@ The names and shapes are those of Model Monitor's model quality files
 over resamples of the rows.
 """
 
-from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from common.evaluation.intervals import RESAMPLES
-from common.evaluation.metrics import Values, evaluate
+from common.evaluation.intervals import RESAMPLES, Score
+from common.evaluation.metrics import Values
 from common.model import ProblemType
 
 _CURVE_POINTS = 200
@@ -22,7 +21,7 @@ Counts = npt.NDArray[np.int64]
 
 
 def model_quality(
-    problem: ProblemType, truth: Values, predictions: Values, threshold: float, samples: Mapping[str, Values]
+    problem: ProblemType, truth: Values, predictions: Values, threshold: float, score: Score
 ) -> dict[str, Any]:
     """The statistics of a model, as JSON values.
 
@@ -31,15 +30,15 @@ def model_quality(
 
     Args:
         truth, predictions, threshold: as for `evaluate`.
-        samples: the metrics' resampled values, from `resample`.
+        score: that of these predictions.
     """
-    values = evaluate(problem, truth, predictions, threshold)
+    entries = {name: _entry(value, score.samples[name]) for name, value in score.metrics.items()}
     if problem == "regression":
-        values, samples = values | {"mse": values["rmse"] ** 2}, {**samples, "mse": samples["rmse"] ** 2}
-        return {"regression_metrics": {name: _entry(value, samples[name]) for name, value in values.items()}}
+        squared = _entry(score.metrics["rmse"] ** 2, score.samples["rmse"] ** 2)
+        return {"regression_metrics": entries | {"mse": squared}}
     return {
         "binary_classification_metrics": {
-            "auc": _entry(values["roc_auc"], samples["roc_auc"]),
+            "auc": entries["roc_auc"],
             **_classified(truth, predictions >= threshold),
             **_curves(truth, predictions),
         }
