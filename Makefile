@@ -22,8 +22,8 @@ setup:  ## create or refresh .venv, when requirements.txt is not what it was mad
 	  fi; \
 	  cp requirements.txt .venv/requirements.txt; }
 
-demo: setup  ## push, click, merge: the whole story on this machine, to a live prediction
-	@$(BIN)/python -m common.local.demo
+demo: setup  ## push, click, merge: the whole story on this machine, to a live prediction (MODEL=name: of one model)
+	@$(BIN)/python -m common.local.demo $(MODEL)
 
 check: setup  ## lint and types
 	@$(BIN)/ruff check .

@@ -1,42 +1,40 @@
 """`make demo`: push, click and merge on this machine, through the real YAML, to a live prediction.
 
-Everything happens in a scratch folder: a clone of this repository with an origin of its own, and a local AWS.
+Everything happens in a scratch folder: a clone of this repository with an origin of its own, and a local AWS. The reports
+are copied to `build/demo/`, to be looked at afterwards.
 """
 
 from __future__ import annotations
 
+import csv
+import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import boto3
 from rich.console import Console
+from rich.markdown import Markdown
 
 from common.errors import ModelsError
-from common.local.account import ACCOUNT, contexts, prepare_account
+from common.local.account import ACCOUNT, BUCKET, contexts, prepare_account
 from common.local.daemon import Running, down, up
 from common.local.pipeline.run import PipelineResult, Settings, play
 
 _ROOT = Path(__file__).resolve().parents[2]
 _TIME_SCALE = 0.002  # a canary that bakes for 300 s on AWS bakes for 0.6 s here
-# The first rows of the test set, which no model is trained on, and their rings.
-ABALONES: tuple[tuple[dict[str, str | float], int], ...] = (
-    ({"sex": "M", "length": 0.44, "diameter": 0.365, "height": 0.125, "whole_weight": 0.516, "shucked_weight": 0.2155,
-      "viscera_weight": 0.114, "shell_weight": 0.155}, 10),
-    ({"sex": "F", "length": 0.53, "diameter": 0.415, "height": 0.15, "whole_weight": 0.7775, "shucked_weight": 0.237,
-      "viscera_weight": 0.1415, "shell_weight": 0.33}, 20),
-    ({"sex": "F", "length": 0.44, "diameter": 0.34, "height": 0.1, "whole_weight": 0.451, "shucked_weight": 0.188,
-      "viscera_weight": 0.087, "shell_weight": 0.13}, 10),
-    ({"sex": "M", "length": 0.665, "diameter": 0.525, "height": 0.165, "whole_weight": 1.338, "shucked_weight": 0.5515,
-      "viscera_weight": 0.3575, "shell_weight": 0.35}, 18),
-)  # fmt: skip
+_REPORTS = _ROOT / "build/demo"
+_PREDICTED = 4
+_USAGE = "usage: demo [MODEL]   MODEL is a model of this repository; without it, the whole story is told"
 
 
 @dataclass(frozen=True)
@@ -81,12 +79,17 @@ class Demo:
             raise ModelsError(f"A job failed; its log is below {result.folder}.")
         return result
 
-    def tune(self, name: str, value: object) -> None:
-        """Change a hyperparameter in abalone's train_register.py."""
-        path = self.repo / "abalone_model/train_register.py"
+    def branch(self, name: str) -> None:
+        """Begin a branch of main."""
+        self.git("switch", "-q", "main")
+        self.git("switch", "-qc", name)
+
+    def tune(self, model: str, name: str, value: object) -> None:
+        """Change a hyperparameter in a model's train_register.py."""
+        path = self.repo / f"{model}_model/train_register.py"
         text, count = re.subn(rf'("{name}": )[^,]+,', rf"\g<1>{value},", path.read_text())
         if count != 1:
-            raise ModelsError(f"train_register.py has {count} hyperparameters {name}.")
+            raise ModelsError(f"{path.name} of {model} has {count} hyperparameters {name}.")
         path.write_text(text)
 
     def merge(self, branch: str) -> None:
@@ -96,11 +99,21 @@ class Demo:
         self.git("commit", "-qm", f"{branch} (squashed)")
         self.git("push", "-q", "origin", "main")
 
+    def client(self, service: str) -> Any:
+        return boto3.client(service, endpoint_url=self.running.url, region_name="eu-west-1",  # type: ignore[call-overload]
+                            aws_access_key_id="local", aws_secret_access_key="local")  # noqa: S106  # fmt: skip
+
     def training_jobs(self) -> int:
         """How many training jobs were ever started in the account."""
-        sagemaker = boto3.client("sagemaker", endpoint_url=self.running.url, region_name="eu-west-1",
-                                 aws_access_key_id="local", aws_secret_access_key="local")  # noqa: S106  # fmt: skip
-        return len(sagemaker.list_training_jobs(MaxResults=100)["TrainingJobSummaries"])
+        return len(self.client("sagemaker").list_training_jobs(MaxResults=100)["TrainingJobSummaries"])
+
+    def test_rows(self, model: str) -> list[dict[str, str]]:
+        """The first rows of the model's newest test set, which no model is trained on, with their label."""
+        s3 = self.client("s3")
+        found = s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{model}/data/").get("Contents", [])
+        newest = max((o for o in found if o["Key"].endswith("records/test.csv")), key=lambda o: o["LastModified"])
+        text = s3.get_object(Bucket=BUCKET, Key=newest["Key"])["Body"].read().decode()
+        return list(csv.DictReader(io.StringIO(text)))[:_PREDICTED]
 
     def models(self, *arguments: str) -> None:
         """Run `./models` in the clone, on the account that the pipelines work in."""
@@ -111,36 +124,39 @@ class Demo:
         subprocess.run([sys.executable, "-m", "common.cli", *arguments], cwd=self.repo, env=environment, check=True)
 
 
-def story(demo: Demo) -> None:
+def whole_story(demo: Demo) -> None:
     """The three gestures, and what keeps them safe."""
+    tell_abalone(demo)
+    tell_churn(demo)
+    demo.models("status", "--check")
+
+
+def tell_abalone(demo: Demo) -> None:
+    """A regression: squash, rivals and reverts."""
     demo.tell("Before", "a person trains, approves and deploys what main holds: the manual trigger")
     demo.play("main", approve=True, parameters={"action": "train", "model": "abalone"})
 
     demo.tell("Push", "a branch that changes only documentation: nothing is trained")
-    demo.git("switch", "-qc", "say-thanks")
+    demo.branch("say-thanks")
     (demo.repo / "README.md").open("a").write("\nThanks for reading.\n")
     demo.push("say-thanks", "Thank the reader")
 
     demo.tell("Push", "a branch that changes abalone: it is trained, evaluated and registered …")
-    demo.git("switch", "-q", "main")
-    demo.git("switch", "-qc", "more-columns")
-    demo.tune("colsample_bytree", 0.8)
-    result = demo.push("more-columns", "Look at more columns in each tree", approve=True)
-    show_metrics(demo, result)
+    demo.branch("more-columns")
+    demo.tune("abalone", "colsample_bytree", 0.8)
+    show_report(demo, demo.push("more-columns", "Look at more columns in each tree", approve=True), "abalone")
     demo.tell("Click", "… and its approval job was clicked: exactly that package is approved")
 
     demo.tell("Rival", "another branch trains after it and is approved, too, but is not merged")
-    demo.git("switch", "-q", "main")
-    demo.git("switch", "-qc", "rival")
-    demo.tune("num_round", 300)
+    demo.branch("rival")
+    demo.tune("abalone", "num_round", 300)
     demo.push("rival", "Train for longer", approve=True)
 
     demo.tell("Merge", "more-columns is squashed into main: its package is deployed, a canary first")
     demo.merge("more-columns")
     jobs = demo.training_jobs()
     demo.play("main")
-    predict(demo)
-    demo.models("status")
+    predict(demo, "abalone")
 
     demo.tell("Revert", "the merge is reverted: the package before it comes back, and nothing is trained")
     demo.git("revert", "--no-edit", "HEAD")
@@ -149,21 +165,56 @@ def story(demo: Demo) -> None:
     if demo.training_jobs() != jobs:
         raise ModelsError("A training job was started where none may be.")
     demo.models("history", "abalone")
-    demo.models("status", "--check")
 
 
-def show_metrics(demo: Demo, result: PipelineResult) -> None:
-    """The model's error beside the champion's, a linear regression's and the mean's, from the job's artifacts."""
-    evaluation = json.loads(next(result.job("train-abalone").artifacts.rglob("evaluation.json")).read_text())
-    errors = {name: metrics["rmse"] for name, metrics in evaluation["metrics"].items()}
-    demo.console.print(
-        "  RMSE on the fixed test rows: " + ", ".join(f"{name} {error:.3f}" for name, error in errors.items())
+def tell_churn(demo: Demo) -> None:
+    """A classification whose hyperparameters are tuned, each time from what the last tunings have learnt."""
+    demo.tell("Before", "churn, the second model of the repository: tuned, approved and deployed from main")
+    demo.play("main", approve=True, parameters={"action": "train", "model": "churn"})
+
+    demo.tell("Push", "a branch that changes churn: its tuning starts from what the first has learnt …")
+    demo.branch("gentler-trees")
+    demo.tune("churn", "subsample", 0.7)
+    result = demo.push("gentler-trees", "Show each tree fewer of the customers", approve=True)
+    show_report(demo, result, "churn")
+    demo.tell("Click", "… the report was read, and the approval job clicked; abalone was not touched by any of it")
+    demo.models("history", "churn", "--tuning")
+
+    demo.tell("Merge", "gentler-trees is squashed into main, and deployed")
+    demo.merge("gentler-trees")
+    demo.play("main")
+    predict(demo, "churn")
+
+
+def story_of(model: str) -> Callable[[Demo], None]:
+    """The story of one model: train, approve, deploy and ask it."""
+
+    def story(demo: Demo) -> None:
+        demo.tell("Train", f"{model} is trained from main, approved and deployed: the manual trigger")
+        show_report(demo, demo.play("main", approve=True, parameters={"action": "train", "model": model}), model)
+        predict(demo, model)
+        demo.models("history", model)
+        demo.models("status", model, "--check")
+
+    return story
+
+
+def show_report(demo: Demo, result: PipelineResult, model: str) -> None:
+    """What the job's log sums up, and where the report is."""
+    folder = next(job.artifacts for job in result.jobs if list(job.artifacts.rglob("summary.md")))
+    summary = next(folder.rglob("summary.md")).read_text()
+    demo.console.print(Markdown(summary.partition("\n## ")[0]), width=120)
+    _REPORTS.mkdir(parents=True, exist_ok=True)
+    shutil.copy(next(folder.rglob("report.html")), _REPORTS / f"{model}.html")
+    demo.console.print(f"  The report: build/demo/{model}.html")
+
+
+def predict(demo: Demo, model: str) -> None:
+    """Ask the endpoint for raw records; the label is a field of them that it passes over."""
+    demo.tell(
+        "Predict", f"{model}'s endpoint answers for raw records that no model was trained on, with their true label"
     )
-
-
-def predict(demo: Demo) -> None:
-    demo.tell("Predict", f"the endpoint's answers; the true rings are {', '.join(str(rings) for _, rings in ABALONES)}")
-    demo.models("invoke", "abalone", json.dumps([abalone for abalone, _ in ABALONES]))
+    demo.models("invoke", model, json.dumps(demo.test_rows(model)))
 
 
 def prepare(folder: Path, running: Running, console: Console) -> Demo:
@@ -182,6 +233,10 @@ def prepare(folder: Path, running: Running, console: Console) -> Demo:
 
 
 def main() -> int:
+    if len(sys.argv) > 2 or sys.argv[1:] in (["-h"], ["--help"]):
+        print(_USAGE)  # noqa: T201
+        return 0 if len(sys.argv) == 2 else 2
+    story = story_of(sys.argv[1]) if sys.argv[1:] else whole_story
     started, console = time.monotonic(), Console(width=None if sys.stdout.isatty() else 160, highlight=False)
     with tempfile.TemporaryDirectory(prefix="models-demo-") as scratch:
         folder = Path(scratch)

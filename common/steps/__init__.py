@@ -36,12 +36,16 @@ def gather(model: Model, dataset: Dataset) -> None:
 
 def train_and_register(model: Model, training: XGBoost) -> None:
     """Train the model on the gathered data, evaluate it, and register its package."""
-    _parser(model, "Train on the gathered data, evaluate, and register the package for approval.").parse_args()
+    parser = _parser(model, "Train on the gathered data, evaluate, and register the package for approval.")
+    parser.add_argument(
+        "--testing", action="store_true", help="try it out: a tuning runs one job only, and nothing is registered"
+    )
+    options = parser.parse_args()
     with failures_explained():
         from common.steps.context import Context
         from common.steps.train import train_model
 
-        train_model(Context.from_environment(), model, training)
+        train_model(Context.from_environment(), model, training, testing=options.testing)
 
 
 def deploy(model: Model, endpoint: Endpoint) -> None:
