@@ -35,7 +35,7 @@ def train(folders: Folders) -> None:
         raise UserError(f"the source has no program {program}")
     packages = install_requirements(code, folders)
     values = {key: _decode(value) for key, value in folders.read_config("hyperparameters").items()}
-    hyperparameters = {key: value for key, value in values.items() if not key.startswith("sagemaker_")}
+    hyperparameters = {key: value for key, value in values.items() if not _is_toolkits_own(key)}
     arguments = command_arguments(hyperparameters)
     interpreter = ["bash"] if program.endswith(".sh") else [sys.executable]
     paths = [str(code), str(packages), os.environ.get("PYTHONPATH", "")]
@@ -152,6 +152,11 @@ def training_environment(
     named |= {f"channel_{name}": str(folders.channel(name)) for name in channels}
     named |= {f"hp_{name}": value for name, value in hyperparameters.items()}
     return {f"SM_{name.upper()}": _as_text(value) for name, value in named.items()}
+
+
+def _is_toolkits_own(key: str) -> bool:
+    """Hyperparameters that tell the toolkit what to do, or that a tuning job adds, never reach the script."""
+    return key.startswith("sagemaker_") or key == "_tuning_objective_metric"
 
 
 def _settings(folders: Folders) -> dict[str, str]:

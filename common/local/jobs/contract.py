@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from common.local.container_environment import container_environment
+from common.local.containers import program
 from common.local.context import LocalAws
 
 
@@ -20,6 +21,17 @@ def checkpoint_folder(request: Mapping[str, Any], base: Path) -> Path:
     """Where the container keeps its checkpoints; `/opt/ml` is the host's base folder."""
     local = request.get("CheckpointConfig", {}).get("LocalPath", "/opt/ml/checkpoints")
     return base / str(local).removeprefix("/opt/ml").strip("/")
+
+
+def is_built_in(request: Mapping[str, Any]) -> bool:
+    """Whether the image's own algorithm trains, rather than a script that the job brings.
+
+    Raises:
+        UnknownImage: no program plays the image.
+    """
+    given = (*request.get("HyperParameters", ()), *request.get("Environment", ()))
+    is_script = "sagemaker_program" in given or "SAGEMAKER_PROGRAM" in given
+    return program(request["AlgorithmSpecification"]["TrainingImage"]).name == "sagemaker-xgboost" and not is_script
 
 
 def write_config(request: Mapping[str, Any], host: str, base: Path) -> None:

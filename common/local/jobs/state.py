@@ -51,6 +51,14 @@ class JobState:
     def is_stopping(self) -> bool:
         return bool(self.read()["TrainingJobStatus"] == "Stopping")
 
+    def stop(self) -> str:
+        """Ask a running job to stop; the status that it was in."""
+        with self.store.transaction():
+            status: str = self.read()["TrainingJobStatus"]
+            if status == "InProgress":
+                self.enter("Stopping", TrainingJobStatus="Stopping")
+        return status
+
     def enter(self, secondary: str, **changes: Any) -> None:
         """Begin a secondary status. A job that is being stopped keeps its status `Stopping`."""
         now = time.time()

@@ -4,7 +4,7 @@ import logging
 import shutil
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -39,11 +39,22 @@ class Host:
     checkpoints: Mirror | None
 
 
+@dataclass(frozen=True)
+class Follower:
+    """Who hears of a job while it runs, in the job's own threads."""
+
+    metrics: Callable[[dict[str, list[float]]], None] = lambda _values: None
+    """Called with the new values of each metric as they are logged."""
+    ended: Callable[[], None] = lambda: None
+    """Called once, when the job's document says how it ended."""
+
+
 class TrainingRun:
     """Runs the job that the store describes. Its folder goes with it: what is to stay is in S3, Logs and CloudWatch."""
 
-    def __init__(self, aws: LocalAws, account: str, region: str, name: str) -> None:
+    def __init__(self, aws: LocalAws, account: str, region: str, name: str, follower: Follower) -> None:
         self._aws = aws
+        self._follower = follower
         self._account = account
         self._region = region
         self._state = JobState(aws.store, f"{account}/{region}", name)
@@ -53,8 +64,7 @@ class TrainingRun:
         self._folder = aws.root / "jobs" / account / region / "training" / name
         specification = self._job["AlgorithmSpecification"]
         self._program: Program = program(specification["TrainingImage"])
-        built_in = self._program.name == "sagemaker-xgboost" and not self._is_script()
-        self._metrics = MetricReader(specification.get("MetricDefinitions", ()), built_in)
+        self._metrics = MetricReader(specification.get("MetricDefinitions", ()), contract.is_built_in(self._job))
         self._metrics_lock = threading.Lock()
 
     def run(self) -> None:
@@ -70,6 +80,7 @@ class TrainingRun:
             shutil.rmtree(self._folder, ignore_errors=True)
         if not self._aws.closing.is_set():
             self._state.finish(ending, FinalMetricDataList=self._metrics.final or None)
+            self._follower.ended()
 
     def _attempt(self) -> Ending:
         conditions = self._job["StoppingCondition"]
@@ -187,6 +198,7 @@ class TrainingRun:
         dimensions = {"TrainingJobName": self._job["TrainingJobName"]}
         for name, values in found.items():
             self._aws.services.put_metric(self._account, self._region, NAMESPACE, name, dimensions, values)
+        self._follower.metrics(found)
 
     def _upload(self, hosts: Sequence[Host]) -> None:
         bucket, key = parse_s3_uri(self._job["ModelArtifacts"]["S3ModelArtifacts"])
@@ -219,7 +231,3 @@ class TrainingRun:
         except KeyError:
             message = f"Please ensure that the bucket {bucket} of {uri} exists and that the role may write to it."
             raise InputError(f"ClientError: Artifact upload failed:{message}") from None
-
-    def _is_script(self) -> bool:
-        given = (*self._job.get("HyperParameters", ()), *self._job.get("Environment", ()))
-        return "sagemaker_program" in given or "SAGEMAKER_PROGRAM" in given

@@ -11,7 +11,7 @@ from common.local.containers import UnknownImage, program
 from common.local.context import LocalAws
 from common.local.jobs.runner import Runner
 from common.local.jobs.state import KIND, Ending, JobState
-from common.local.jobs.training_run import TrainingRun
+from common.local.jobs.training_run import Follower, TrainingRun
 from common.local.sagemaker.resources import list_page, set_tags
 from common.local.store import Document
 
@@ -30,6 +30,16 @@ def resume(aws: LocalAws) -> None:
 @operation
 def create_training_job(call: Call) -> Answer:
     """Start a training job: one process for each instance, at most as many jobs at once as this machine has processors."""
+    check_request(call)
+    return {"TrainingJobArn": launch(call, Follower())}
+
+
+def check_request(call: Call) -> None:
+    """Check what the request asks for, beyond its shape.
+
+    Raises:
+        ApiError: AWS would refuse it, or it cannot run here.
+    """
     request = call.request
     _check_image(request["AlgorithmSpecification"])
     _check_role(call)
@@ -38,8 +48,20 @@ def create_training_job(call: Call) -> Answer:
     _check_checkpoints(request.get("CheckpointConfig", {}))
     for channel in request.get("InputDataConfig", []):
         _check_channel(channel, request)
-    document = _document(call)
-    name, arn = document["TrainingJobName"], document["TrainingJobArn"]
+
+
+def launch(call: Call, follower: Follower, **of_tuning_job: Any) -> str:
+    """Start the training job that a checked request describes; its ARN.
+
+    Args:
+        of_tuning_job: members of the document that no request can set.
+
+    Raises:
+        ApiError: the name is taken, or there are too many tags.
+    """
+    document = _document(call) | of_tuning_job
+    name: str = document["TrainingJobName"]
+    arn: str = document["TrainingJobArn"]
     with call.aws.store.transaction():
         if call.aws.store.get(call.scope, KIND, name):
             raise in_use(
@@ -47,11 +69,11 @@ def create_training_job(call: Call) -> Answer:
                 f"already exists ({arn})"
             )
         call.aws.store.put(call.scope, KIND, name, document)
-        set_tags(call, arn, request.get("Tags", []))
+        set_tags(call, arn, call.request.get("Tags", []))
         JobState(call.aws.store, call.scope, name).enter("Starting")
-    run = TrainingRun(call.aws, call.account, call.region, name)
+    run = TrainingRun(call.aws, call.account, call.region, name, follower)
     call.aws.part(Runner).start(f"training job {name}", run.run)
-    return {"TrainingJobArn": arn}
+    return arn
 
 
 @operation
@@ -74,14 +96,9 @@ def list_training_jobs(call: Call) -> Answer:
 @operation
 def stop_training_job(call: Call) -> Answer:
     """Stop a training job: SIGTERM, and SIGKILL after two minutes of AWS's time."""
-    with call.aws.store.transaction():
-        document = _existing(call)
-        status = document["TrainingJobStatus"]
-        if status not in ("InProgress", "Stopping"):
-            raise validation_error(f"The request was rejected because the training job is in status {status}.")
-        if status == "InProgress":
-            state = JobState(call.aws.store, call.scope, document["TrainingJobName"])
-            state.enter("Stopping", TrainingJobStatus="Stopping")
+    status = JobState(call.aws.store, call.scope, _existing(call)["TrainingJobName"]).stop()
+    if status not in ("InProgress", "Stopping"):
+        raise validation_error(f"The request was rejected because the training job is in status {status}.")
     return {}
 
 
@@ -105,6 +122,7 @@ def _document(call: Call) -> Document:
         **{member: value for member, value in request.items() if member != "Tags"},
         "StoppingCondition": {"MaxRuntimeInSeconds": _DEFAULT_RUNTIME_SECONDS} | request.get("StoppingCondition", {}),
         "TrainingJobArn": call.arn(KIND, name),
+        "TuningJobArn": None,
         "TrainingJobStatus": "InProgress",
         "SecondaryStatus": "Starting",
         "SecondaryStatusTransitions": [],
