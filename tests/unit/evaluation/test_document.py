@@ -3,7 +3,7 @@ import json
 import numpy as np
 import pytest
 
-from common.errors import ArtifactError
+from common.errors import ArtifactError, DataError, UsageError
 from common.evaluation.document import Champion, Evaluation, assess
 from common.evaluation.gate import Gate
 
@@ -36,6 +36,8 @@ def test_the_document_is_json_that_holds_verdict_figures_and_sagemakers_statisti
     assert "champion" not in document["metrics"]
     assert document["gate"]["passed"] is False
     assert document["gate"]["checks"][0]["name"] == "rmse at most 2"
+    assert document["threshold"] is None
+    assert document["comparisons"] == {}
     assert document["regression_metrics"]["rmse"]["value"] == pytest.approx(document["metrics"]["model"]["rmse"])
 
 
@@ -49,3 +51,71 @@ def test_a_champion_has_predictions_or_a_reason_for_having_none() -> None:
         Champion("version 6")
     with pytest.raises(ValueError, match="either"):
         Champion("version 6", TEST[:, 0], reason="none")
+
+
+CHANCES = RANDOM.uniform(0.05, 0.95, 400)
+CUSTOMERS = np.column_stack([RANDOM.random(400) < CHANCES, np.log(CHANCES / (1 - CHANCES))]).astype(float)
+CUSTOMER_TRAIN, CUSTOMER_TEST, TRUE_CHANCES = CUSTOMERS[:200], CUSTOMERS[200:], CHANCES[200:]
+LOG_LOSS = Gate(metric="log_loss", at_most=0.7)
+
+
+def classified(
+    predictions: np.ndarray, champion: Champion, gate: Gate = LOG_LOSS, threshold: float = 0.4
+) -> Evaluation:
+    return assess("binary_classification", gate, CUSTOMER_TRAIN, CUSTOMER_TEST, predictions, champion, threshold)
+
+
+def test_a_classification_has_its_own_baselines_intervals_and_threshold() -> None:
+    evaluation = classified(TRUE_CHANCES, Champion(reason="nothing is deployed"))
+    assert list(evaluation.metrics) == ["model", "logistic", "prior"]
+    assert evaluation.metrics["prior"]["roc_auc"] == 0.5
+    assert set(evaluation.intervals) == set(evaluation.metrics["model"])
+    for name, interval in evaluation.intervals.items():
+        assert interval.low < evaluation.metrics["model"][name] < interval.high
+    document = json.loads(json.dumps(evaluation.document(), allow_nan=False))
+    assert document["threshold"] == 0.4
+    assert document["intervals"]["brier"] == {
+        "low": evaluation.intervals["brier"].low,
+        "high": evaluation.intervals["brier"].high,
+    }
+    assert document["binary_classification_metrics"]["auc"]["value"] == document["metrics"]["model"]["roc_auc"]
+
+
+def test_champion_and_challenger_each_have_their_own_threshold() -> None:
+    same = classified(TRUE_CHANCES / 2, Champion("version 6", TRUE_CHANCES, threshold=0.6), threshold=0.3)
+    assert same.comparisons["f1"].difference == 0
+    assert same.comparisons["f1"].low == same.comparisons["f1"].high == 0
+
+
+def test_a_challenger_that_is_clearly_worse_is_refused_and_the_other_way_round_passes() -> None:
+    guesses = np.full(200, 0.5)
+    worse = classified(guesses, Champion("version 6", TRUE_CHANCES))
+    assert not worse.verdict.passed
+    assert worse.comparisons["log_loss"].at_best < 0
+    better = classified(TRUE_CHANCES, Champion("version 6", guesses))
+    assert better.verdict.passed
+    assert better.comparisons["log_loss"].low > 0
+    assert json.loads(json.dumps(better.document()))["comparisons"]["log_loss"]["low"] > 0
+
+
+def test_a_challenger_that_only_chance_makes_worse_passes() -> None:
+    noisy = np.clip(TRUE_CHANCES + RANDOM.normal(0, 0.01, 200), 0.01, 0.99)
+    for mine, its in ((noisy, TRUE_CHANCES), (TRUE_CHANCES, noisy), (noisy, noisy)):
+        assert classified(mine, Champion("version 6", its)).verdict.passed
+
+
+def test_the_same_evaluation_twice_is_the_same_document() -> None:
+    champion = Champion("version 6", 1 - TRUE_CHANCES)
+    assert classified(TRUE_CHANCES, champion).document() == classified(TRUE_CHANCES, champion).document()
+
+
+def test_a_gate_of_the_other_problem_is_refused() -> None:
+    with pytest.raises(UsageError, match="rmse, which a binary classification does not have"):
+        classified(TRUE_CHANCES, Champion(reason="nothing is deployed"), GATE)
+
+
+def test_test_rows_of_one_label_only_are_refused() -> None:
+    stayed = CUSTOMER_TEST[CUSTOMER_TEST[:, 0] == 0]
+    champion = Champion(reason="nothing is deployed")
+    with pytest.raises(DataError, match=f"The label is 0 in all {len(stayed)} rows"):
+        assess("binary_classification", LOG_LOSS, CUSTOMER_TRAIN, stayed, np.full(len(stayed), 0.1), champion)
