@@ -132,7 +132,7 @@ def _load(folder: Path, archive: Path) -> Predictor:
         )
     try:
         predictor = Predictor.load(folder)
-    except (ValueError, KeyError, TypeError) as error:  # xgboost's own error is a ValueError
+    except (ValueError, KeyError, TypeError, AttributeError) as error:  # xgboost's own error is a ValueError
         first = str(error).strip().splitlines()[0]
         raise ArtifactError(f"{archive.name} holds no model that can be loaded: {first}", _REMEDY) from error
     taken, given = predictor.booster.num_features(), len(predictor.encoder.names)
