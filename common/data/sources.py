@@ -1,9 +1,7 @@
-"""Where raw data come from: a copy that a package carries, S3, the web, or a file."""
+"""Where raw data come from: a copy that a package carries, S3, the web, a warehouse, or a file."""
 
 import importlib.resources
 import io
-import ipaddress
-import math
 import os
 import socket
 import ssl
@@ -11,20 +9,18 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
-from collections.abc import Callable
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPMessage, InvalidURL
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Protocol
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from common.data.transfer import is_loopback, limited
+from common.data.warehouse import Warehouse
 from common.errors import SourceError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
-
-MAX_BYTES = 256 * 2**20
-"""The largest source that is read: rows are prepared in memory."""
 
 
 class Source(Protocol):
@@ -76,7 +72,7 @@ class LocalFile:
     def read(self) -> bytes:
         try:
             with self.path.open("rb") as file:
-                return _limited(file.read, self.description)
+                return limited(file.read, self.description)
         except OSError as error:
             raise SourceError(
                 f"{self.path} cannot be read: {error.strerror}.",
@@ -121,7 +117,7 @@ class S3Object:
                 raise SourceError(
                     f"{self.description} cannot be read: {error}.", remedies[error_code(error)]
                 ) from error
-            return _limited(body.read, self.description)
+            return limited(body.read, self.description)
 
 
 @dataclass(frozen=True)
@@ -146,7 +142,7 @@ class WebFile:
         try:
             with opener.open(request, timeout=self.connect_seconds) as answer:
                 # read1 gives what has come, so that a server that drips cannot hold up the look at the clock.
-                content = _limited(answer.read1, self.description, time.monotonic() + self.total_seconds)
+                content = limited(answer.read1, self.description, time.monotonic() + self.total_seconds)
                 announced = int(answer.headers.get("Content-Length", len(content)))
                 if announced != len(content):  # http.client does not tell
                     raise self._refused(f"broke off after {len(content)} of {announced} bytes", "Try again.")
@@ -181,11 +177,13 @@ class _SecureRedirects(urllib.request.HTTPRedirectHandler):
 class FromEnvironment:
     """The source that an environment variable names (see `from_url`), or the default where it is not set.
 
-    The variable is looked up when the data are read, not when the model is declared.
+    The variable is looked up when the data are read, not when the model is declared. `query` is what a warehouse is asked,
+    by the names and in the order of the model's columns: `SELECT state, … FROM customers`.
     """
 
     variable: str
     default: Source
+    query: str = ""
 
     @property
     def description(self) -> str:
@@ -196,11 +194,14 @@ class FromEnvironment:
 
     def _source(self) -> Source:
         url = os.environ.get(self.variable)
-        return from_url(url) if url else self.default
+        return from_url(url, self.query) if url else self.default
 
 
-def from_url(url: str) -> Source:
-    """The source that `s3://bucket/key`, `https://…`, `file:///path` or a path names.
+def from_url(url: str, query: str = "") -> Source:
+    """The source that `s3://bucket/key`, `https://…`, `postgresql://…`, `file:///path` or a path names.
+
+    Args:
+        query: what to ask a warehouse.
 
     Raises:
         SourceError: another scheme, plain http to another machine, or no key in an s3 URL.
@@ -212,6 +213,8 @@ def from_url(url: str) -> Source:
     if parts.scheme in ("http", "https"):
         _require_secure(url)
         return WebFile(url)
+    if parts.scheme in ("postgresql", "postgres"):
+        return Warehouse(url, query)
     if parts.scheme == "s3":
         # Not parts.path: '?' and '#' are ordinary characters of a key.
         bucket, _, key = url.removeprefix("s3://").partition("/")
@@ -224,25 +227,18 @@ def from_url(url: str) -> Source:
         return LocalFile(Path(url).expanduser())
     raise SourceError(
         f"{parts.scheme}://… is no source.",
-        "Give an s3:// or https:// URL, file:///path, or a path.",
+        "Give an s3://, https:// or postgresql:// URL, file:///path, or a path.",
     )
 
 
 def _require_secure(url: str) -> None:
     parts = urlsplit(url)
-    if parts.scheme == "https" or (parts.scheme == "http" and _is_loopback(parts.hostname or "")):
+    if parts.scheme == "https" or (parts.scheme == "http" and is_loopback(parts.hostname or "")):
         return
     raise SourceError(
         f"{parts.scheme}://{parts.hostname} is not encrypted, so that anybody on the way could change the data.",
         "Give the https:// URL, or download the file and give its path.",
     )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _status_remedy(status: int) -> str:
@@ -262,20 +258,3 @@ def _connection_fault(reason: object) -> tuple[str, str]:
     if isinstance(reason, TimeoutError):
         return "did not answer in time", "Try again; if it lasts, copy the file to S3, and give its s3:// URL."
     return f"could not be reached ({reason})", "Check the address, the network and any proxy."
-
-
-def _limited(read: Callable[[int], bytes], description: str, deadline: float = math.inf) -> bytes:
-    """All that can be read; neither empty, nor above MAX_BYTES, nor later than the deadline (monotonic seconds)."""
-    content = bytearray()
-    while chunk := read(2**20):
-        content += chunk
-        if len(content) > MAX_BYTES:
-            raise SourceError(
-                f"{description} is larger than {MAX_BYTES // 2**20} MiB.",
-                "Name a smaller extract: rows are prepared in memory.",
-            )
-        if time.monotonic() > deadline:
-            raise TimeoutError
-    if not content.strip():
-        raise SourceError(f"{description} is empty.", "Check what writes it.")
-    return bytes(content)

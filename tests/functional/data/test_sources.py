@@ -9,7 +9,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from common.data import sources
+from common.data import sources, transfer
 from common.data.sources import Bundled, FromEnvironment, LocalFile, S3Object, WebFile, from_url
 from common.errors import AwsError, SourceError
 from tests.accounts import Account
@@ -86,7 +86,7 @@ def test_a_missing_file_a_folder_and_an_empty_file_are_refused(tmp_path: Path) -
 
 
 def test_a_file_above_the_limit_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "MAX_BYTES", 2**20)
+    monkeypatch.setattr(transfer, "MAX_BYTES", 2**20)
     (tmp_path / "large.csv").write_bytes(b"1" * (2**20 + 1))
     assert "is larger than 1 MiB" in complaint(LocalFile(tmp_path / "large.csv"))
 
