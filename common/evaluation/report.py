@@ -1,22 +1,40 @@
 """The report of one trained model: an HTML page, a Markdown summary for the job's log, and the gate's checks as JUnit XML."""
 
-import re
+from __future__ import annotations
+
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from common.evaluation import wording
+from common.evaluation.cost import Cost
+from common.evaluation.data_change import DataChange
 from common.evaluation.document import Evaluation
-from common.evaluation.gate import HIGHER_IS_BETTER
 from common.evaluation.metrics import Values
-from common.evaluation.plot import predicted_against_true
+from common.evaluation.plots.chart import CSS, Figure
+from common.evaluation.plots.classification import classification_figures
+from common.evaluation.plots.importance import importance_figure
+from common.evaluation.plots.regression import regression_figures
+from common.evaluation.plots.rivals import Predicted
+from common.evaluation.plots.tuning import tuning_figure
+from common.evaluation.tables import (
+    Table,
+    columns_table,
+    disagreement_table,
+    hyperparameter_table,
+    metrics_table,
+    rows_table,
+    some,
+)
+from common.evaluation.tuning_summary import TuningSummary
 from common.model import Model
 
-_METRICS = {"rmse": "RMSE", "mae": "MAE", "r2": "R²"}
-_PREDICTORS = {"model": "this model", "champion": "champion", "linear": "linear regression", "mean": "mean"}
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -25,9 +43,16 @@ class Report:
 
     Attributes:
         evaluation: metrics and verdict.
-        truth, predictions: labels of the test rows and what the model predicts for them.
+        truth, predictions: labels of the test rows and what the model predicts for them (0 and 1, and probabilities, in a
+            classification).
         manifest: that of the data version (see `Prepared.manifest`).
         lineage: what the package was made from and by whom, in the order to show; https URLs become links.
+        champion_predictions: the champion's for the same rows; none where it was not scored.
+        records: the raw test rows in the same order, label included; none: where the models disagree is not shown.
+        importance: what each raw column contributes to the model, in any unit; shown as shares of their sum.
+        data_change: since the champion was trained; none where there is no champion.
+        tuning: none where the model was trained by a single job.
+        cost: of the training; none where it is not known.
     """
 
     model: Model
@@ -36,6 +61,12 @@ class Report:
     predictions: Values
     manifest: Mapping[str, Any]
     lineage: Mapping[str, str]
+    champion_predictions: Values | None = None
+    records: pd.DataFrame | None = None
+    importance: Mapping[str, float] = field(default_factory=dict)
+    data_change: DataChange | None = None
+    tuning: TuningSummary | None = None
+    cost: Cost | None = None
 
     def html(self) -> str:
         """One self-contained page, which its own content policy forbids to fetch anything."""
@@ -46,30 +77,48 @@ class Report:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        tuning, change = self.tuning, self.data_change
         return environment.get_template("report.html.jinja").render(
+            css=CSS,
             model=self.model,
+            evaluation=self.evaluation,
             verdict=self.evaluation.verdict,
-            consequence=self._consequence(),
-            header=self._table_header(),
-            table=self._table(),
-            unit=self.model.target,
-            plot=predicted_against_true(self.truth, self.predictions),
+            consequence=wording.consequence(self.evaluation),
+            facts=wording.facts(self.evaluation, self.manifest, change, self.cost),
+            metrics=metrics_table(self.evaluation),
+            note=wording.metrics_note(self.evaluation, self.model.target),
+            figures=self._figures(),
+            disagreements=self._disagreements(),
+            importance=importance_figure(self.importance) if self.importance else None,
             manifest=self.manifest,
+            change=change,
+            change_words="" if change is None else wording.data_change(change),
+            rows=None if change is None else rows_table(change),
+            columns=None if change is None else columns_table(change),
+            some=some,
+            tuning=tuning,
+            tuning_words="" if tuning is None else wording.tuning(tuning),
+            tuning_figure=None if tuning is None else tuning_figure(tuning),
+            hyperparameters=None if tuning is None else hyperparameter_table(tuning),
+            cost=self.cost,
+            cost_words="" if self.cost is None else wording.cost(self.cost),
             lineage=self.lineage,
-            no_champion=self.evaluation.no_champion,
         )
 
     def summary(self) -> str:
-        """The same in Markdown, without the plot."""
+        """The same in Markdown, without plots and raw records."""
         verdict = self.evaluation.verdict
-        lines = [f"# {self.model.name}: {'passed' if verdict.passed else 'refused'}", "", self._consequence(), ""]
+        lines = [f"# {self.model.name}: {'passed' if verdict.passed else 'refused'}", ""]
+        lines += [wording.consequence(self.evaluation), ""]
         lines += [f"- {'✓' if check.passed else '✗'} {check.name}: {check.detail}" for check in verdict.checks]
-        lines += ["", *_markdown_table([self._table_header(), *self._table()])]
-        if self.evaluation.no_champion:
-            lines += ["", f"No champion: {self.evaluation.no_champion}."]
-        rows = ", ".join(f"{count} {name}" for name, count in self.manifest["rows"].items())
-        facts = {"data": f"{self.manifest['version']} ({self.manifest['source']})", "rows": rows, **self.lineage}
-        return "\n".join([*lines, "", *_markdown_table([["what", "value"], *map(list, facts.items())]), ""])
+        lines += ["", *metrics_table(self.evaluation).markdown(), ""]
+        lines += [wording.metrics_note(self.evaluation, self.model.target), "", f"Data: {self._data_words()}"]
+        if self.tuning is not None:
+            lines += ["", f"Tuning: {wording.tuning(self.tuning)}"]
+        if self.cost is not None:
+            lines += ["", f"Cost: {wording.cost(self.cost)}"]
+        lineage = Table(("what", "value"), tuple(self.lineage.items()))
+        return "\n".join([*lines, "", "## Lineage", "", *lineage.markdown(), ""])
 
     def junit(self) -> str:
         """The gate's checks as test cases, for CircleCI's `store_test_results`."""
@@ -84,33 +133,22 @@ class Report:
                 ElementTree.SubElement(case, "failure", message=check.detail).text = check.detail
         return ElementTree.tostring(suite, encoding="unicode")
 
-    def _consequence(self) -> str:
-        """What a click would change, in one sentence."""
-        if not self.evaluation.verdict.passed:
-            return f"Nothing to approve: the gate refused this model ({self.evaluation.verdict.reason})."
-        metrics, metric = self.evaluation.metrics, self.evaluation.metric
-        value = metrics["model"][metric]
-        if "champion" not in metrics:
-            return f"Approving lets this model be deployed with {_METRICS[metric]} {value:.3f}."
-        rival = metrics["champion"][metric]
-        better = (value > rival) == HIGHER_IS_BETTER[metric]
-        change = "unchanged" if value == rival else f"{'better' if better else 'worse'} by {abs(value - rival):.3f}"
-        return (
-            f"Approving lets this model replace {self.evaluation.champion}: "
-            f"{_METRICS[metric]} {value:.3f} instead of {rival:.3f}, {change}."
-        )
+    @property
+    def _predicted(self) -> Predicted:
+        champion = self.champion_predictions
+        return {"model": self.predictions} if champion is None else {"model": self.predictions, "champion": champion}
 
-    def _table_header(self) -> list[str]:
-        columns = [_PREDICTORS[name] for name in _PREDICTORS if name in self.evaluation.metrics]
-        return [f"{self.evaluation.rows['test']} test rows", *columns]
+    def _figures(self) -> list[Figure]:
+        if self.evaluation.problem == "regression":
+            return regression_figures(self.model.target, self.truth, self._predicted)
+        return classification_figures(self.evaluation, self.truth, self._predicted)
 
-    def _table(self) -> list[list[str]]:
-        metrics = self.evaluation.metrics
-        shown = [name for name in _PREDICTORS if name in metrics]
-        return [[_METRICS[key], *(f"{metrics[name][key]:.3f}" for name in shown)] for key in metrics["model"]]
+    def _disagreements(self) -> Table | None:
+        if self.records is None or self.champion_predictions is None:
+            return None
+        return disagreement_table(self.records, self.manifest["label"], self.predictions, self.champion_predictions)
 
-
-def _markdown_table(rows: list[list[str]]) -> list[str]:
-    cells = [[re.sub(r"\s+", " ", cell).replace("|", "\\|") for cell in row] for row in rows]
-    cells.insert(1, ["---"] * len(rows[0]))
-    return [f"| {' | '.join(row)} |" for row in cells]
+    def _data_words(self) -> str:
+        rows = ", ".join(f"{count:,} {name}" for name, count in self.manifest["rows"].items())
+        change = "" if self.data_change is None else f" {wording.data_change(self.data_change)}"
+        return f"{self.manifest['version']} ({self.manifest['source']}), rows: {rows}.{change}"

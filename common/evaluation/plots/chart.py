@@ -18,10 +18,12 @@ from pathlib import Path
 from typing import Literal, Protocol
 
 import numpy as np
+import numpy.typing as npt
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from jinja2.environment import TemplateModule
 from markupsafe import Markup
 
+Numbers = Sequence[float] | npt.NDArray[np.float64]
 Range = tuple[float, float]
 Style = Literal["model", "champion", "reference", "good", "bad"]
 """Whom a series speaks of; `chart.css` gives each a colour and a dash of its own."""
@@ -64,8 +66,8 @@ class Series:
     """
 
     label: str
-    xs: Sequence[float]
-    ys: Sequence[float]
+    xs: Numbers
+    ys: Numbers
     style: Style = "model"
     shape: Shape = "line"
     spread: Sequence[Range] = ()
@@ -202,6 +204,14 @@ def _numbered(values: Sequence[float]) -> list[tuple[float, str]]:
 
 
 @dataclass(frozen=True)
+class _Note:
+    text: str
+    x: float
+    y: float
+    anchor: Literal["start", "end"]
+
+
+@dataclass(frozen=True)
 class _Drawing:
     """A series in SVG units."""
 
@@ -210,7 +220,7 @@ class _Drawing:
     path: str = ""
     marks: Sequence[tuple[float, float]] = ()
     whiskers: Sequence[tuple[float, float, float]] = ()
-    notes: Sequence[tuple[float, float, str]] = ()
+    notes: Sequence[_Note] = ()
     cells: Sequence[tuple[float, float, float]] = ()
     side: tuple[float, float] = field(default=(0, 0))
 
@@ -221,10 +231,16 @@ def _drawing(series: Series, x: _Scale, y: _Scale) -> _Drawing:
     kept = np.unique(np.linspace(0, len(series.xs) - 1, min(len(series.xs), MOST_POINTS)).round().astype(int))
     points = [(x(series.xs[i]), y(series.ys[i])) for i in kept]
     whiskers = [(x(series.xs[i]), y(series.spread[i][0]), y(series.spread[i][1])) for i in kept if len(series.spread)]
-    notes = [(*point, series.notes[i]) for i, point in zip(kept, points, strict=True) if len(series.notes)]
+    notes = [_note(*point, series.notes[i], x, y) for i, point in zip(kept, points, strict=True) if len(series.notes)]
     path = "" if series.shape == "points" or not points else _path(points, series.shape, y.start)
     marks = points if series.shape == "points" or len(series.spread) else []
     return _Drawing(series.style, series.shape, path, marks, whiskers, notes)
+
+
+def _note(at: float, height: float, text: str, x: _Scale, y: _Scale) -> _Note:
+    """Below the point and to the right of it, unless that is outside of the plotting area."""
+    right = at + 6 + _CHARACTER * len(text) < x.end
+    return _Note(text, at + 6 if right else at - 6, min(height + 12, y.start - 3), "start" if right else "end")
 
 
 def _path(points: Sequence[tuple[float, float]], shape: Shape, floor: float) -> str:
@@ -250,7 +266,7 @@ def _density(series: Series, x: _Scale, y: _Scale) -> _Drawing:
     return _Drawing(series.style, series.shape, cells=cells, side=(round(width, 2), round(height, 2)))
 
 
-def _ends(given: Range | None, values: Sequence[Sequence[float]], margin: float) -> Range:
+def _ends(given: Range | None, values: Sequence[Numbers], margin: float) -> Range:
     """The given ends, or those of all values with a margin (a share of their range) that keeps marks off the frame."""
     if given is None:
         every = [float(value) for part in values for value in part] or [0.0, 1.0]
@@ -273,7 +289,7 @@ def _legend(series: Sequence[Series]) -> tuple[list[dict[str, object]], int]:
             y = 34 + row * _LEGEND_ROW
             entries.append({"label": one.label, "style": one.style, "shape": one.shape, "x": round(x, 1), "y": y})
             x += width
-    return entries, 28 + (row + 1) * _LEGEND_ROW if entries else 28
+    return entries, 32 + (row + 1) * _LEGEND_ROW if entries else 28
 
 
 def _render(macro: str, **values: object) -> Markup:
