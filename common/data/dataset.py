@@ -82,7 +82,7 @@ class Dataset:
             DataError: the rows are not what is declared, a set has no rows, or nothing could be learnt from one.
         """
         checked = self.columns.check(frame)
-        sets = self._split(checked.frame)
+        sets = self._split(checked.frame.reset_index(drop=True))
         warnings = check_sets(self.columns, sets)
         encoder = fit_encoder(self.columns, self.derived, sets["train"])
         files = {"encoder.json": json.dumps(encoder.state(), sort_keys=True, indent=1).encode()}
@@ -151,14 +151,8 @@ def write_records(rows: pd.DataFrame) -> bytes:
 
 def read_records(content: bytes, numbers: Collection[str]) -> pd.DataFrame:
     """The rows of a file that `write_records` wrote, in the types that it was given: the named columns are numbers."""
-    header = pd.read_csv(io.BytesIO(content), nrows=0).columns
-    return pd.read_csv(
-        io.BytesIO(content),
-        dtype={name: float if name in numbers else str for name in header},
-        keep_default_na=False,
-        na_values={name: [""] for name in numbers},
-        float_precision="round_trip",
-    )
+    frame = pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)
+    return frame.assign(**{name: [float(text or "nan") for text in frame[name]] for name in numbers})
 
 
 def to_csv(numbers: npt.NDArray[np.float64]) -> bytes:

@@ -1,15 +1,33 @@
 import hashlib
 import json
+import statistics
+from random import Random
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.data.dataset import Dataset, Prepared, check_training_csv, from_csv, to_csv
-from common.data.schema import Category, Columns, Number
+from common.data.dataset import (
+    SETS,
+    Dataset,
+    Prepared,
+    check_training_csv,
+    fit_encoder,
+    from_csv,
+    read_records,
+    to_csv,
+    to_records,
+    write_records,
+)
+from common.data.schema import Category, Columns, Ignored, Number, Ratio
 from common.errors import DataError
+from common.serving.inference import Encoder
+
+Numbers = npt.NDArray[np.float64]
 
 
 class Memory:
@@ -26,25 +44,34 @@ class Memory:
 COLUMNS = Columns((Category("sex", ("F", "M")), Number("length"), Number("rings")), label="rings")
 
 
-def features(rows: pd.DataFrame) -> pd.DataFrame:
-    return pd.DataFrame({"length": rows["length"], "male": rows["sex"] == "M"})
-
-
 def animals(count: int = 100) -> bytes:
     return "".join(f"{'FM'[i % 2]},{(100 + i) / 1000},{i % 20 + 1}\n" for i in range(count)).encode()
 
 
-DATASET = Dataset(Memory(animals()), COLUMNS, features)
+DATASET = Dataset(Memory(animals()), COLUMNS)
 
 
 def prepared(dataset: Dataset = DATASET) -> Prepared:
     return dataset.prepare(dataset.read())
 
 
+def encoded(result: Prepared) -> dict[str, Numbers]:
+    """The encoded rows of each set: rows × (label, features…)."""
+    return {name: from_csv(result.files[f"{name}/{name}.csv"]) for name in SETS}
+
+
+def records(result: Prepared, name: str, numbers: tuple[str, ...] = ("length", "rings")) -> pd.DataFrame:
+    return read_records(result.files[f"records/{name}.csv"], numbers)
+
+
+def encoder(result: Prepared) -> Encoder:
+    return Encoder.from_state(json.loads(result.files["encoder.json"]))
+
+
 def test_files_hold_every_row_once_with_the_label_first_and_numbers_only() -> None:
-    rows = np.vstack([from_csv(content) for content in prepared().files.values()])
-    assert rows.shape == (100, 3)
-    expected = [[i % 20 + 1, (100 + i) / 1000, i % 2] for i in range(100)]
+    rows = np.vstack(list(encoded(prepared()).values()))
+    assert rows.shape == (100, 4)
+    expected = [[i % 20 + 1, 1 - i % 2, i % 2, (100 + i) / 1000] for i in range(100)]
     assert sorted(rows.tolist()) == sorted(expected)
 
 
@@ -52,11 +79,12 @@ def test_the_manifest_says_what_the_files_are() -> None:
     result = prepared()
     manifest = json.loads(json.dumps(result.manifest))
     assert manifest["label"] == "rings"
-    assert manifest["features"] == ["length", "male"]
-    assert manifest["rows"] == {name: content.count(b"\n") for name, content in result.files.items()}
+    assert manifest["features"] == ["sex=F", "sex=M", "length"]
+    assert manifest["rows"] == {name: result.files[f"{name}/{name}.csv"].count(b"\n") for name in SETS}
     assert manifest["sha256"] == {name: hashlib.sha256(content).hexdigest() for name, content in result.files.items()}
     assert manifest["version"] == result.version
     assert manifest["source"] == "memory"
+    assert manifest["classes"] == []
 
 
 def test_the_version_does_not_depend_on_the_order_of_the_rows() -> None:
@@ -65,71 +93,166 @@ def test_the_version_does_not_depend_on_the_order_of_the_rows() -> None:
     assert shuffled.version == prepared().version
 
 
+def test_rows_that_share_their_inputs_are_ordered_by_what_they_hold() -> None:
+    content = animals() + animals().replace(b",5\n", b",9\n")
+    dataset = Dataset(Memory(content), COLUMNS)
+    assert dataset.prepare(dataset.read().iloc[::-1]).files == prepared(dataset).files
+
+
 def test_the_version_does_not_depend_on_where_the_data_come_from() -> None:
-    elsewhere = Dataset(Memory(animals(), "another place"), COLUMNS, features)
+    elsewhere = Dataset(Memory(animals(), "another place"), COLUMNS)
     assert prepared(elsewhere).version == prepared().version
 
 
-def test_another_value_or_another_name_of_a_feature_is_another_version() -> None:
-    changed = Dataset(Memory(animals().replace(b"0.15,", b"0.151,")), COLUMNS, features)
-    renamed = Dataset(Memory(animals()), COLUMNS, lambda rows: features(rows).rename(columns={"male": "is_male"}))
-    assert len({prepared().version, prepared(changed).version, prepared(renamed).version}) == 3
+def test_another_value_or_another_name_of_a_column_is_another_version() -> None:
+    changed = Dataset(Memory(animals().replace(b"0.15,", b"0.151,")), COLUMNS)
+    renamed = Columns((Category("gender", ("F", "M")), *COLUMNS.columns[1:]), label="rings")
+    versions = {prepared().version, prepared(changed).version, prepared(Dataset(Memory(animals()), renamed)).version}
+    assert len(versions) == 3
+
+
+def test_rows_may_be_numbered_like_others() -> None:
+    frame = DATASET.read()
+    twice = DATASET.prepare(pd.concat([frame.iloc[:50], frame.iloc[50:].set_axis(frame.index[:50])]))
+    assert twice.files == prepared().files
 
 
 def test_a_corrected_label_moves_no_row() -> None:
-    corrected = prepared(Dataset(Memory(animals().replace(b"0.15,11", b"0.15,12")), COLUMNS, features))
-    for name, content in prepared().files.items():
-        assert from_csv(corrected.files[name])[:, 1:].tolist() == from_csv(content)[:, 1:].tolist()
+    corrected = encoded(prepared(Dataset(Memory(animals().replace(b"0.15,11", b"0.15,12")), COLUMNS)))
+    for name, rows in encoded(prepared()).items():
+        assert corrected[name][:, 1:].tolist() == rows[:, 1:].tolist()
 
 
 def test_rows_of_one_key_share_a_set() -> None:
     columns = Columns((Number("customer"), Number("usage"), Number("rings")), label="rings")
     content = "".join(f"{i % 30},{i},{i % 20}\n" for i in range(300)).encode()
-    result = prepared(Dataset(Memory(content), columns, lambda rows: rows, key=("customer",)))
-    customers = [set(from_csv(content)[:, 1]) for content in result.files.values()]
+    result = prepared(Dataset(Memory(content), columns, key=("customer",)))
+    customers = [set(rows[:, 1]) for rows in encoded(result).values()]
     assert sum(map(len, customers)) == len(set.union(*customers)) == 30
 
 
 def test_a_set_without_rows_is_refused() -> None:
     with pytest.raises(DataError, match="The validation set cannot be trained from:\n  - 0 rows are too few"):
-        prepared(Dataset(Memory(animals(5)), COLUMNS, features))
+        prepared(Dataset(Memory(animals(5)), COLUMNS))
 
 
 def test_encoding_a_record_gives_the_very_numbers_that_were_trained_on() -> None:
-    raw = DATASET.read()
-    trained = {tuple(row[1:]) for content in prepared().files.values() for row in from_csv(content).tolist()}
-    encoded = DATASET.encode(raw.drop(columns="rings").iloc[[5]])
-    assert tuple(encoded.iloc[0]) in trained
-    assert to_csv(encoded) == b"0.105,1\n"
+    result = prepared()
+    for name, rows in encoded(result).items():
+        raw = [{"sex": sex, "length": str(length)} for sex, length, _ in records(result, name).to_numpy().tolist()]
+        assert encoder(result).encode(raw).tolist() == rows[:, 1:].tolist()
 
 
-def test_a_record_out_of_bounds_is_refused() -> None:
-    with pytest.raises(DataError, match="none of F, M"):
-        DATASET.encode(pd.DataFrame({"sex": ["X"], "length": [0.1]}))
+def test_records_are_the_checked_rows_in_the_order_of_the_encoded_ones() -> None:
+    result = prepared()
+    for name, rows in encoded(result).items():
+        raw = records(result, name)
+        assert raw["rings"].tolist() == rows[:, 0].tolist()
+        assert raw["length"].tolist() == rows[:, 3].tolist()
+        assert (raw["sex"] == "F").tolist() == rows[:, 1].tolist()
 
 
-def test_features_that_need_other_rows_are_refused() -> None:
-    with pytest.raises(DataError, match="depend on the rows beside it"):
-        prepared(Dataset(Memory(animals()), COLUMNS, lambda rows: pd.get_dummies(rows, columns=["sex"])))
-    with pytest.raises(DataError, match="depend on the rows beside it"):
-        prepared(Dataset(Memory(animals()), COLUMNS, lambda rows: rows[["length"]] - rows["length"].mean()))
+def test_an_ignored_column_is_neither_stored_nor_used() -> None:
+    columns = Columns((Ignored("phone"), *COLUMNS.columns), label="rings")
+    content = b"".join(b"555-0199," + line for line in animals().splitlines(keepends=True))
+    assert prepared(Dataset(Memory(content), columns)).files == prepared().files
 
 
-def test_features_that_are_no_numbers_are_refused() -> None:
-    with pytest.raises(DataError, match="what is no number"):
-        prepared(Dataset(Memory(animals()), COLUMNS, lambda rows: rows))
-    with pytest.raises(DataError, match="missing or infinite values in length"):
-        prepared(Dataset(Memory(animals()), COLUMNS, lambda rows: rows[["length"]].where(rows["length"] > 0.15)))
+def test_a_label_of_two_names_is_0_and_1_where_it_is_trained_on_and_itself_in_the_records() -> None:
+    columns = Columns((Number("length"), Category("left", ("no", "yes"))), label="left")
+    content = "".join(f"{i},{'yes' if i % 3 else 'no'}\n" for i in range(100)).encode()
+    result = prepared(Dataset(Memory(content), columns))
+    assert result.manifest["classes"] == ["no", "yes"]
+    for name, rows in encoded(result).items():
+        names = records(result, name, ("length",))["left"]
+        assert [["no", "yes"][int(label)] for label in rows[:, 0]] == names.tolist()
 
 
-def test_features_that_lose_rows_are_refused() -> None:
-    with pytest.raises(DataError, match="lost or reordered rows"):
-        prepared(Dataset(Memory(animals()), COLUMNS, lambda rows: features(rows)[rows["length"] > 0.15]))
+def test_a_ratio_is_a_further_feature() -> None:
+    columns = Columns((Number("minutes"), Number("calls"), Number("rings")), label="rings")
+    content = "".join(f"{i},{i % 5},{i % 7}\n" for i in range(100)).encode()
+    result = prepared(Dataset(Memory(content), columns, derived=(Ratio("minutes", "calls"),)))
+    assert result.manifest["features"] == ["minutes", "calls", "minutes / calls"]
+    for rows in encoded(result).values():
+        assert [m / c if c else 0 for _, m, c, _ in rows.tolist()] == rows[:, 3].tolist()
+
+
+@pytest.mark.parametrize(
+    ("declared", "message"),
+    [
+        ({"key": ("customer",)}, "`key` names customer, which `columns` does not have"),
+        (
+            {"derived": (Ratio("length", "weight"),)},
+            "`derived` names weight, which `columns` does not have as a number",
+        ),
+        ({"derived": (Ratio("length", "sex"),)}, "`derived` names sex, which"),
+        ({"derived": (Ratio("length", "rings"),)}, "`derived` names rings, which"),
+    ],
+)
+def test_a_name_that_is_no_column_is_refused_where_it_is_declared(declared: dict[str, Any], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        Dataset(Memory(animals()), COLUMNS, **declared)
+
+
+OPEN = Columns((Category("place"), Number("size", optional=True), Number("rings")), label="rings")
+ROWS = st.lists(
+    st.tuples(st.sampled_from("abcdefgh"), st.none() | st.integers(0, 99), st.integers(0, 99)), min_size=2, max_size=20
+)
+
+
+def table(rows: list[tuple[Any, ...]]) -> pd.DataFrame:
+    frame = pd.DataFrame(rows, columns=["place", "size", "rings"], dtype=object)
+    return frame.astype({"size": float, "rings": float})
+
+
+@given(ROWS.filter(lambda rows: any(row[1] is not None for row in rows)))
+def test_the_encoder_knows_the_categories_and_the_median_of_the_rows_it_is_fitted_on(
+    rows: list[tuple[Any, ...]],
+) -> None:
+    fitted = fit_encoder(OPEN, (), table(rows))
+    assert fitted.categories == {"place": tuple(sorted({place for place, _, _ in rows}))}
+    assert fitted.medians == {"size": statistics.median(size for _, size, _ in rows if size is not None)}
+
+
+@settings(max_examples=20)
+@given(st.randoms(use_true_random=False))
+def test_nothing_that_held_out_rows_hold_changes_how_rows_are_encoded(random: Random) -> None:
+    """The key decides the set, so that the other values can be changed without moving a row."""
+    columns = Columns((Number("id"), *OPEN.columns), label="rings")
+    dataset = Dataset(Memory(b""), columns, key=("id",))
+    rows = [(i, "abcd"[i % 4], i % 9 or None, i % 20) for i in range(100)]
+    first = dataset.prepare(pd.DataFrame(rows, columns=columns.names, dtype=object))
+    trained = set(records(first, "train", ("id", "size", "rings"))["id"])
+    drawn = [
+        row
+        if row[0] in trained
+        else (row[0], random.choice("abcdefgh"), random.choice([None, random.random()]), row[3])
+        for row in rows
+    ]
+    changed = dataset.prepare(pd.DataFrame(drawn, columns=columns.names, dtype=object))
+    for name in ("encoder.json", "train/train.csv", "records/train.csv"):
+        assert changed.files[name] == first.files[name]
+    assert changed.files["records/test.csv"] != first.files["records/test.csv"]
+
+
+def test_an_optional_number_that_no_training_row_has_is_refused() -> None:
+    with pytest.raises(DataError, match="'size' is empty in every training row"):
+        fit_encoder(OPEN, (), table([("a", None, 1), ("b", None, 2)]))
+
+
+TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")), max_size=8).map(str.strip)
+
+
+@given(st.lists(st.tuples(TEXT, st.floats(allow_infinity=False, allow_nan=False) | st.none()), min_size=1))
+def test_records_read_back_exactly(rows: list[tuple[str, float | None]]) -> None:
+    frame = pd.DataFrame(rows, columns=["place", "size"]).astype({"place": object, "size": float})
+    pd.testing.assert_frame_equal(read_records(write_records(frame), ["size"]), frame, check_dtype=False)
+    assert to_records(read_records(write_records(frame), ["size"])) == to_records(frame)
 
 
 @given(st.lists(st.floats(allow_nan=False, allow_infinity=False), min_size=1))
 def test_numbers_read_back_exactly(numbers: list[float]) -> None:
-    assert from_csv(to_csv(pd.DataFrame({"x": numbers})))[:, 0].tolist() == numbers
+    assert from_csv(to_csv(np.array(numbers)[:, None]))[:, 0].tolist() == numbers
 
 
 @pytest.mark.parametrize(

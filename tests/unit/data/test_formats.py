@@ -1,7 +1,7 @@
 import pytest
 
 from common.data.formats import parse
-from common.data.schema import Category, Columns, Number
+from common.data.schema import Category, Columns, Ignored, Number
 from common.errors import DataError
 
 COLUMNS = Columns(
@@ -72,3 +72,13 @@ def test_an_empty_file_has_no_rows_but_the_declared_columns() -> None:
     with pytest.raises(DataError) as caught:
         COLUMNS.check(parse(b"\n", COLUMNS))
     assert caught.value.what == "The data are not what the model declares:\n  - there are no rows"
+
+
+def test_an_ignored_column_keeps_its_place_in_a_file_without_a_header() -> None:
+    columns = Columns((Ignored("id"), *COLUMNS.columns), label="rings")
+    assert parse(b"7,M,0.455,15\n", columns).loc[1].to_dict() == {
+        "id": "7",
+        "sex": "M",
+        "length": "0.455",
+        "rings": "15",
+    }

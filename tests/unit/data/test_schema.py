@@ -1,7 +1,7 @@
 import pandas as pd
 import pytest
 
-from common.data.schema import Category, Columns, Number
+from common.data.schema import Category, Columns, Ignored, Number
 from common.errors import DataError
 
 COLUMNS = Columns(
@@ -19,9 +19,9 @@ def rows(**changes: list[object]) -> pd.DataFrame:
     return pd.DataFrame(columns, dtype=object, index=pd.Index([2, 3, 4], name="line"))
 
 
-def complaint(frame: pd.DataFrame, *, labelled: bool = True) -> str:
+def complaint(frame: pd.DataFrame, columns: Columns = COLUMNS) -> str:
     with pytest.raises(DataError) as caught:
-        COLUMNS.check(frame, labelled=labelled)
+        columns.check(frame)
     return str(caught.value)
 
 
@@ -109,13 +109,51 @@ def test_repeated_rows_are_a_warning() -> None:
     assert COLUMNS.check(rows()).warnings == ()
 
 
-def test_records_to_predict_for_need_no_label_and_lose_the_one_they_have() -> None:
-    assert list(COLUMNS.check(rows().drop(columns="rings"), labelled=False).frame) == ["sex", "height"]
-    assert list(COLUMNS.check(rows(), labelled=False).frame) == ["sex", "height"]
+def test_an_ignored_column_may_be_there_or_not_and_hold_anything() -> None:
+    columns = Columns((Ignored("id"), *COLUMNS.columns), label="rings")
+    assert columns.check(rows()).frame.equals(COLUMNS.check(rows()).frame)
+    assert columns.check(rows(id=["", None, "x"])).frame.equals(COLUMNS.check(rows()).frame)
+    assert "unexpected columns: colour" in complaint(rows(colour=["red"] * 3), columns)
 
 
-def test_records_to_predict_for_are_held_to_the_same_bounds() -> None:
-    assert "above 2" in complaint(rows(height=["0.1", "0.2", "9"]), labelled=False)
+def test_an_optional_value_may_be_missing_and_is_kept_as_missing() -> None:
+    optional = (Category("sex", ("F", "I", "M"), optional=True), Number("height", optional=True), COLUMNS.columns[2])
+    frame = Columns(optional, label="rings").check(rows(sex=["F", "?", "I"], height=["0.1", None, "n/a"])).frame
+    assert frame["sex"].tolist() == ["F", "", "I"]
+    assert frame["height"].isna().tolist() == [False, True, True]
+
+
+def test_a_category_without_declared_values_takes_any_but_none_that_is_missing() -> None:
+    columns = Columns((Category("sex"), *COLUMNS.columns[1:]), label="rings")
+    assert columns.check(rows(sex=["F", "hermaphrodite", 415.0])).frame["sex"].tolist() == ["F", "hermaphrodite", "415"]
+    assert "column 'sex': missing in 1 of 3 rows: '' at line 3" in complaint(rows(sex=["F", "", "I"]), columns)
+
+
+def test_a_label_of_two_names_is_1_for_the_second() -> None:
+    columns = Columns((Number("height"), Category("left", ("no", "yes"))), label="left")
+    frame = columns.check(pd.DataFrame({"height": [1, 2, 3], "left": ["yes", "no", "yes"]})).frame
+    assert columns.targets(frame).tolist() == [1.0, 0.0, 1.0]
+    assert (columns.classes, COLUMNS.classes) == (("no", "yes"), ())
+
+
+@pytest.mark.parametrize(
+    "label",
+    [
+        Number("left", optional=True),
+        Category("left"),
+        Category("left", ("yes",)),
+        Category("left", ("no", "perhaps", "yes")),
+        Category("left", ("no", "yes"), optional=True),
+    ],
+)
+def test_a_label_that_nothing_could_be_learnt_from_is_refused_where_it_is_declared(label: Number | Category) -> None:
+    with pytest.raises(DataError, match="must be a number or a category of two values, and never be empty"):
+        Columns((Number("height"), label), label="left")
+
+
+def test_an_ignored_column_cannot_be_the_label() -> None:
+    with pytest.raises(DataError, match="The label 'rings' is none of the columns"):
+        Columns((Number("height"), Ignored("rings")), label="rings")
 
 
 def test_a_label_that_is_no_column_is_refused_where_it_is_declared() -> None:
