@@ -1,4 +1,7 @@
-"""A small repository with the real CircleCI files: what the pipeline tests push, merge and play."""
+"""A small repository with the real CircleCI files: what the pipeline tests push, merge and play.
+
+Its models are abalone and churn, whichever the real repository has.
+"""
 
 import os
 import shutil
@@ -9,9 +12,9 @@ from typing import Any
 import yaml
 
 from common.local.pipeline.run import PipelineResult
+from common.scaffold.wiring import CONTINUATION, SETUP, read, unwire, wire
 
 ROOT = Path(__file__).resolve().parents[2]
-DYNAMIC = ".circleci/dynamic_config.yml"
 CONTEXTS = {name: {"AWS_ROLE_ARN": f"arn:aws:iam::1:role/{name}"} for name in ("train", "approve", "deploy")}
 
 # Stands in for the virtual environment that `make setup` makes: says what it was called with, leaves the files that
@@ -36,6 +39,7 @@ test:
 """
 MODELS = '#!/bin/bash\necho "models $*" as "$AWS_ROLE_ARN"\n'
 
+NAMES = ("abalone", "churn")
 FILES = {
     "Makefile": MAKEFILE,
     "models": MODELS,
@@ -43,10 +47,11 @@ FILES = {
     "requirements.txt": "numpy==2.0\n",
     "README.md": "readme\n",
     ".gitignore": ".venv/\nbuild/\n",
-    "abalone_model/__init__.py": "MODEL = 1\n",
-    "abalone_model/gather_data.py": "gather\n",
-    "abalone_model/train_register.py": "train\n",
-    "abalone_model/deploy.py": "deploy\n",
+    **{
+        f"{model}_model/{module}.py": f"{module}\n"
+        for model in NAMES
+        for module in ("__init__", "gather_data", "train_register", "deploy")
+    },
     "common/model.py": "model\n",
     "common/aws.py": "aws\n",
     "common/data/split.py": "split\n",
@@ -119,33 +124,17 @@ class PipelineRepo:
 
 def make_template(path: Path) -> Path:
     """The repository that the tests copy: one commit on main."""
-    shutil.copytree(ROOT / ".circleci", path / ".circleci")
+    texts = read(ROOT)
+    for folder in ROOT.glob("*_model"):
+        texts = unwire(texts, folder.name.removesuffix("_model"))
+    for model in NAMES:
+        texts = wire(texts, model, '    "$name": Example({}, 0, 1),\n')
     repo = PipelineRepo(path)
-    repo.write_all(FILES)
+    repo.write_all(FILES | {file: texts[file] for file in (SETUP, CONTINUATION)})
     (path / "models").chmod(0o755)
     repo.git("init", "--quiet", "--initial-branch", "main")
     repo.commit()
     return path
-
-
-def add_churn(repo: PipelineRepo) -> None:
-    """Add a second model as a person would: its folder, and its lines in both files."""
-    config = repo.path / ".circleci/config.yml"
-    text = config.read_text().replace("[none, abalone]", "[none, abalone, churn]")
-    lines = text.splitlines(keepends=True)
-    more = [line.replace("abalone_model", "churn_model").replace(" abalone true", " churn true") for line in lines]
-    config.write_text("".join(line + (new if new != line else "") for line, new in zip(lines, more, strict=True)))
-
-    def change(document: Any) -> None:
-        document["parameters"]["churn"] = document["parameters"]["abalone"]
-        document["parameters"]["manual-model"]["enum"] = ["none", "abalone", "churn"]
-        flow = yaml.safe_dump(document["workflows"]["abalone"]).replace("abalone", "churn")
-        document["workflows"] = {"churn": yaml.safe_load(flow), **document["workflows"]}
-
-    repo.edit(".circleci/dynamic_config.yml", change)
-    repo.write_all({f"churn_model/{name}.py": name for name in ("gather_data", "train_register", "deploy")})
-    repo.git("add", "--all")
-    repo.git("commit", "--quiet", "--message", "add churn")
 
 
 def one_job(repo: PipelineRepo, *steps: Any, **job: Any) -> None:
@@ -155,7 +144,7 @@ def one_job(repo: PipelineRepo, *steps: Any, **job: Any) -> None:
         document["jobs"] = {"job": {"executor": "python", **job, "steps": ["checkout", *steps]}}
         document["workflows"] = {"only": {"jobs": ["job"]}}
 
-    repo.edit(DYNAMIC, change)
+    repo.edit(CONTINUATION, change)
     repo.commit()
 
 

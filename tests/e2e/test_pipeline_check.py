@@ -10,9 +10,9 @@ import pytest
 
 from common.lineage import TRAINING_CODE
 from common.local.pipeline.check import check, models, triggered
-from tests.e2e.pipeline_repo import ROOT, PipelineRepo, add_churn, make_template
+from common.scaffold.wiring import CONTINUATION, SETUP
+from tests.e2e.pipeline_repo import ROOT, PipelineRepo, make_template
 
-SETUP, DYNAMIC = ".circleci/config.yml", ".circleci/dynamic_config.yml"
 Change = Callable[[Any], object]
 
 
@@ -30,7 +30,7 @@ def repo(template: Path, tmp_path: Path) -> PipelineRepo:
 
 
 def test_both_files_pass_circlecis_schema() -> None:
-    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.circle-ci", SETUP, DYNAMIC]
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", "vendor.circle-ci", SETUP, CONTINUATION]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -59,9 +59,8 @@ def test_what_only_explains_or_tests_trains_nothing(file: str) -> None:
 
 
 def test_model_folder_trains_its_own_model_only(repo: PipelineRepo) -> None:
-    add_churn(repo)
-    assert triggered(repo.path, ["churn_model/train_register.py"]) == {"churn"}
     assert check(repo.path) == []
+    assert triggered(repo.path, ["churn_model/train_register.py"]) == {"churn"}
 
 
 # ---- broken variants
@@ -151,13 +150,15 @@ BROKEN_DYNAMIC: dict[str, tuple[Change, str]] = {
     "free text as an argument": (strangers_text, "hands a stranger's text on to shell commands"),
     "model without its deploy": (drop_deploy, "has the job 'deploy' for it"),
     "workflow of the wrong model": (invocation("deploy", model="churn"), "its workflow runs 'deploy-abalone' for"),
+    "workflow that shared code does not start": (
+        lambda d: d["workflows"]["abalone"].update(when="pipeline.parameters.abalone"), "when shared-code changed"),
     "unknown key": (lambda d: d.update(anchors={}), "'anchors' is not known"),
 }  # fmt: skip
 
 
 @pytest.mark.parametrize(("change", "said"), BROKEN_DYNAMIC.values(), ids=BROKEN_DYNAMIC)
 def test_broken_continuation_is_found(repo: PipelineRepo, change: Change, said: str) -> None:
-    repo.edit(DYNAMIC, change)
+    repo.edit(CONTINUATION, change)
     found = [str(problem) for problem in check(repo.path)]
     assert any(said in problem for problem in found), found
 
@@ -174,7 +175,7 @@ BROKEN_SETUP: dict[str, tuple[Change, str]] = {
     "folder not mapped": (
         mapping(lambda text: text.replace("abalone_model/.* abalone true", "")), "abalone_model is not in the mapping"),
     "parameter that is not declared": (
-        mapping(lambda text: f"{text}\nx/.* churn true"), "does not declare the parameter"),
+        mapping(lambda text: f"{text}\nx/.* trout true"), "does not declare the parameter"),
     "value of the wrong type": (mapping(lambda text: f"{text}\nx/.* abalone 1"), "is not of the parameter's type"),
     "alternatives without parentheses": (mapping(lambda text: f"{text}\na/.*|b/.* abalone true"), "leak"),
     "more than the orb's regular expressions": (mapping(lambda text: f"{text}\n\\w+/x abalone true"), "more than a"),
@@ -183,7 +184,7 @@ BROKEN_SETUP: dict[str, tuple[Change, str]] = {
         mapping(lambda text: text.replace("<< pipeline.parameters.to-version >>", "0")),
         "'to-version' is passed on by no line"),
     "model that cannot be chosen": (
-        lambda d: d["parameters"]["model"].update(enum=["none"]), "have to be none and the models: abalone"),
+        lambda d: d["parameters"]["model"].update(enum=["none"]), "have to be none and the models: abalone, churn"),
     "other jobs in the setup": (lambda d: d["workflows"]["setup"]["jobs"].append("x"), "as its only job"),
     "no setup configuration": (lambda d: d.pop("setup"), "is not a setup configuration"),
     "argument of the orb that is not known": (
@@ -201,7 +202,7 @@ def test_broken_setup_is_found(repo: PipelineRepo, change: Change, said: str) ->
 @pytest.mark.parametrize(
     ("file", "said"),
     [
-        ("churn_model/train_register.py", "model churn: is not declared as a boolean parameter"),
+        ("trout_model/train_register.py", "model trout: is not declared as a boolean parameter"),
         ("newcomers/x.py", "newcomers/x.py: matches neither the mapping"),
         ("common/features/x.py", "common/features/x.py: matches neither the mapping"),
         ("abalone_model/a file.py", "does not see a file with such a name"),

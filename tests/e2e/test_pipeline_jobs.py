@@ -15,7 +15,8 @@ import pytest
 
 from common.local.pipeline.run import PipelineResult, Settings, play
 from common.local.pipeline.serial import SerialGroup
-from tests.e2e.pipeline_repo import DYNAMIC, PipelineRepo, one_job, statuses
+from common.scaffold.wiring import CONTINUATION
+from tests.e2e.pipeline_repo import PipelineRepo, one_job, statuses
 
 
 def play_one(repo: PipelineRepo, settings: Settings, *steps: Any, **job: Any) -> PipelineResult:
@@ -158,7 +159,7 @@ def test_jobs_that_do_not_require_each_other_run_at_once(repo: PipelineRepo, set
         }
         document["workflows"] = {"only": {"jobs": ["a", "b"]}}
 
-    repo.edit(DYNAMIC, change)
+    repo.edit(CONTINUATION, change)
     repo.commit()
     assert statuses(play(repo.path, settings)) == {"a": "success", "b": "success"}
 

@@ -11,7 +11,8 @@ from rich.console import Console
 from common.local.pipeline.errors import PipelineError
 from common.local.pipeline.process import PlannedJob
 from common.local.pipeline.run import Settings, play
-from tests.e2e.pipeline_repo import CONTEXTS, DYNAMIC, PipelineRepo, one_job, statuses
+from common.scaffold.wiring import CONTINUATION
+from tests.e2e.pipeline_repo import CONTEXTS, PipelineRepo, one_job, statuses
 
 FILES_AT_TOP = "Makefile README.md abalone_model common docs models python.sh requirements.txt tests"
 
@@ -129,7 +130,7 @@ def test_role_is_taken_on_with_a_token_outside_the_checkout_that_only_the_job_ca
     def change(document: Any) -> None:
         document["jobs"]["train"]["steps"].append({"run": look})
 
-    repo.edit(DYNAMIC, change)
+    repo.edit(CONTINUATION, change)
     repo.commit()
     train = play(repo.path, settings, skip={"check"}).job("train-abalone")
     assert f"600 {train.folder}/home/.aws-web-identity-token" in train.log

@@ -12,7 +12,7 @@ import pytest
 from common.local.pipeline.config import Value
 from common.local.pipeline.errors import ConfigError, PipelineError
 from common.local.pipeline.plan import plan, source
-from tests.e2e.pipeline_repo import PipelineRepo, add_churn, make_template
+from tests.e2e.pipeline_repo import PipelineRepo, make_template
 
 TRAIN_ABALONE = {"abalone/train-abalone", "abalone/request-deployment", "abalone/approve-abalone"}
 TRAIN_CHURN = {"churn/train-churn", "churn/request-deployment", "churn/approve-churn"}
@@ -200,9 +200,7 @@ SCENARIOS = [
 
 @pytest.fixture(scope="module")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = make_template(tmp_path_factory.mktemp("scenarios") / "template")
-    add_churn(PipelineRepo(path))
-    return path
+    return make_template(tmp_path_factory.mktemp("scenarios") / "template")
 
 
 @pytest.fixture

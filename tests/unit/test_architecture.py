@@ -18,7 +18,7 @@ LAYERS = (
     ("common.training",),
     ("common.registry",),
     ("common.deployment",),
-    ("common.steps",),
+    ("common.scaffold", "common.steps"),
     ("common.cli",),
 )
 SOURCES = sorted(path for path in (ROOT / "common").rglob("*.py") if "local" not in path.relative_to(ROOT).parts)

@@ -23,7 +23,7 @@ from common.local.pipeline.config import (
 from common.local.pipeline.errors import ConfigError
 from common.local.pipeline.expressions import evaluate, names, templates
 from common.local.pipeline.plan import SETUP_FILE, filter_arguments, filter_job
-from common.local.pipeline.process import fits
+from common.local.pipeline.process import fits, resolve
 
 CONTEXTS = frozenset({"train", "approve", "deploy"})
 """The contexts that exist: docs/circleci.md says what each holds and who may use it."""
@@ -31,13 +31,16 @@ CONTEXTS = frozenset({"train", "approve", "deploy"})
 NOT_TRAINED_ON = (
     r"\.(ci|circleci)/.*",
     r"(docs|tests|benchmarks|infra)/.*",
-    r"common/(local|deployment|monitoring|steps)/.*",
+    r"common/(local|deployment|monitoring|scaffold|steps)/.*",
     r"common/[a-z_]+\.py",
     r"[^/]+",
 )
 """Files whose change trains no model, unless the mapping says otherwise: what runs, checks or explains the project, what
 only deploys, and the modules that move data and packages but do not decide what a model learns. A tracked file has to
 match one of these or the mapping, so that a new folder is never forgotten."""
+
+SHARED_CODE = "shared-code"
+"""The continuation's parameter that stands for what every model is trained on; its other booleans are models."""
 
 _PARAMETER = "pipeline.parameters."
 _VALUE = re.compile(r"pipeline\.(parameters\.[\w-]+|[\w.-]+)")
@@ -68,8 +71,13 @@ def check(repo: Path) -> list[Problem]:
 def triggered(repo: Path, files: Iterable[str]) -> set[str]:
     """The models that a push which changes exactly these files trains, by the mapping in the working tree."""
     _, continuation, rules, _ = _load(repo)
-    passed = paths.parameters(rules, files)
-    return {name for name in _model_parameters(continuation) if passed.get(name) is True}
+    passed = resolve(continuation.parameters, paths.parameters(rules, files), SETUP_FILE)
+    values = {f"{_PARAMETER}{name}": value for name, value in passed.items()}
+    return {
+        name
+        for name in _model_parameters(continuation)
+        if any(evaluate(flow.when, values) for flow in _flows(continuation, name))
+    }
 
 
 def models(repo: Path) -> list[str]:
@@ -91,7 +99,12 @@ def _tracked(repo: Path) -> list[str]:
 
 
 def _model_parameters(continuation: Config) -> set[str]:
-    return {name for name, parameter in continuation.parameters.items() if parameter.type == "boolean"}
+    return {name for name, parameter in continuation.parameters.items() if parameter.type == "boolean"} - {SHARED_CODE}
+
+
+def _flows(config: Config, model: str) -> list[Workflow]:
+    """The workflows that run when the model changed."""
+    return [flow for flow in config.workflows.values() if flow.when and f"{_PARAMETER}{model}" in names(flow.when)]
 
 
 # ---- both files: parameters and the mapping
@@ -274,12 +287,13 @@ def _models(repo: Path, setup: Config, config: Config, rules: tuple[paths.Rule, 
         for name, parameter in declared.items():
             if parameter.choices and name.endswith("model") and set(parameter.choices) != {"none", *known}:
                 yield Problem(where, f"the choices of {name!r} have to be none and the models: {', '.join(known)}")
+    trained = {*_model_parameters(config), SHARED_CODE}
     for name in _tracked(repo):
         if re.search(r"\s", name) or not name.isascii():
             yield Problem(name, "the path-filtering orb does not see a file with such a name: rename it")
-        elif not any(
-            paths.matches(rule, name) for rule in rules if rule.parameter in _model_parameters(config)
-        ) and not any(re.fullmatch(regex, name) for regex in NOT_TRAINED_ON):
+        elif not any(paths.matches(rule, name) for rule in rules if rule.parameter in trained) and not any(
+            re.fullmatch(regex, name) for regex in NOT_TRAINED_ON
+        ):
             yield Problem(name, "matches neither the mapping nor the list of files that train no model")
 
 
@@ -288,7 +302,9 @@ def _model(name: str, config: Config, rules: Iterable[paths.Rule]) -> Iterator[s
         yield "is not declared as a boolean parameter"
     if not any(rule.parameter == name and paths.matches(rule, f"{name}_model/a.py") for rule in rules):
         yield f"its folder {name}_model is not in the mapping"
-    flows = [flow for flow in config.workflows.values() if flow.when and f"{_PARAMETER}{name}" in names(flow.when)]
+    flows = _flows(config, name)
+    if not all(f"{_PARAMETER}{SHARED_CODE}" in names(flow.when) for flow in flows):
+        yield f"its workflow does not run when {SHARED_CODE} changed"
     invoked = {job.job for flow in flows for job in flow.jobs if job.arguments.get("model") == name}
     for missing in {"train", "approve", "deploy"} - invoked:
         yield f"no workflow that runs when it changed has the job {missing!r} for it"

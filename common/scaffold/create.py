@@ -1,0 +1,105 @@
+"""`models new` and `models remove`: first what would change, then the change."""
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Literal
+
+from common.errors import ModelsError, UsageError
+from common.model import Model
+from common.scaffold.example import example
+from common.scaffold.wiring import places_of, read, unwire, wire
+
+Kind = Literal["classification", "regression"]
+
+_TEMPLATES = Path(__file__).parent / "templates"
+_TABLE_ENTRY = "table_entry"
+_WORDS: Mapping[Kind, dict[str, str]] = {
+    "classification": {
+        "question": "Will a delivery be late?",
+        "description": "Whether a delivery is late, from what is sent, how and where to (an example).",
+        "problem": "binary_classification",
+        "target": "late",
+        "label": 'Category("late", ("no", "yes"))',
+        "objective": "binary:logistic",
+        "gate": 'metric="roc_auc", at_least=0.85, may_lose_to_champion_by=0.02',
+        "low": "0.6",
+        "high": "1",
+    },
+    "regression": {
+        "question": "How many days will a delivery take?",
+        "description": "Days that a delivery takes, from what is sent, how and where to (an example).",
+        "problem": "regression",
+        "target": "days",
+        "label": 'Number("days", at_least=0, at_most=60)',
+        "objective": "reg:squarederror",
+        "gate": 'metric="rmse", at_most=0.9, may_lose_to_champion_by=0.05',
+        "low": "3.5",
+        "high": "6",
+    },
+}
+"""What the templates leave open."""
+
+
+@dataclass(frozen=True)
+class Change:
+    """What makes or removes a model: files with their new text, and folders that go."""
+
+    files: Mapping[Path, str]
+    folders: tuple[Path, ...] = ()
+
+    def make(self) -> None:
+        """Write the files, then delete the folders."""
+        for path, text in self.files.items():
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(text)
+        for folder in self.folders:
+            shutil.rmtree(folder)
+
+
+def creation(root: Path, name: str, kind: Kind) -> Change:
+    """What makes a new model: its folder, and its lines in the CircleCI files and the tests' table.
+
+    Raises:
+        UsageError: the name cannot be one, or is taken.
+        ModelsError: a file that names the models is not of the form that is known, or has lines of that model already.
+    """
+    words = _WORDS[kind] | {"name": name, "variable": name.upper()}
+    model = Model(name, words["description"], words["target"], "regression")
+    folder, texts = root / model.folder, read(root)
+    if folder.exists():
+        raise UsageError(f"{model.folder}/ exists already.", "Choose another name, or remove that model first.")
+    if remains := places_of(texts, name):
+        raise ModelsError(
+            f"There is no folder {model.folder}, but {'; '.join(map(str, remains))} have lines of {name}.",
+            f"`models remove {name}` takes them out.",
+        )
+    templates = {path.stem: path.read_text() for path in sorted(_TEMPLATES.glob("*.template"))}
+    wired = wire(texts, name, Template(templates.pop(_TABLE_ENTRY)).substitute(words))
+    files = {folder / file: _sort_imports(Template(text).substitute(words)) for file, text in templates.items()}
+    files[folder / "example.csv"] = example(words["target"])
+    return Change(files | {root / file: text for file, text in wired.items()})
+
+
+def removal(root: Path, name: str) -> Change:
+    """What removes a model from the repository, also one of which only a part is there.
+
+    Raises:
+        UsageError: there is nothing of such a model.
+        ModelsError: a file that names the models is not of the form that is known.
+    """
+    folder, texts = root / f"{name}_model", read(root)
+    rest = unwire(texts, name)
+    files = {root / file: text for file, text in rest.items() if text != texts[file]}
+    if not files and not folder.exists():
+        raise UsageError(f"There is no model '{name}'.", "`models list` shows those of this checkout.")
+    return Change(files, (folder,) if folder.exists() else ())
+
+
+def _sort_imports(module: str) -> str:
+    """The module with its imports in order: where that of the model's own folder belongs depends on its name."""
+    return "\n\n".join(
+        "\n".join(sorted(part.split("\n"))) if part.startswith("from common") else part for part in module.split("\n\n")
+    )
