@@ -20,12 +20,13 @@ TRAINING_CODE = (
     "common/data/",
     "common/training/",
     "common/evaluation/",
+    "common/steps/candidate.py",
     "common/steps/gather.py",
     "common/steps/train.py",
 )
 """The shared code that gathers, trains and evaluates. Whatever else changes, models need not be trained again."""
 
-TRAINING_PACKAGES = ("numpy", "pandas", "scikit-learn", "scikit-lego", "xgboost-cpu")
+TRAINING_PACKAGES = ("numpy", "pandas", "scikit-learn", "scikit-lego", "scipy", "xgboost-cpu")
 """The packages whose pinned version can change what a model learns."""
 
 NOT_TRAINING = ("deploy.py", "README.md")

@@ -1,0 +1,269 @@
+"""A trained model on its way into the registry: what was trained, how good it is, and everything that will travel with it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from common.data.stored import Stored
+from common.deployment.live import observe
+from common.errors import ArtifactError, DataError
+from common.evaluation.cost import Cost, training_cost
+from common.evaluation.data_change import DataChange, compare_data
+from common.evaluation.document import Champion, Evaluation, assess
+from common.evaluation.golden import GOLDEN_ROWS, Golden
+from common.evaluation.importance import importance
+from common.evaluation.metrics import Values, choose_threshold
+from common.evaluation.report import Report
+from common.evaluation.tuning_summary import TuningSummary
+from common.model import Model
+from common.registry import Package
+from common.serving.archive import ENVIRONMENT, fetch_artifact, load_predictor, load_trained, pack
+from common.serving.inference import Predictor, RequestError
+from common.steps.context import Context
+from common.storage import Layout
+from common.training.job import run_training_job
+from common.training.tuning_job import run_tuning_job
+from common.training.xgboost import XGBoost, image_uri, training_request
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker.type_defs import CreateTrainingJobRequestTypeDef
+
+
+@dataclass(frozen=True)
+class Trained:
+    """What was trained: the training job, the best one where several were tried, and what all of them took."""
+
+    job: Any
+    """As SageMaker describes it."""
+    billable_seconds: float
+    tuning: TuningSummary | None = None
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A model of this commit, made from a data version. Each of its parts is made once, when it is first asked for.
+
+    Attributes:
+        testing: a tuning runs one job only.
+    """
+
+    context: Context
+    model: Model
+    training: XGBoost
+    source: str
+    data: Stored
+    testing: bool
+
+    @cached_property
+    def trained(self) -> Trained:
+        """The completed training or tuning job.
+
+        Raises:
+            DataError: a set is not what was gathered; nothing was started.
+            TrainingError: the job failed.
+        """
+        # The sets are read before anything is started: a damaged one would train nonsense.
+        for name in ("train", "validation", "test"):
+            self.data.rows(name)
+        context = self.context
+        if self.training.tuning:
+            tuned = run_tuning_job(
+                context.aws,
+                self.model,
+                self.training,
+                source=self.source,
+                data_version=self.data.version,
+                request=self._training_request,
+                say=context.say,
+                testing=self.testing,
+            )
+            return Trained(tuned.job, tuned.billable_seconds, tuned.summary)
+        name = f"{self.model.name}-{self.source[:12]}-{self.data.version[:8]}"
+        job = run_training_job(context.aws, name, self._training_request, context.say)
+        return Trained(job, job["BillableTimeInSeconds"])
+
+    @cached_property
+    def predictor(self) -> Predictor:
+        """The trained model as it will serve."""
+        classes = tuple(self.data.manifest["classes"])
+        with tempfile.TemporaryDirectory() as folder:
+            archive = fetch_artifact(
+                self.context.aws, self.trained.job["ModelArtifacts"]["S3ModelArtifacts"], Path(folder)
+            )
+            trained = load_trained(archive, self.data.encoder, classes)
+        if not classes:
+            return trained
+        validation = self.data.rows("validation")
+        threshold = self.training.threshold
+        if threshold == "f1":
+            threshold = choose_threshold(validation[:, 0], trained.score_rows(validation[:, 1:]))
+        return replace(trained, threshold=threshold)
+
+    @cached_property
+    def archive(self) -> bytes:
+        """What the endpoint will serve."""
+        return pack(self.predictor)
+
+    @cached_property
+    def predictions(self) -> Values:
+        """The model's scores of the test records, by the way that a caller's records take."""
+        return self.predictor.scores(self.test_records)
+
+    @cached_property
+    def test_records(self) -> list[dict[str, Any]]:
+        from common.data.dataset import to_records
+
+        return to_records(self.data.records("test"))
+
+    @cached_property
+    def evaluation(self) -> Evaluation:
+        return assess(
+            self.model.problem,
+            self.training.gate,
+            self.data.rows("train"),
+            self.data.rows("test"),
+            self.predictions,
+            self.champion,
+            self.predictor.threshold,
+        )
+
+    @cached_property
+    def champion_package(self) -> Package | None:
+        """The package that is deployed."""
+        return self.context.registry(self.model).serving(observe(self.context.aws, self.model).package_arn)
+
+    @cached_property
+    def champion(self) -> Champion:
+        """The package that is deployed, scored on the candidate's test records; or why it cannot be."""
+        package = self.champion_package
+        if package is None:
+            return Champion(reason="no package of the registry is deployed")
+        name = f"version {package.version}"
+        try:
+            with tempfile.TemporaryDirectory() as folder:
+                its = load_predictor(fetch_artifact(self.context.aws, package.artifact, Path(folder)))
+            return Champion(name, its.scores(self.test_records), threshold=its.threshold)
+        except (ArtifactError, RequestError) as error:
+            # A lost champion must not keep its successor from being trained; the report says that it was not compared.
+            return Champion(
+                name, reason=error.what if isinstance(error, ArtifactError) else f"it cannot answer: {error}"
+            )
+
+    @cached_property
+    def data_change(self) -> DataChange | None:
+        """What is different in the data since the champion was trained; None where that is not known."""
+        if self.champion_package is None:
+            return None
+        try:
+            before = Stored.open(self.context.bucket, self.model.name, self.champion_package.data_version)
+            if before is None:
+                return None
+            records = before.records("train"), self.data.records("train")
+        except DataError as error:
+            self.context.say(f"  warning: the champion's data are not compared: {error.what}")
+            return None
+        return compare_data(*records, before.manifest, self.data.manifest)
+
+    @cached_property
+    def cost(self) -> Cost:
+        training, region = self.training, self.context.aws.settings.region
+        return training_cost(region, training.instance_type, instances=1, seconds=self.trained.billable_seconds)
+
+    @cached_property
+    def metadata(self) -> dict[str, str]:
+        """`CustomerMetadataProperties`: what traces the package back, and the metrics for listings."""
+        run, checkout, verdict = self.context.run, self.context.checkout, self.evaluation.verdict
+        tuning = self.trained.tuning
+        facts = {
+            "source": self.source,
+            "data_version": self.data.version,
+            "commit": checkout.commit(),
+            "branch": run.branch or checkout.branch(),
+            "trained_by": run.user,
+            "pipeline": run.pipeline,
+            "build_number": run.number,
+            "build_url": run.url,
+            "training_job": self.trained.job["TrainingJobName"],
+            "tuning_job": tuning.job if tuning else "",
+            "warm_start": " ".join(parent.name for parent in tuning.parents) if tuning else "",
+            "evaluation": self._uri("evaluation.json"),
+            "report": self._uri("report.html"),
+            "gate": "passed" if verdict.passed else f"refused: {verdict.reason}",
+            "artifact_digest": hashlib.sha256(self.archive).hexdigest(),
+            "golden_digest": hashlib.sha256(self.golden).hexdigest(),
+        }
+        metrics = {name: f"{value:.6g}" for name, value in self.evaluation.metrics["model"].items()}
+        return {name: value for name, value in (facts | metrics).items() if value}
+
+    @cached_property
+    def golden(self) -> bytes:
+        records = self.test_records[:GOLDEN_ROWS]
+        return Golden(records, self.predictor.answers(records)).to_json()
+
+    @cached_property
+    def files(self) -> dict[str, bytes]:
+        """Everything that travels with the package, by its name; `evaluation.json` is the last."""
+        test = self.data.rows("test")
+        report = Report(
+            self.model,
+            self.evaluation,
+            truth=test[:, 0],
+            predictions=self.predictions,
+            manifest=self.data.manifest,
+            lineage=self.metadata,
+            champion_predictions=self.champion.predictions,
+            records=self.data.records("test"),
+            importance=importance(self.predictor, test[:, 1:]),
+            data_change=self.data_change,
+            tuning=self.trained.tuning,
+            cost=self.cost,
+        )
+        return {
+            "model.tar.gz": self.archive,
+            "golden.json": self.golden,
+            "report.html": report.html().encode(),
+            "summary.md": report.summary().encode(),
+            "junit/gate.xml": report.junit().encode(),
+            "evaluation.json": json.dumps(self.evaluation.document(), indent=2, sort_keys=True).encode(),
+        }
+
+    def key(self, name: str) -> str:
+        """Where a file lies that travels with the package."""
+        return Layout(self.model.name).package(self.source, self.data.version, name)
+
+    def _uri(self, name: str) -> str:
+        return self.context.bucket.uri(self.key(name))
+
+    def _training_request(self) -> CreateTrainingJobRequestTypeDef:
+        settings = self.context.aws.settings
+        return training_request(
+            self.model,
+            self.training,
+            settings,
+            image=image_uri(settings.region),
+            channels={name: self.data.uri(f"{name}/") for name in ("train", "validation")},
+            output=self.context.bucket.uri(Layout(self.model.name).training()),
+        )
+
+    def package_request(self) -> dict[str, Any]:
+        """What `CreateModelPackage` needs beyond group, status and metadata."""
+        statistics = {"ContentType": "application/json", "S3Uri": self._uri("evaluation.json")}
+        container = {
+            "Image": self.trained.job["AlgorithmSpecification"]["TrainingImage"],
+            "ModelDataUrl": self._uri("model.tar.gz"),
+            "Environment": ENVIRONMENT,
+        }
+        return {
+            "InferenceSpecification": {
+                "Containers": [container],
+                "SupportedContentTypes": ["application/json", "text/csv"],
+                "SupportedResponseMIMETypes": ["application/json", "text/csv"],
+            },
+            "ModelMetrics": {"ModelQuality": {"Statistics": statistics}},
+        }
