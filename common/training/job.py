@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from botocore.exceptions import ClientError
 
@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 _FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.1, 5.0
-_HEARTBEAT_SECONDS = 60.0
+HEARTBEAT_SECONDS = 60.0
 
 Say = Callable[[str], None]
+Job = TypeVar("Job")
 
 
 def run_training_job(
@@ -38,7 +39,12 @@ def run_training_job(
     Raises:
         TrainingError: the job failed or was stopped, with SageMaker's reason, or its request was refused.
     """
-    job, started = _start_or_join(aws, base_name, request)
+    job, started = start_or_join(
+        base_name,
+        describe=lambda name: aws.sagemaker.describe_training_job(TrainingJobName=name),
+        create=lambda name: aws.sagemaker.create_training_job(**_named(request(), name)),
+        status=lambda job: job["TrainingJobStatus"],
+    )
     name = job["TrainingJobName"]
     say(f"Training job {name}: {'started' if started else 'found, ' + job['TrainingJobStatus']}")
     if job["TrainingJobStatus"] != "Completed":
@@ -51,57 +57,70 @@ def run_training_job(
     return job
 
 
-def _start_or_join(
-    aws: Aws, base_name: str, request: Callable[[], CreateTrainingJobRequestTypeDef]
-) -> tuple[DescribeTrainingJobResponseTypeDef, bool]:
+def start_or_join(
+    base_name: str, *, describe: Callable[[str], Job], create: Callable[[str], object], status: Callable[[Job], str]
+) -> tuple[Job, bool]:
+    """(the job of that name, or of its newest attempt, as described; whether this call has started it).
+
+    Raises:
+        TrainingError: SageMaker refused the request.
+    """
     for attempt in count(1):
         name = base_name if attempt == 1 else f"{base_name}-{attempt}"
         started = False
-        job = _describe(aws, name)
+        job = _found(describe, name)
         if job is None:
-            started = _create(aws, request(), name)
-            job = aws.sagemaker.describe_training_job(TrainingJobName=name)
-        if job["TrainingJobStatus"] not in ("Failed", "Stopped") or started:
+            started = _created(create, name)
+            job = describe(name)
+        if started or status(job) not in ("Failed", "Stopped"):
             return job, started
     raise AssertionError("unreachable")
 
 
-def _describe(aws: Aws, name: str) -> DescribeTrainingJobResponseTypeDef | None:
+def _found(describe: Callable[[str], Job], name: str) -> Job | None:
     try:
-        return aws.sagemaker.describe_training_job(TrainingJobName=name)
+        return describe(name)
     except ClientError as error:
         if is_missing(error):
             return None
         raise
 
 
-def _create(aws: Aws, request: CreateTrainingJobRequestTypeDef, name: str) -> bool:
+def _created(create: Callable[[str], object], name: str) -> bool:
     """Start the job; False when somebody else has just started it."""
     try:
-        aws.sagemaker.create_training_job(**(request | {"TrainingJobName": name}))
+        create(name)
     except ClientError as error:
         if says(error, "ResourceInUse"):
             return False
         if says(error, "ValidationException"):
             raise TrainingError(
-                f"SageMaker refused the training job: {error.response['Error']['Message']}",
+                f"SageMaker refused the training job {name}: {error.response['Error']['Message']}",
                 "Correct train_register.py or the settings that the message names.",
             ) from error
         raise
     return True
 
 
+def _named(request: CreateTrainingJobRequestTypeDef, name: str) -> CreateTrainingJobRequestTypeDef:
+    """The request under its name, with checkpoints of its own: those of an earlier attempt must never be resumed."""
+    named: CreateTrainingJobRequestTypeDef = {**request, "TrainingJobName": name}
+    if "CheckpointConfig" in request:
+        named["CheckpointConfig"] = {"S3Uri": f"{request['CheckpointConfig']['S3Uri']}/{name}"}
+    return named
+
+
 def _follow(aws: Aws, name: str, say: Say) -> DescribeTrainingJobResponseTypeDef:
     """Print status changes and the log as they come, until the job has ended."""
     log = JobLog(aws, name)
     status, spoken = "", time.monotonic()
-    for pause in _pauses():
+    for pause in pauses():
         job = aws.sagemaker.describe_training_job(TrainingJobName=name)
         lines = [line.replace("#011", "\t") for line in log.new_lines()]
         if job["SecondaryStatus"] != status:
             status = job["SecondaryStatus"]
             lines.append(f"  {status}")
-        elif not lines and time.monotonic() - spoken > _HEARTBEAT_SECONDS:
+        elif not lines and time.monotonic() - spoken > HEARTBEAT_SECONDS:
             lines.append(f"  still {status}")
         for line in lines:
             say(line)
@@ -112,7 +131,7 @@ def _follow(aws: Aws, name: str, say: Say) -> DescribeTrainingJobResponseTypeDef
     raise AssertionError("unreachable")
 
 
-def _pauses() -> Iterator[float]:
+def pauses() -> Iterator[float]:
     """Short at first, since a job may be over at once; then as long as a job of minutes deserves."""
     pause = _FIRST_POLL_SECONDS
     while True:
