@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from common.model import ROOT, all_models, find_model
+from common.scaffold import commands
 from common.steps import failures_explained
 
 if TYPE_CHECKING:
@@ -302,6 +303,9 @@ def invoke(
 def _figure(value: object) -> str:
     return f"{value:.4g}" if isinstance(value, float) else str(value)
 
+
+app.command()(commands.new)
+app.command()(commands.remove)
 
 State = Annotated[Path, typer.Option(help="The folder of the local AWS's state.")]
 

@@ -5,42 +5,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
-from typing import Literal
 
 from common.errors import ModelsError, UsageError
 from common.model import Model
 from common.scaffold.example import example
+from common.scaffold.kinds import WORDS, Kind
 from common.scaffold.wiring import places_of, read, unwire, wire
-
-Kind = Literal["classification", "regression"]
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _TABLE_ENTRY = "table_entry"
-_WORDS: Mapping[Kind, dict[str, str]] = {
-    "classification": {
-        "question": "Will a delivery be late?",
-        "description": "Whether a delivery is late, from what is sent, how and where to (an example).",
-        "problem": "binary_classification",
-        "target": "late",
-        "label": 'Category("late", ("no", "yes"))',
-        "objective": "binary:logistic",
-        "gate": 'metric="roc_auc", at_least=0.85, may_lose_to_champion_by=0.02',
-        "low": "0.6",
-        "high": "1",
-    },
-    "regression": {
-        "question": "How many days will a delivery take?",
-        "description": "Days that a delivery takes, from what is sent, how and where to (an example).",
-        "problem": "regression",
-        "target": "days",
-        "label": 'Number("days", at_least=0, at_most=60)',
-        "objective": "reg:squarederror",
-        "gate": 'metric="rmse", at_most=0.9, may_lose_to_champion_by=0.05',
-        "low": "3.5",
-        "high": "6",
-    },
-}
-"""What the templates leave open."""
 
 
 @dataclass(frozen=True)
@@ -66,7 +39,7 @@ def creation(root: Path, name: str, kind: Kind) -> Change:
         UsageError: the name cannot be one, or is taken.
         ModelsError: a file that names the models is not of the form that is known, or has lines of that model already.
     """
-    words = _WORDS[kind] | {"name": name, "variable": name.upper()}
+    words = WORDS[kind] | {"name": name, "variable": name.upper()}
     model = Model(name, words["description"], words["target"], "regression")
     folder, texts = root / model.folder, read(root)
     if folder.exists():

@@ -14,7 +14,7 @@ from common.local.pipeline.run import Settings, play
 from common.scaffold.wiring import CONTINUATION
 from tests.e2e.pipeline_repo import CONTEXTS, PipelineRepo, one_job, statuses
 
-FILES_AT_TOP = "Makefile README.md abalone_model common docs models python.sh requirements.txt tests"
+FILES_AT_TOP = "Makefile README.md abalone_model churn_model common docs models python.sh requirements.txt tests"
 
 
 def clicking(asked: list[str]) -> Callable[[PlannedJob], bool]:
