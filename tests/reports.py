@@ -28,6 +28,22 @@ def _rows(count: int, shift: float = 0) -> pd.DataFrame:
             "CustServ Calls": random.poisson(1.6, count).astype(float),
             "Int'l Plan": random.choice(["no", "yes"], count, p=[0.9, 0.1]).astype(object),
         }
+        | {
+            name: random.normal(100, 20, count).round(2)
+            for name in (
+                "Eve Mins",
+                "Eve Calls",
+                "Night Mins",
+                "Night Calls",
+                "Intl Mins",
+                "Intl Calls",
+                "Day Calls",
+                "VMail Message",
+                "Eve Charge",
+                "Night Charge",
+                "Day Charge",
+            )
+        }
     )
 
 

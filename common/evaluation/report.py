@@ -144,9 +144,10 @@ class Report:
         return classification_figures(self.evaluation, self.truth, self._predicted)
 
     def _disagreements(self) -> Table | None:
-        if self.records is None or self.champion_predictions is None:
+        records, rival = self.records, self.champion_predictions
+        if records is None or rival is None:
             return None
-        return disagreement_table(self.records, self.manifest["label"], self.predictions, self.champion_predictions)
+        return disagreement_table(records, self.manifest["label"], self.predictions, rival, self.importance)
 
     def _data_words(self) -> str:
         rows = ", ".join(f"{count:,} {name}" for name, count in self.manifest["rows"].items())

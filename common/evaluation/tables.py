@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,7 @@ METRICS = {
 """What a reader calls each metric."""
 _BASELINES = {"linear": "linear regression", "mean": "mean", "logistic": "logistic regression", "prior": "base rate"}
 _DISAGREEMENTS = 8
+_INPUTS = 12
 _COLUMNS = 15
 _CATEGORIES = 6
 
@@ -76,14 +77,19 @@ def metrics_table(evaluation: Evaluation) -> Table:
     return Table((*header, *(_BASELINES[name] for name in baselines)), tuple(rows))
 
 
-def disagreement_table(records: pd.DataFrame, label: str, predictions: Values, champion: Values) -> Table | None:
-    """The raw records for which the two models differ most, greatest difference first; none where they never differ."""
+def disagreement_table(
+    records: pd.DataFrame, label: str, predictions: Values, champion: Values, importance: Mapping[str, float]
+) -> Table | None:
+    """The raw records for which the two models differ most, greatest difference first; none where they never differ.
+
+    Of the inputs it shows the most important ones.
+    """
     gap = predictions - champion
     order = np.argsort(-np.abs(gap), kind="stable")[:_DISAGREEMENTS]
     order = order[gap[order] != 0]
     if not len(order):
         return None
-    inputs = [name for name in records.columns if name != label]
+    inputs = sorted(records.columns.drop(label), key=lambda name: -importance.get(name, 0.0))[:_INPUTS]
     rows = tuple(
         (
             number(gap[i], sign=True), number(predictions[i]), number(champion[i]),

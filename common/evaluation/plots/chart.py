@@ -192,7 +192,7 @@ def round_values(low: float, high: float) -> list[float]:
     """Four to ten multiples of 1, 2 or 5 times a power of ten between the bounds, which must differ."""
     magnitude = 10.0 ** math.floor(math.log10((high - low) / 4))
     step = max(factor * magnitude for factor in (1, 2, 5) if factor * magnitude <= (high - low) / 4)
-    return [round(i * step, 12) + 0.0 for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
+    return [float(f"{i * step:.12g}") + 0.0 for i in range(math.ceil(low / step), math.floor(high / step) + 1)]
 
 
 def _numbered(values: Sequence[float]) -> list[tuple[float, str]]:

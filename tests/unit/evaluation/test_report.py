@@ -105,7 +105,8 @@ def test_every_figure_of_the_evaluation_is_in_page_and_summary(report: Report) -
 def test_the_report_shows_all_that_a_person_decides_from() -> None:
     text = words(REPORTS["classification"])
     for part in (
-        "Where the two models disagree most difference this model champion true Churn? State",
+        "Where the two models disagree most",
+        "difference this model champion true Churn? Day Mins CustServ Calls",
         "Importance of the columns",
         "large drift in State",
         "AK",
