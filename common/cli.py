@@ -11,6 +11,7 @@ import typer
 from common.model import ROOT, all_models, find_model
 from common.scaffold import commands
 from common.steps import failures_explained
+from common.tables import text_table
 
 if TYPE_CHECKING:
     from common.registry import Package
@@ -57,8 +58,8 @@ def list_models() -> None:
       models list
     """
     with failures_explained():
-        _table(["model", "predicts", "problem", "description"],
-               [[m.name, m.target, m.problem, m.description] for m in all_models()])  # fmt: skip
+        rows = [[m.name, m.target, m.problem, m.description] for m in all_models()]
+        typer.echo(text_table(["model", "predicts", "problem", "description"], rows))
 
 
 @app.command()
@@ -90,57 +91,46 @@ def _show_status(statuses: list[ModelStatus]) -> None:
     def version(package: Package | None) -> str:
         return f"{package.version} {package.status}" if package else "–"
 
-    _table(
-        ["model", "main's source", "newest package", "main's approved", "serving", "endpoint", "in step", "why"],
+    header = ("model", "main's source", "newest package", "main's approved", "serving", "endpoint", "in step", "why")
+    rows = [
         [
-            [
-                s.model.name,
-                s.source,
-                version(s.newest),
-                str(s.wanted.version) if s.wanted else "–",
-                str(s.serving.version) if s.serving else "–",
-                s.live.status or "–",
-                "yes" if s.in_step else "NO",
-                s.problem,
-            ]
-            for s in statuses
-        ],
-    )
+            s.model.name,
+            s.source,
+            version(s.newest),
+            str(s.wanted.version) if s.wanted else "–",
+            str(s.serving.version) if s.serving else "–",
+            s.live.status or "–",
+            "yes" if s.in_step else "NO",
+            s.problem,
+        ]
+        for s in statuses
+    ]
+    typer.echo(text_table(header, rows))
 
 
 @app.command()
-def history(name: Name) -> None:
+def history(
+    name: Name,
+    tuning: Annotated[bool, typer.Option("--tuning", help="The tuning jobs instead of the packages.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Everything that is known of each, as CSV.")] = False,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also plot the decisive metric: FILE.html or FILE.svg.")
+    ] = None,
+) -> None:
     """Every package of a model, newest first.
 
-    What it was made from, how good it is, who approved it, and when it was deployed.
+    What it was made from, how good it is, who approved it, and where it was deployed.
 
     \b
     Examples:
       models history abalone
+      models history churn --plot churn.html
+      models history churn --tuning --csv > tuning.csv
     """
     with failures_explained():
-        model = find_model(name)
-        rows = [
-            [
-                str(package.version),
-                f"{package.created:%Y-%m-%d %H:%M}",
-                package.status,
-                package.source,
-                package.data_version,
-                package.metadata.get("commit", "")[:8],
-                package.metadata.get("branch", ""),
-                package.metadata.get(_decisive_metric(name), ""),
-                package.metadata.get("approved_by", ""),
-                package.metadata.get("deployed_at", ""),
-            ]
-            for package in _context().registry(model).packages()
-        ]
-        header = ["version", "created", "status", "source", "data", "commit", "branch", _decisive_metric(name)]
-        _table([*header, "approved by", "deployed"], rows)
+        from common.steps.history import show_history
 
-
-def _decisive_metric(name: str) -> str:
-    return str(find_model(name).declaration("train_register", "TRAINING").gate.metric)
+        show_history(_context(), find_model(name), tuning=tuning, as_csv=as_csv, plot=plot)
 
 
 @app.command()
@@ -165,7 +155,7 @@ def show(
         if package is None:
             raise RegistryError(f"{name} has no packages yet.", f"`models train {name}` makes the first.")
         facts = {"arn": package.arn, "status": package.status, "reason": package.reason, "artifact": package.artifact}
-        _table(["what", "value"], [[k, v] for k, v in (facts | package.metadata).items() if v])
+        typer.echo(text_table(["what", "value"], [[k, v] for k, v in (facts | package.metadata).items() if v]))
         key = Layout(name).package(package.source, package.data_version, "summary.md")
         typer.echo((context.bucket.read(key) or b"").decode())
 
@@ -297,7 +287,7 @@ def invoke(
             [*(str(record.get(column, "")) for column in columns), *(_figure(value) for value in answer.values())]
             for record, answer in zip(given, answers, strict=True)
         ]
-        _table([*columns, *answers[0]], rows)
+        typer.echo(text_table([*columns, *answers[0]], rows))
 
 
 def _figure(value: object) -> str:
@@ -384,13 +374,6 @@ def ci(
         typer.echo(f"Logs and artifacts: {result.folder}")
     if not result.ok:
         raise typer.Exit(1)
-
-
-def _table(header: list[str], rows: list[list[str]]) -> None:
-    """Print a table with a line for each row, however wide it gets, so that logs and pipes can be read and searched."""
-    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
-    for row in (header, ["─" * width for width in widths], *rows):
-        typer.echo("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip())
 
 
 def main() -> None:

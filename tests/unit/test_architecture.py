@@ -8,7 +8,7 @@ import pytest
 ROOT = Path(__file__).parents[2]
 # From the bottom up: a module may import from its own layer and from those before it.
 LAYERS = (
-    ("common.errors",),
+    ("common.errors", "common.tables"),
     ("common.model", "common.settings"),
     ("common.aws", "common.lineage"),
     ("common.storage",),
