@@ -109,7 +109,7 @@ def churn_report(
         importance={"Day Mins": 52.0, "CustServ Calls": 31.0, "Int'l Plan": 14.0, "State": 2.0, "Account Length": 1.0},
         data_change=change if champion else None,
         tuning=tuning,
-        cost=training_cost("us-east-1", "ml.m5.large", instances=1, seconds=240, unsaved_seconds=800),
+        cost=training_cost("us-east-1", "ml.m5.large", instances=1, seconds=240, training_seconds=800),
     )  # fmt: skip
 
 
@@ -131,5 +131,7 @@ def abalone_report(*, rows: int = 800, error: float = 1.5, champion: bool = True
         champion_predictions=rival if champion else None,
         records=pd.DataFrame({"rings": truth, "length": size.round(3)}),
         importance={"length": 1.0},
+        data_change=None,
+        tuning=None,
         cost=training_cost("us-east-1", "ml.unlisted.large", instances=1, seconds=61),
     )  # fmt: skip

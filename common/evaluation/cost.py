@@ -23,14 +23,14 @@ class Cost:
 
     Attributes:
         seconds: billable seconds of each instance, summed over all training jobs (SageMaker's `BillableTimeInSeconds`).
-        unsaved_seconds: what would have been billed without managed spot (`TrainingTimeInSeconds`); at least `seconds`.
+        training_seconds: what would have been billed without managed spot (SageMaker's `TrainingTimeInSeconds`).
         price: none where the table lists no price for the region and instance type.
     """
 
     instance_type: str
     instances: int
     seconds: float
-    unsaved_seconds: float
+    training_seconds: float
     price: Price | None
 
     @property
@@ -41,15 +41,15 @@ class Cost:
     @property
     def saved(self) -> float:
         """The share that managed spot saved, from 0 to 1: SageMaker's 1 - billable / training time."""
-        return 1 - self.seconds / self.unsaved_seconds if self.unsaved_seconds > self.seconds else 0.0
+        return 1 - self.seconds / self.training_seconds if self.training_seconds > self.seconds else 0.0
 
 
 def training_cost(
-    region: str, instance_type: str, *, instances: int, seconds: float, unsaved_seconds: float | None = None
+    region: str, instance_type: str, *, instances: int, seconds: float, training_seconds: float | None = None
 ) -> Cost:
-    """What so many billable seconds of each instance cost in the region."""
-    unsaved = seconds if unsaved_seconds is None else unsaved_seconds
-    return Cost(instance_type, instances, seconds, unsaved, find_price(region, instance_type))
+    """What so many billable seconds of each instance cost in the region; without `training_seconds` nothing was saved."""
+    trained = seconds if training_seconds is None else training_seconds
+    return Cost(instance_type, instances, seconds, trained, find_price(region, instance_type))
 
 
 def find_price(region: str, instance_type: str) -> Price | None:

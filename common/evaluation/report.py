@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from xml.etree import ElementTree
@@ -47,12 +47,11 @@ class Report:
             classification).
         manifest: that of the data version (see `Prepared.manifest`).
         lineage: what the package was made from and by whom, in the order to show; https URLs become links.
-        champion_predictions: the champion's for the same rows; none where it was not scored.
-        records: the raw test rows in the same order, label included; none: where the models disagree is not shown.
+        champion_predictions: the champion's for the same rows; None where it was not scored.
+        records: the raw test rows in the same order, label included.
         importance: what each raw column contributes to the model, in any unit; shown as shares of their sum.
-        data_change: since the champion was trained; none where there is no champion.
-        tuning: none where the model was trained by a single job.
-        cost: of the training; none where it is not known.
+        data_change: since the champion was trained; None where that is not known.
+        tuning: None where the model was trained by a single job.
     """
 
     model: Model
@@ -61,12 +60,12 @@ class Report:
     predictions: Values
     manifest: Mapping[str, Any]
     lineage: Mapping[str, str]
-    champion_predictions: Values | None = None
-    records: pd.DataFrame | None = None
-    importance: Mapping[str, float] = field(default_factory=dict)
-    data_change: DataChange | None = None
-    tuning: TuningSummary | None = None
-    cost: Cost | None = None
+    champion_predictions: Values | None
+    records: pd.DataFrame
+    importance: Mapping[str, float]
+    data_change: DataChange | None
+    tuning: TuningSummary | None
+    cost: Cost
 
     def html(self) -> str:
         """One self-contained page, which its own content policy forbids to fetch anything."""
@@ -89,7 +88,7 @@ class Report:
             note=wording.metrics_note(self.evaluation, self.model.target),
             figures=self._figures(),
             disagreements=self._disagreements(),
-            importance=importance_figure(self.importance) if self.importance else None,
+            importance=importance_figure(self.importance),
             manifest=self.manifest,
             change=change,
             change_words="" if change is None else wording.data_change(change),
@@ -100,8 +99,7 @@ class Report:
             tuning_words="" if tuning is None else wording.tuning(tuning),
             tuning_figure=None if tuning is None else tuning_figure(tuning),
             hyperparameters=None if tuning is None else hyperparameter_table(tuning),
-            cost=self.cost,
-            cost_words="" if self.cost is None else wording.cost(self.cost),
+            cost=wording.cost(self.cost),
             lineage=self.lineage,
         )
 
@@ -115,8 +113,7 @@ class Report:
         lines += [wording.metrics_note(self.evaluation, self.model.target), "", f"Data: {self._data_words()}"]
         if self.tuning is not None:
             lines += ["", f"Tuning: {wording.tuning(self.tuning)}"]
-        if self.cost is not None:
-            lines += ["", f"Cost: {wording.cost(self.cost)}"]
+        lines += ["", f"Cost: {wording.cost(self.cost)}"]
         lineage = Table(("what", "value"), tuple(self.lineage.items()))
         return "\n".join([*lines, "", "## Lineage", "", *lineage.markdown(), ""])
 
@@ -144,10 +141,10 @@ class Report:
         return classification_figures(self.evaluation, self.truth, self._predicted)
 
     def _disagreements(self) -> Table | None:
-        records, rival = self.records, self.champion_predictions
-        if records is None or rival is None:
+        rival = self.champion_predictions
+        if rival is None:
             return None
-        return disagreement_table(records, self.manifest["label"], self.predictions, rival, self.importance)
+        return disagreement_table(self.records, self.manifest["label"], self.predictions, rival, self.importance)
 
     def _data_words(self) -> str:
         rows = ", ".join(f"{count:,} {name}" for name, count in self.manifest["rows"].items())

@@ -123,15 +123,16 @@ def hyperparameter_table(tuning: TuningSummary) -> Table | None:
 
 def _column(column: ColumnChange) -> tuple[str, ...]:
     was, now = (f"{share:.1%}".replace("%", " %") for share in column.missing)
-    missing = "none" if column.missing == (0, 0) else f"{was} → {now}"
-    return column.name, column.size, number(column.drift), missing, some(column.new), some(column.vanished)
+    missing = "–" if column.missing == (0, 0) else f"{was} → {now}"
+    new, vanished = (some(names) or "–" for names in (column.new, column.vanished))
+    return column.name, column.size, number(column.drift), missing, new, vanished
 
 
 def some(names: Iterable[str]) -> str:
-    """The first few of the names, and how many more there are; `none` without any."""
+    """The first few of the names, and how many more there are."""
     listed = list(names)
     more = f" and {len(listed) - _CATEGORIES:,} more" if len(listed) > _CATEGORIES else ""
-    return (", ".join(listed[:_CATEGORIES]) + more) or "none"
+    return ", ".join(listed[:_CATEGORIES]) + more
 
 
 def _raw(value: object) -> str:

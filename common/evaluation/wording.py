@@ -34,9 +34,7 @@ def consequence(evaluation: Evaluation) -> str:
     )
 
 
-def facts(
-    evaluation: Evaluation, manifest: Mapping[str, Any], change: DataChange | None, cost: Cost | None
-) -> list[Fact]:
+def facts(evaluation: Evaluation, manifest: Mapping[str, Any], change: DataChange | None, cost: Cost) -> list[Fact]:
     """The figures to see first."""
     metric = evaluation.metric
     spread = evaluation.intervals[metric]
@@ -48,8 +46,7 @@ def facts(
         told.append((f"gain over {evaluation.champion}", number(gain.difference, sign=True), words))
     rows = f"{sum(manifest['rows'].values()):,}"
     told.append(("rows of data", rows, "train, validation and test" if change is None else _briefly(change)))
-    if cost is not None:
-        told.append(("training cost", _dollars(cost), _billed(cost)))
+    told.append(("training cost", _dollars(cost), _billed(cost)))
     return told
 
 

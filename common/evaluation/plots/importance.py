@@ -21,5 +21,6 @@ def importance_figure(importance: Mapping[str, float]) -> Figure:
         share = sum(value for _, value in rest) / total
         bars.append(Bar(f"{len(rest)} others", share, f"{100 * share:.1f} %", "reference"))
     return Figure(
-        BarChart("Importance of the columns", bars), "Shares of the gain of the model's splits; no direction."
+        BarChart("Importance of the columns", bars),
+        "Shares of the mean absolute contribution to the predictions for the test rows (SHAP).",
     )

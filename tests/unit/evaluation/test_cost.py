@@ -13,7 +13,7 @@ def test_the_cost_is_seconds_times_instances_times_the_price() -> None:
 
 
 def test_what_spot_saved_is_the_share_of_training_time_that_was_not_billed() -> None:
-    cost = training_cost("us-east-1", "ml.m5.large", instances=1, seconds=100, unsaved_seconds=500)
+    cost = training_cost("us-east-1", "ml.m5.large", instances=1, seconds=100, training_seconds=500)
     assert cost.saved == pytest.approx(0.8)
 
 

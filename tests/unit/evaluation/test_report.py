@@ -120,8 +120,8 @@ def test_the_report_shows_all_that_a_person_decides_from() -> None:
 
 
 def test_what_is_not_known_is_left_out_or_said() -> None:
-    text = words(replace(abalone_report(), importance={}, records=None))
-    for part in ("Tuning", "disagree", "Importance", "Since the champion"):
+    text = words(abalone_report())
+    for part in ("Tuning", "Since the champion"):
         assert part not in text
     assert "unknown: 61 s billed × 1 ml.unlisted.large, no price listed." in text
 
@@ -140,7 +140,8 @@ def test_the_page_does_not_grow_with_the_rows(report: Report) -> None:
     predictions, rivals = (
         np.clip(truth + random.normal(0, 0.3, 200_000), 0, 1 if max(truth) == 1 else 99) for _ in "ab"
     )
-    many = replace(report, truth=truth, predictions=predictions, champion_predictions=rivals, records=None)
+    records = report.records.iloc[np.resize(np.arange(len(report.records)), 200_000)]
+    many = replace(report, truth=truth, predictions=predictions, champion_predictions=rivals, records=records)
     assert len(many.html()) < 600_000
 
 
