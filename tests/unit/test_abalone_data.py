@@ -1,8 +1,8 @@
 import pandas as pd
 import pytest
 
-from abalone_model.gather_data import COLUMNS, DATA, features
-from common.data.dataset import from_csv
+from abalone_model.gather_data import COLUMNS, DATA
+from common.data.dataset import SETS, fit_encoder, from_csv, to_records
 from common.data.formats import parse
 from common.data.sources import Bundled
 from common.errors import DataError
@@ -26,13 +26,13 @@ def version(content: bytes) -> str:
 
 def test_all_4177_published_rows_are_admitted_as_they_are(animals: pd.DataFrame) -> None:
     prepared = DATA.prepare(animals)
-    assert sum(len(from_csv(content)) for content in prepared.files.values()) == 4177
+    assert sum(len(from_csv(prepared.files[f"{name}/{name}.csv"])) for name in SETS) == 4177
     assert prepared.manifest["rows"] == {"train": 2951, "validation": 638, "test": 588}
     assert prepared.manifest["warnings"] == []
 
 
 def test_the_data_version_is_the_same_on_every_machine(animals: pd.DataFrame) -> None:
-    assert DATA.prepare(animals).version == "4c8cf1a0a9dd003a"
+    assert DATA.prepare(animals).version == "835bcd513a787785"
 
 
 def test_every_published_form_of_the_rows_is_the_same_data_version(animals: pd.DataFrame) -> None:
@@ -53,17 +53,19 @@ def test_the_published_libsvm_rows_are_the_animals_of_that_sex(animals: pd.DataF
     assert len(published.merge(animals)) == 3
 
 
-def test_sex_becomes_three_columns_of_which_one_is_set(animals: pd.DataFrame) -> None:
-    encoded = features(animals.drop(columns="rings"))
-    assert (encoded[["sex_F", "sex_I", "sex_M"]].sum(axis=1) == 1).all()
-    assert (encoded["sex_I"] == 1).equals(animals["sex"] == "I")
+def test_sex_becomes_three_features_of_which_one_is_set(animals: pd.DataFrame) -> None:
+    encoder = fit_encoder(COLUMNS, (), animals)
+    assert encoder.names[:3] == ["sex=F", "sex=I", "sex=M"]
+    rows = encoder.encode(to_records(animals))
+    assert (rows[:, :3].sum(axis=1) == 1).all()
+    assert (rows[:, 1] == 1).tolist() == (animals["sex"] == "I").tolist()
 
 
-def test_one_animal_without_its_rings_can_be_encoded() -> None:
+def test_one_animal_without_its_rings_can_be_encoded(animals: pd.DataFrame) -> None:
     record = {"sex": "M", "length": 0.455, "diameter": 0.365, "height": 0.095, "whole_weight": 0.514,
               "shucked_weight": 0.2245, "viscera_weight": 0.101, "shell_weight": 0.15}  # fmt: skip
-    encoded = DATA.encode(pd.DataFrame([record]))
-    assert encoded.iloc[0].tolist() == [0.455, 0.365, 0.095, 0.514, 0.2245, 0.101, 0.15, 0, 0, 1]
+    encoded = fit_encoder(COLUMNS, (), animals).encode([record])
+    assert encoded.tolist() == [[0, 0, 1, 0.455, 0.365, 0.095, 0.514, 0.2245, 0.101, 0.15]]
 
 
 def test_lengths_in_millimetres_are_refused() -> None:

@@ -46,6 +46,8 @@ def test_only_the_pins_of_training_packages_count(training: str, other: str) -> 
         ("abalone_model/README.md", False),
         ("churn_model/train_register.py", False),
         ("common/data/split.py", True),
+        ("common/serving/inference.py", True),
+        ("common/serving/archive.py", True),
         ("common/training/job.py", True),
         ("common/evaluation/gate.py", True),
         ("common/model.py", True),

@@ -9,14 +9,12 @@ import hashlib
 import io
 import json
 import tarfile
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache, cached_property
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -31,18 +29,20 @@ from common.deployment.declare import Alarm, AllAtOnce, Endpoint
 from common.deployment.execute import Deployment
 from common.deployment.live import Live, observe
 from common.deployment.plan import Wanted
-from common.evaluation.golden import write_golden
+from common.evaluation.golden import Golden
 from common.model import Model
 from common.registry import PENDING, Package, Registry
+from common.serving.archive import ENVIRONMENT, pack
+from common.serving.inference import Encoder, Number, Predictor
 from common.settings import Run, Settings
 from common.storage import Bucket, Layout
-from common.training.artifact import load_booster, predict
 from tests.accounts import Account
 
 IMAGE = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 MODEL = Model("abalone", "A model of the tests", "rings", "regression")
 ERRORS = Alarm("Invocation5XXErrors", "Sum", above=0)
 ENDPOINT = Endpoint("ml.t2.medium", AllAtOnce(bake_seconds=0), (ERRORS,))
+COLUMNS = ("length", "width", "weight")
 ROWS = np.random.default_rng(7).uniform(size=(40, 3))
 DEADLINE_SECONDS = 30.0
 _LOADER = botocore.loaders.create_loader()
@@ -71,16 +71,13 @@ def archive(**files: bytes) -> bytes:
 
 
 @cache
-def trained(number: int, features: int = 3) -> tuple[bytes, bytes]:
-    """(model.tar.gz, golden.csv) of a small booster that predicts about 100 times its number."""
-    rows = ROWS[:, :features]
-    matrix = xgboost.DMatrix(rows, label=100 * number + ROWS.sum(axis=1))
+def trained(number: int, columns: tuple[str, ...] = COLUMNS) -> tuple[bytes, bytes]:
+    """(model.tar.gz, golden.json) of a small booster that predicts about 100 times its number."""
+    matrix = xgboost.DMatrix(ROWS, label=100 * number + ROWS.sum(axis=1))
     booster = xgboost.train({"max_depth": 2, "nthread": 1, "base_score": 100 * number}, matrix, num_boost_round=3)
-    artifact = archive(**{"xgboost-model": bytes(booster.save_raw("ubj"))})
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "model.tar.gz")
-        path.write_bytes(artifact)
-        return artifact, write_golden(rows[:10], predict(load_booster(path), rows[:10]))
+    predictor = Predictor(booster, Encoder(tuple(map(Number, columns)), {}, {}))
+    records = [dict(zip(columns, row, strict=True)) for row in ROWS[:10].tolist()]
+    return pack(predictor), Golden(records, predictor.answers(records)).to_json()
 
 
 @dataclass
@@ -106,19 +103,19 @@ class Project:
         real_artifact, real_golden = trained(number)
         artifact, golden = artifact or real_artifact, golden or real_golden
         source, data_version = f"{number:016x}", f"{number:08x}"
-        bucket = Bucket(self.aws)
-        key = f"{self.model.name}/training/job-{number}/output/model.tar.gz"
+        bucket, layout = Bucket(self.aws), Layout(self.model.name)
+        key = layout.package(source, data_version, "model.tar.gz")
         bucket.write(key, artifact)
-        bucket.write(Layout(self.model.name).package(source, data_version, "golden.csv"), golden)
-        container = {"Image": image, "ModelDataUrl": bucket.uri(key)}
+        bucket.write(layout.package(source, data_version, "golden.json"), golden)
+        container = {"Image": image, "ModelDataUrl": bucket.uri(key), "Environment": ENVIRONMENT}
         metadata = {
             "source": source,
             "data_version": data_version,
             "artifact_digest": hashlib.sha256(artifact).hexdigest(),
             "golden_digest": hashlib.sha256(golden).hexdigest(),
         }
-        inference = {"Containers": [container], "SupportedContentTypes": ["text/csv"],
-                     "SupportedResponseMIMETypes": ["text/csv"]}  # fmt: skip
+        types = ["application/json", "text/csv"]
+        inference = {"Containers": [container], "SupportedContentTypes": types, "SupportedResponseMIMETypes": types}
         package = self.registry.register(
             {"InferenceSpecification": inference}, metadata, commit="0" * 40, status=PENDING
         )
@@ -192,9 +189,11 @@ class Project:
 
 
 def ask(runtime: Any, endpoint: str) -> int:
-    body = ",".join(map(str, ROWS[0]))
-    answer = runtime.invoke_endpoint(EndpointName=endpoint, ContentType="text/csv", Body=body)
-    return round(float(answer["Body"].read().split(b",")[0]) / 100)
+    """The number of the package that answers a raw record."""
+    record = dict(zip(COLUMNS, ROWS[0].tolist(), strict=True))
+    answer = runtime.invoke_endpoint(EndpointName=endpoint, ContentType="application/json", Body=json.dumps(record))
+    [prediction] = json.loads(answer["Body"].read())["predictions"]
+    return round(float(prediction["prediction"]) / 100)
 
 
 @dataclass
@@ -244,5 +243,5 @@ def on_call(client: Any, operation: str, do: Callable[[], None], event: str = "b
         client.meta.events.unregister(name, handle)
 
 
-__all__ = ["ENDPOINT", "ERRORS", "IMAGE", "MODEL", "ROWS", "Load", "Project", "archive", "constant_load",
+__all__ = ["COLUMNS", "ENDPOINT", "ERRORS", "IMAGE", "MODEL", "Load", "Project", "archive", "constant_load",
            "eventually", "on_call", "trained"]  # fmt: skip

@@ -32,6 +32,15 @@ TWO = replace(ENDPOINT, instance_count=2)
 """A canary needs a fleet that it can be a part of."""
 
 
+OTHER_CODE = b"""
+def model_fn(folder):
+    return None
+def transform_fn(model, body, content_type, accept):
+    return '{"predictions": [{"prediction": 100.0}]}', "application/json"
+"""
+"""What a container runs that does not take its code from the archive: it answers, but not as the model does."""
+
+
 @pytest.fixture
 def load(project: Project) -> Iterator[Load]:
     """Constant load on the endpoint, which serves package 1."""
@@ -105,7 +114,7 @@ def test_a_canary_that_refuses_its_callers_is_stopped_by_its_alarm(project: Proj
     careful = replace(
         ENDPOINT, instance_count=2, rollout=Canary(10, 3600), alarms=(Alarm("Invocation4XXErrors", "Sum", above=0),)
     )
-    artifact, golden = trained(2, features=2)  # it knows a column less than callers send
+    artifact, golden = trained(2, columns=("length", "width", "height"))  # it wants a column that callers do not send
     with constant_load(project) as load:
         said = failure(project, project.package(2, artifact=artifact, golden=golden), careful)
     assert "abalone-Invocation4XXErrors-Sum" in said
@@ -217,7 +226,7 @@ def test_an_artifact_that_is_swapped_after_the_offline_check_is_noticed_and_roll
 
     with on_call(project.aws.sagemaker, "UpdateEndpoint", lambda: put(trained(3)[0])):
         said = failure(project, two)
-    assert "10 of 10 rows differ" in said
+    assert "10 of 10 records differ" in said
     assert "Rolled back: abalone-model-1-" in said
     put(trained(2)[0])
     assert project.deploy(two)
@@ -226,11 +235,13 @@ def test_an_artifact_that_is_swapped_after_the_offline_check_is_noticed_and_roll
 
 def test_a_model_made_by_hand_with_another_environment_is_noticed_and_rolled_back(project: Project, load: Load) -> None:
     two, sagemaker = project.package(2), project.account.client("sagemaker")
+    other = archive(**{"inference.py": OTHER_CODE})
+    project.account.client("s3").put_object(Bucket=project.account.bucket, Key="other.tar.gz", Body=other)
     sagemaker.create_model(
         ModelName="abalone-model-2",
         PrimaryContainer={
             "ModelPackageName": two.arn,
-            "Environment": {"SAGEMAKER_INFERENCE_OUTPUT": "predicted_score,raw_score"},
+            "Environment": {"SAGEMAKER_SUBMIT_DIRECTORY": f"s3://{project.account.bucket}/other.tar.gz"},
         },
         ExecutionRoleArn=project.account.role,
     )
@@ -258,9 +269,9 @@ def test_a_model_made_by_hand_from_another_package_is_refused_before_it_serves(p
 
 
 def test_a_rollback_that_cannot_be_made_is_not_called_one(project: Project, aws_root: Path) -> None:
-    project.deploy(project.package(1))
-    two = project.package(2)
-    s3, key = project.account.client("s3"), two.artifact.split("/", 3)[3]
+    one, two = project.package(1), project.package(2)
+    project.deploy(one)
+    s3, old_key, key = project.account.client("s3"), *(each.artifact.split("/", 3)[3] for each in (one, two))
     updates: list[int] = []
 
     def break_both() -> None:
@@ -268,7 +279,7 @@ def test_a_rollback_that_cannot_be_made_is_not_called_one(project: Project, aws_
         if len(updates) == 1:
             s3.put_object(Bucket=project.account.bucket, Key=key, Body=trained(3)[0])
         else:
-            s3.delete_object(Bucket=project.account.bucket, Key=key.replace("job-2", "job-1"))
+            s3.delete_object(Bucket=project.account.bucket, Key=old_key)
 
     with (
         on_call(project.aws.sagemaker, "UpdateEndpoint", break_both),
@@ -309,7 +320,7 @@ def _lose_artifact(project: Project, package: Package) -> None:
 
 
 def _lose_golden(project: Project, package: Package) -> None:
-    key = Layout("abalone").package(package.source, package.data_version, "golden.csv")
+    key = Layout("abalone").package(package.source, package.data_version, "golden.json")
     project.account.client("s3").delete_object(Bucket=project.account.bucket, Key=key)
 
 
@@ -323,9 +334,17 @@ FALSE_CLAIMS: list[tuple[dict[str, Any], Callable[[Project, Package], None], str
     ({}, _lose_artifact, "There is no artifact at s3://"),
     ({}, _lose_golden, "golden predictions of version .* are missing"),
     ({"artifact": trained(2)[0][:-200]}, _nothing, "is damaged"),
-    ({"artifact": archive(**{"../outside": b"{}", "xgboost-model": b"{}"})}, _nothing, "is unsafe to unpack"),
+    (
+        {"artifact": archive(**{"../outside": b"{}", "xgboost-model": b"{}", "serving.json": b"{}"})},
+        _nothing,
+        "is unsafe to unpack",
+    ),
     ({"artifact": archive(readme=b"")}, _nothing, "holds no xgboost-model"),
-    ({"artifact": archive(**{"xgboost-model": b"\x80\x04pickle"})}, _nothing, "a pickle is never loaded"),
+    (
+        {"artifact": archive(**{"xgboost-model": b"\x80\x04pickle", "serving.json": b"{}"})},
+        _nothing,
+        "a pickle is never loaded",
+    ),
 ]
 
 
