@@ -129,7 +129,7 @@ def test_a_model_is_not_scored_on_one_kind_of_label() -> None:
         score("binary_classification", np.zeros(10), np.full(10, 0.5))
 
 
-def test_two_classifiers_are_scored_within_a_second_and_a_half() -> None:
-    started = time.perf_counter()
+def test_two_classifiers_are_scored_in_a_second_and_a_half_of_one_core() -> None:
+    started = time.process_time()
     score("binary_classification", LABELS, GOOD).against(score("binary_classification", LABELS, POOR), 0.95)
-    assert time.perf_counter() - started < 1.5
+    assert time.process_time() - started < 1.5
