@@ -1,0 +1,58 @@
+"""What every model of the repository declares fits together, and the tests' table and the CircleCI files know it."""
+
+import json
+
+import pytest
+
+from common.data.dataset import Dataset
+from common.deployment import Endpoint
+from common.model import ROOT, Model, all_models
+from common.scaffold.wiring import BLOCKS, TABLE_PLACE, places_of, read
+from common.serving.inference import Encoder
+from common.training import XGBoost
+from tests.models import MODELS
+
+by_model = pytest.mark.parametrize("model", all_models(), ids=lambda model: model.name)
+
+
+def test_the_tests_table_has_the_models_of_the_repository_and_no_other() -> None:
+    missing = {model.name for model in all_models()} - set(MODELS)
+    assert not missing, f"add an Example to MODELS in tests/models.py for {', '.join(sorted(missing))}"
+    gone = set(MODELS) - {model.name for model in all_models()}
+    assert not gone, f"there is no such model: remove {', '.join(sorted(gone))} from MODELS in tests/models.py"
+
+
+@by_model
+def test_a_folder_is_named_like_its_model(model: Model) -> None:
+    assert (ROOT / model.folder / "__init__.py").exists()
+
+
+@by_model
+def test_every_place_that_names_models_names_it(model: Model) -> None:
+    assert set(places_of(read(ROOT), model.name)) == {*BLOCKS, TABLE_PLACE}
+
+
+@by_model
+def test_the_three_declarations_fit_together(model: Model) -> None:
+    data: Dataset = model.declaration("gather_data", "DATA")
+    training: XGBoost = model.declaration("train_register", "TRAINING")
+    classifies = model.problem == "binary_classification"
+    assert model.target == data.columns.label
+    assert bool(data.columns.classes) == classifies
+    assert str(training.hyperparameters["objective"]).startswith("binary:") == classifies
+    training.gate.require_metric_of(model.problem)
+    assert isinstance(model.declaration("deploy", "ENDPOINT"), Endpoint)
+
+
+@by_model
+def test_its_data_can_be_gathered_offline_and_its_example_encoded(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(f"{model.name.upper()}_SOURCE", raising=False)
+    data: Dataset = model.declaration("gather_data", "DATA")
+    example = MODELS[model.name]
+    assert set(example.record) == {column.name for column in data.columns.inputs}
+    assert example.low < example.high
+    prepared = data.prepare(data.read())
+    encoder = Encoder.from_state(json.loads(prepared.files["encoder.json"]))
+    assert encoder.encode([example.record]).shape == (1, len(prepared.manifest["features"]))
