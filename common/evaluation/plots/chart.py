@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Literal, Protocol
@@ -221,8 +221,7 @@ class _Drawing:
     marks: Sequence[tuple[float, float]] = ()
     whiskers: Sequence[tuple[float, float, float]] = ()
     notes: Sequence[_Note] = ()
-    cells: Sequence[tuple[float, float, float]] = ()
-    side: tuple[float, float] = field(default=(0, 0))
+    shades: Sequence[tuple[float, str]] = ()
 
 
 def _drawing(series: Series, x: _Scale, y: _Scale) -> _Drawing:
@@ -251,19 +250,16 @@ def _path(points: Sequence[tuple[float, float]], shape: Shape, floor: float) -> 
 
 
 def _density(series: Series, x: _Scale, y: _Scale) -> _Drawing:
-    """Points counted in a grid; opacity grows with the root of a cell's count."""
+    """Points counted in a grid; the opacity of a cell grows with the root of its count, in a few shades."""
     xs, ys = np.clip(series.xs, x.low, x.high), np.clip(series.ys, y.low, y.high)
     counts, _, _ = np.histogram2d(xs, ys, bins=CELLS, range=[[x.low, x.high], [y.low, y.high]])
     width, height = (x.end - x.start) / CELLS, (y.start - y.end) / CELLS
-    cells = [
-        (
-            round(x.start + column * width, 2),
-            round(y.start - (row + 1) * height, 2),
-            round(0.2 + 0.8 * math.sqrt(counts[column, row] / counts.max()), 2),
-        )
-        for column, row in np.argwhere(counts).tolist()
-    ]
-    return _Drawing(series.style, series.shape, cells=cells, side=(round(width, 2), round(height, 2)))
+    paths: dict[float, str] = {}
+    for column, row in np.argwhere(counts).tolist():
+        shade = round(0.2 + 0.8 * math.sqrt(counts[column, row] / counts.max()), 1)
+        left, top = x.start + column * width, y.start - (row + 1) * height
+        paths[shade] = paths.get(shade, "") + f"M{left:.1f} {top:.1f}h{width:.1f}v{height:.1f}h-{width:.1f}z"
+    return _Drawing(series.style, series.shape, shades=sorted(paths.items()))
 
 
 def _ends(given: Range | None, values: Sequence[Numbers], margin: float) -> Range:

@@ -82,15 +82,22 @@ def test_a_series_of_many_points_is_thinned_to_its_ends_and_some_between(shape: 
         assert points[-1].split()[0] == f"{WIDTH - 14}"
 
 
-def test_a_density_has_no_more_cells_than_its_grid() -> None:
+def test_a_density_has_no_more_cells_than_its_grid_and_the_fullest_is_opaque() -> None:
     xs, ys = np.random.default_rng(0).normal(size=(2, 100_000))
-    cells = [
-        e
-        for e in drawn(LineChart("t", [Series("", xs, ys, shape="density")], "x", "y")).iter()
-        if e.get("class") == "cell"
-    ]
-    assert 100 < len(cells) <= CELLS**2
-    assert max(float(cell.get("fill-opacity", "0")) for cell in cells) == 1
+    chart = LineChart("t", [Series("", xs, ys, shape="density")], "x", "y")
+    shades = [element for element in drawn(chart).iter() if element.get("class") == "cell"]
+    assert 100 < sum(str(shade.get("d")).count("M") for shade in shades) <= CELLS**2
+    assert max(float(shade.get("fill-opacity", "0")) for shade in shades) == 1
+
+
+def test_a_density_shows_a_point_where_the_axes_say() -> None:
+    cloud = Series("", [1.0], [1.0], shape="density")
+    cell = path(LineChart("t", [cloud], "x", "y", x_range=(0, 1), y_range=(0, 1)), "cell")
+    found = re.match(r"M([\d.]+) ([\d.]+)h([\d.]+)", cell)
+    assert found is not None
+    left, top, width = map(float, found.groups())
+    assert left + width == pytest.approx(WIDTH - 14, abs=0.2)
+    assert top == pytest.approx(28, abs=0.2)
 
 
 def test_whiskers_and_notes_belong_to_their_points() -> None:
