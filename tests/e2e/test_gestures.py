@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import re
+import json
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from common.evaluation.golden import mismatch, read_golden
+from common.evaluation.golden import Golden
 from common.local.pipeline.run import PipelineResult, Settings, play
 from tests.accounts import Account
 from tests.clones import Clone, packages, serving, training_jobs
@@ -86,18 +86,17 @@ class Project:
         self.clone.push("main")
 
     def predictions_are_those_of(self, package: str) -> bool:
-        """Whether the endpoint answers the package's golden rows as the trained model did."""
+        """Whether the endpoint answers the package's golden records as the trained model did."""
         facts = self.aws.client("sagemaker").describe_model_package(ModelPackageName=package)[
             "CustomerMetadataProperties"
         ]
-        key = f"abalone/packages/{facts['source']}-{facts['data_version']}/golden.csv"
-        rows, expected = read_golden(self.aws.client("s3").get_object(Bucket=self.aws.bucket, Key=key)["Body"].read())
-        body = "\n".join(",".join(map(str, row)) for row in rows)
+        key = f"abalone/packages/{facts['source']}-{facts['data_version']}/golden.json"
+        content = self.aws.client("s3").get_object(Bucket=self.aws.bucket, Key=key)["Body"].read()
+        golden = Golden.from_json(content)
         answer = self.aws.client("sagemaker-runtime").invoke_endpoint(
-            EndpointName="abalone", ContentType="text/csv", Accept="text/csv", Body=body
+            EndpointName="abalone", ContentType="application/json", Body=json.dumps(golden.records)
         )
-        answers = re.findall(r"[^,\n]+", answer["Body"].read().decode())
-        return not mismatch(expected, [float(value) for value in answers])
+        return not golden.mismatch(json.loads(answer["Body"].read())["predictions"])
 
     def endpoints(self) -> list[str]:
         return [endpoint["EndpointName"] for endpoint in self.aws.client("sagemaker").list_endpoints()["Endpoints"]]

@@ -95,13 +95,13 @@ def test_a_model_from_training_to_rejection(clone: Clone, aws: Account) -> None:
 
     records = json.dumps([record for record, _ in ABALONES])
     table = clone.succeed(aws, "invoke", "abalone", records).splitlines()
-    assert table[0].split()[-2:] == ["predicted", "rings"]
+    assert table[0].split() == [*ABALONES[0][0], "prediction"]
     assert [line.split()[0] for line in table[2:]] == [record["sex"] for record, _ in ABALONES]
     assert all(1 < float(line.split()[-1]) < 30 for line in table[2:])
     (clone.path.parent / "rows.csv").write_text(_csv())
     assert clone.succeed(aws, "invoke", "abalone", f"@{clone.path.parent / 'rows.csv'}").splitlines() == table
     bad = clone.models(aws, "invoke", "abalone", '{"sex": "M"}')
-    assert (bad.returncode, "missing columns: length" in bad.stderr) == (1, True)
+    assert (bad.returncode, "record 1, length: there is no such field" in bad.stderr) == (1, True)
 
     reason = "the unit of weight was wrong [grams], " + "very " * 40 + "wrong"
     assert "version 1 is rejected" in clone.succeed(aws, "reject", "abalone", "--reason", reason)

@@ -137,9 +137,9 @@ def test_an_aws_that_cannot_be_reached_is_given_up_soon(clone: Clone, aws: Accou
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("train", "churn"), "There is no model 'churn'"),
+        (("train", "fraud"), "There is no model 'fraud'"),
         (("invoke", "abalone", "not json"), "The records are not JSON"),
-        (("invoke", "abalone", "[]"), "The records are no JSON objects"),
+        (("invoke", "abalone", "[]"), "These are no records"),
         (("invoke", "abalone", "@missing.csv"), "missing.csv cannot be read"),
     ],
 )

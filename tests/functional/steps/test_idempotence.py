@@ -68,16 +68,17 @@ def test_two_trainings_of_one_source_at_once_end_in_one_job_and_one_package(clon
 
 
 def test_a_gather_killed_between_any_two_uploads_is_completed_by_the_next(clone: Clone, aws: Account) -> None:
-    for call in range(1, 6):  # three sets, the manifest, and which data the source gathered
+    uploads = 9  # the encoder, three sets in two forms, the manifest, and which data the source gathered
+    for call in range(1, uploads + 1):
         killed = clone.run(aws, "-c", killed_at("abalone_model.gather_data", "common.storage:Bucket.write", call))
         assert killed.returncode == 137, killed.stderr
         assert len(state_of(aws)["objects"]) == call - 1
-        refused = clone.run(aws, *TRAIN)
-        assert refused.returncode == 1
-        assert "has gathered no data yet" in refused.stderr
+    refused = clone.run(aws, *TRAIN)
+    assert refused.returncode == 1
+    assert "has gathered no data yet" in refused.stderr
     assert clone.run(aws, *GATHER).returncode == 0
     objects = state_of(aws)["objects"]
-    assert len(objects) == 5
+    assert len(objects) == uploads
     manifest = next(key for key in objects if key.endswith("manifest.json"))
     described = json.loads(aws.client("s3").get_object(Bucket=aws.bucket, Key=manifest)["Body"].read())
     assert described["rows"] == {"train": 2951, "validation": 638, "test": 588}
@@ -87,7 +88,7 @@ def test_a_training_killed_anywhere_is_continued_by_the_next_with_the_same_job(c
     assert clone.run(aws, *GATHER).returncode == 0
     for where in (
         "common.training.job._follow",
-        "common.steps.train.fetch_artifact",
+        "common.steps.candidate.fetch_artifact",
         "common.storage:Bucket.write_all",
         "common.registry:Registry.register",
     ):

@@ -84,9 +84,9 @@ def test_an_unknown_hyperparameter_is_named(clone: Clone, aws: Account) -> None:
 
 def test_after_a_failed_attempt_the_next_run_trains_again(clone: Clone, aws: Account) -> None:
     failing = """
-import runpy, common.steps.train as train
-request = train.training_request
-train.training_request = lambda *a, **n: request(*a, **n) | {"HyperParameters": {"num_round": "many"}}
+import runpy, common.steps.candidate as candidate
+request = candidate.training_request
+candidate.training_request = lambda *a, **n: request(*a, **n) | {"HyperParameters": {"num_round": "many"}}
 runpy.run_module("abalone_model.train_register", run_name="__main__")
 """
     assert clone.run(aws, *GATHER).returncode == 0
@@ -135,19 +135,29 @@ def test_a_process_that_dies_before_the_reason_is_written_leaves_it_in_the_metad
     assert_refused(clone.run(aws, *TRAIN), "Version 1 of abalone is rejected", "at most 0.5 is wanted")
 
 
-def test_the_package_that_serves_is_the_champion_where_it_has_the_same_features(clone: Clone, aws: Account) -> None:
+def test_the_package_that_serves_is_the_champion_where_it_can_answer_the_test_records(
+    clone: Clone, aws: Account
+) -> None:
     clone.release(aws)
     clone.tune(max_depth=3)
+    clone.edit(
+        "abalone_model/gather_data.py", r"columns=COLUMNS", 'columns=COLUMNS, derived=(Ratio("height", "length"),)'
+    )
+    clone.edit("abalone_model/gather_data.py", r"Columns, Number", "Columns, Number, Ratio")
     clone.commit()
-    clone.succeed(aws, "train", "abalone")
+    clone.succeed(aws, "train", "abalone")  # other features, made of the same columns
     assert champion_of(clone) == {"package": "version 1", "not_scored": ""}
     first, second = (float(package["CustomerMetadataProperties"]["rmse"]) for package in packages(aws))
     assert metrics_of(clone) == {"model": pytest.approx(second, rel=1e-5), "champion": pytest.approx(first, rel=1e-5)}
 
-    clone.edit("abalone_model/gather_data.py", r'columns="sex"', 'columns=["sex", "height"]')
+    clone.edit("abalone_model/gather_data.py", r'Number\("diameter".*\)', 'Ignored("diameter")')
+    clone.edit("abalone_model/gather_data.py", r"Columns, Number", "Columns, Ignored, Number")
     clone.commit()
     clone.succeed(aws, "train", "abalone")
-    assert champion_of(clone) == {"package": "version 1", "not_scored": "it was trained on other features"}
+    assert champion_of(clone)["package"] == "version 1"
+    assert champion_of(clone)["not_scored"].startswith(
+        "it cannot answer: record 1, diameter: there is no such field; record 2, diameter: "
+    )
     assert metrics_of(clone).keys() == {"model"}
 
 
@@ -170,7 +180,7 @@ def test_data_that_somebody_has_changed_in_the_bucket_are_refused_before_a_job_i
 
     def refused(body: bytes, *phrases: str, forged: bool) -> None:
         """Train from this file, with a manifest that agrees with it where it is forged."""
-        sha256 = {"train": hashlib.sha256(body).hexdigest()} if forged else {}
+        sha256 = {"train/train.csv": hashlib.sha256(body).hexdigest()} if forged else {}
         put(aws, key, body)
         put(aws, manifest, json.dumps(document | {"sha256": document["sha256"] | sha256}).encode())
         assert_refused(clone.run(aws, *TRAIN), *phrases)
@@ -217,7 +227,7 @@ BAD_ARTIFACTS: tuple[tuple[Callable[[bytes], bytes], str], ...] = (
 def test_an_artifact_that_is_not_what_it_claims_is_neither_registered_nor_deployed(clone: Clone, aws: Account) -> None:
     assert clone.run(aws, *GATHER).returncode == 0
     assert clone.run(
-        aws, "-c", killed_at("abalone_model.train_register", "common.steps.train.fetch_artifact", 1)
+        aws, "-c", killed_at("abalone_model.train_register", "common.steps.candidate.fetch_artifact", 1)
     ).returncode
     key = next(key for key in state_of(aws)["objects"] if key.endswith("model.tar.gz"))
     good = read(aws, key)
@@ -230,6 +240,7 @@ def test_an_artifact_that_is_not_what_it_claims_is_neither_registered_nor_deploy
     put(aws, key, good)
     clone.succeed(aws, "train", "abalone")
     clone.succeed(aws, "approve", "abalone")
+    key = packages(aws)[0]["InferenceSpecification"]["Containers"][0]["ModelDataUrl"].partition(f"{aws.bucket}/")[2]
     put(aws, key, other_model(good))
     before = state_of(aws)
     deployed = clone.models(aws, "deploy", "abalone")
