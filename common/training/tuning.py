@@ -65,11 +65,9 @@ class Integer:
     scale: Scale = "Auto"
 
     def __post_init__(self) -> None:
-        if self.low != int(self.low) or self.high != int(self.high):
+        if not (float(self.low).is_integer() and float(self.high).is_integer()):
             raise UsageError(f"{self.low} to {self.high} is no range of integers.", "Declare it as Continuous.")
         _check_interval(self)
-        if self.scale == "ReverseLogarithmic":
-            raise UsageError("Integers have no reverse logarithmic scale.", "Declare the range as Continuous.")
 
     @property
     def size(self) -> float:
