@@ -92,17 +92,17 @@ class TuningRun:
         return search
 
     def _tune(self, search: Search) -> Ending:
-        ending = None
+        over = False
         while not self._aws.closing.is_set():
-            ending = ending or self._reason_to_end()
-            if ending:
+            over = over or self._is_over()
+            if over:
                 self._stop_running()
             else:
                 self._fill(search)
             if not self._running:
-                return ending or self._result()
+                break
             self._await(search)
-        return Ending("Failed")  # nobody records it: the server closes
+        return self._result()
 
     def _fill(self, search: Search) -> None:
         """Start as many training jobs as may run now."""
@@ -110,7 +110,7 @@ class TuningRun:
             trial, tuned = search.ask()
             self._launched += 1
             job = f"{self._state.name}-{self._launched:03}-{secrets.token_hex(4)}"
-            attempt = self._running[job] = Attempt(trial, job)
+            attempt = Attempt(trial, job)
 
             def hear(metrics: dict[str, list[float]], attempt: Attempt = attempt) -> None:
                 self._hear(search, attempt, metrics.get(self._objective["MetricName"], ()))
@@ -119,6 +119,7 @@ class TuningRun:
                 self._ended.put(job)
 
             self._launch(training_request(self._tuning, job, tuned), tuned, Follower(hear, ended))
+            self._running[job] = attempt
 
     def _hear(self, search: Search, attempt: Attempt, values: Sequence[float]) -> None:
         """Take new objectives of a job into its curve, and stop it when it is worse than others. In the job's thread."""
@@ -151,25 +152,22 @@ class TuningRun:
         if completed:
             self._median.completed(attempt.curve)
 
-    def _reason_to_end(self) -> Ending | None:
-        """Why no more training jobs are started and those that run are stopped, if there is a reason."""
-        if self._state.is_stopping():
-            return Ending("Stopped")
+    def _is_over(self) -> bool:
+        """Whether no more training jobs are started, and those that run are stopped."""
         if len(self._failures) >= _ATTEMPTS and not self._values:
-            return self._result()
+            return True
         criteria = self._config.get("TuningJobCompletionCriteria", {})
         sign = sign_of(self._objective)
         patience = criteria.get("BestObjectiveNotImproving", {}).get(
             "MaxNumberOfTrainingJobsNotImproving", float("inf")
         )
         target = criteria.get("TargetObjectiveMetricValue")
-        if (
-            time.monotonic() > self._deadline
+        return (
+            self._state.is_stopping()
+            or time.monotonic() > self._deadline
             or not_improving(self._values, self._objective) >= patience
             or (target is not None and any(sign * value <= sign * target for value in self._values))
-        ):
-            return Ending("Completed")
-        return None
+        )
 
     def _result(self) -> Ending:
         """What the ended training jobs make of the tuning job."""
