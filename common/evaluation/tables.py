@@ -50,8 +50,9 @@ class Table:
 
 
 def number(value: float, *, sign: bool = False) -> str:
-    """A figure with three decimals, or as a whole number where it is too large for them to matter."""
-    return f"{value:{'+' if sign else ''}z,.{3 if abs(value) < 1000 else 0}f}"
+    """A figure with three decimals, or as a whole number where it is too large for them to matter; a 0 has no sign."""
+    told = f"{value:+z,.{3 if abs(value) < 1000 else 0}f}"
+    return told if sign and told != "+0.000" else told.lstrip("+")
 
 
 def interval(low: float, high: float, *, sign: bool = False) -> str:

@@ -72,7 +72,8 @@ def data_change(change: DataChange) -> str:
     if change.same:
         return f"The champion was trained on the same data version {change.versions[0]}."
     was, now = (sum(rows[side] for rows in change.rows.values()) for side in (0, 1))
-    words = [f"{now - was:+,} rows since the champion (data version {change.versions[0]})", _drifted(change)]
+    more = f"{now - was:+,} rows since" if now != was else "As many rows as"
+    words = [f"{more} the champion (data version {change.versions[0]})", _drifted(change)]
     words += [f"new columns: {some(change.added)}"] if change.added else []
     words += [f"columns that are gone: {some(change.removed)}"] if change.removed else []
     return f"{'; '.join(words)}."

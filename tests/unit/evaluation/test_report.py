@@ -5,6 +5,8 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
+from common.evaluation import wording
+from common.evaluation.data_change import DataChange
 from common.evaluation.intervals import Comparison
 from common.evaluation.report import Report
 from common.evaluation.tables import number
@@ -167,3 +169,13 @@ def test_the_gates_checks_are_junit_test_cases() -> None:
     passed = ElementTree.fromstring(abalone_report().junit())  # noqa: S314 – our own output
     assert passed.get("failures") == "0"
     assert not passed.findall(".//failure")
+
+
+@pytest.mark.parametrize(
+    ("now", "told"), [(120, "+20 rows since the champion (data"), (100, "As many rows as the champion (data")]
+)
+def test_what_became_of_the_rows_is_told(now: int, told: str) -> None:
+    change = DataChange(("old", "new"), {"train": (100, now)}, columns=(), added=("b",), removed=("c",))
+    words = wording.data_change(change)
+    assert words.startswith(told)
+    assert words.endswith("; new columns: b; columns that are gone: c.")

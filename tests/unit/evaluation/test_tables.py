@@ -25,6 +25,7 @@ def test_figures_have_three_decimals_where_these_matter(value: float, text: str)
 def test_gains_carry_their_sign() -> None:
     assert number(0.5, sign=True) == "+0.500"
     assert number(-0.5, sign=True) == "-0.500"
+    assert number(-0.0002, sign=True) == "0.000"
 
 
 def test_records_are_listed_by_how_much_the_models_differ_with_important_inputs_first() -> None:
