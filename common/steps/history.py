@@ -30,7 +30,7 @@ class Point:
 
     Attributes:
         value: of the decisive metric.
-        kind: what became of it, e.g. `rejected`.
+        kind: what became of it, e.g. `rejected ✗`.
         note: a few characters to tell it by.
     """
 
@@ -131,13 +131,16 @@ def _package_points(packages: list[Package], metric: str) -> Iterator[Point]:
     for package in packages:
         value = float(package.metadata.get(metric, "nan"))
         if math.isfinite(value):
-            if package.status == REJECTED:
-                kind, sign = "rejected", "✗"
-            elif "deployed_at" in package.metadata:
-                kind, sign = "deployed", "▲"
-            else:
-                kind, sign = ("approved", "✓") if package.status == APPROVED else ("waiting for approval", "?")
-            yield Point(package.created, value, kind, f"{package.version} {sign}")
+            kind = _kind(package)
+            yield Point(package.created, value, kind, f"{package.version}{kind[-1]}")
+
+
+def _kind(package: Package) -> str:
+    if package.status == REJECTED:
+        return "rejected ✗"
+    if "deployed_at" in package.metadata:
+        return "deployed ▲"
+    return "approved ✓" if package.status == APPROVED else "waiting for approval ?"
 
 
 def tuning_history(context: Context, model: Model) -> History:

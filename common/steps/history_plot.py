@@ -12,23 +12,23 @@ from common.evaluation.tables import METRICS
 from common.steps.history import History, Point
 
 _STYLES: dict[str, Style] = {
-    "deployed": "champion",
-    "approved": "good",
-    "waiting for approval": "model",
-    "rejected": "bad",
+    "deployed ▲": "champion",
+    "approved ✓": "good",
+    "waiting for approval ?": "model",
+    "rejected ✗": "bad",
     "cold": "model",
     "TransferLearning": "good",
     "IdenticalDataAndAlgorithm": "champion",
     "test run": "reference",
 }
-_MOST_NOTES = 30
+_MOST_NOTES = 20
 """So many points can have notes that do not cover each other."""
 _TICKS = 4
 _MARGIN = 0.08
 _PAGE_CSS = """
 body { margin: 2rem auto; max-width: 72rem; padding: 0 1rem; font: 14px system-ui, sans-serif;
   color: var(--ink); background: var(--paper); }
-.chart { max-width: 48rem; }
+.chart { max-width: 38rem; }
 div { overflow-x: auto; } table { border-collapse: collapse; margin-top: 2rem; white-space: nowrap; }
 th, td { text-align: left; padding: .3rem .7rem .3rem 0; border-bottom: 1px solid var(--line); }
 """
@@ -84,8 +84,11 @@ def _marks(kind: str, points: list[Point]) -> Series:
 
 def _dates(first: float, last: float) -> list[tuple[float, str]]:
     """Dates at equal distances, or times of the day where the dates would be the same."""
-    layout = "%Y-%m-%d" if last - first > 2 * _TICKS * 86400 else "%m-%d %H:%M" if last - first > 600 else "%H:%M:%S"
-    times = [first + (last - first) * i / (_TICKS - 1) for i in range(_TICKS)] if last > first else [first]
+    if first == last:
+        return [(first, f"{datetime.fromtimestamp(first, UTC):%Y-%m-%d %H:%M}")]
+    step = (last - first) / (_TICKS - 1)
+    layout = "%Y-%m-%d" if step > 86400 else "%m-%d %H:%M" if step > 60 else "%H:%M:%S"
+    times = [first + step * i for i in range(_TICKS)]
     return [(time, f"{datetime.fromtimestamp(time, UTC):{layout}}") for time in times]
 
 
@@ -98,7 +101,6 @@ def _page(history: History) -> str:
 <style>{CSS}{_PAGE_CSS}</style>
 </head>
 <body>
-<h1>{escape(history.title)}</h1>
 {_chart(history).svg()}
 <div><table>
 <thead>{_row(history.header, "th")}</thead>

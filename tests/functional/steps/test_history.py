@@ -163,8 +163,8 @@ def test_the_plot_marks_what_became_of_each_package(reader: Reader, packages: li
     assert_needs_nothing_from_elsewhere(drawn)
     found = {unescape(text) for text in re.findall("<text[^>]*>([^<]*)</text>", drawn)}
     assert "Packages of abalone: RMSE" in found
-    assert {"deployed", "approved", "waiting for approval", "rejected"} <= found
-    assert {"1 ✗", "2 ▲", "3 ✓", "4 ?"} <= found
+    assert {"deployed ▲", "approved ✓", "waiting for approval ?", "rejected ✗"} <= found
+    assert {"1✗", "2▲", "3✓", "4?"} <= found
 
 
 def test_the_page_has_the_plot_and_the_table_with_nothing_of_a_reason_as_markup(
