@@ -68,7 +68,7 @@ def test_wrong_usage_exits_with_2_and_says_how_it_is_meant(arguments: tuple[str,
 
 def test_an_account_without_anything_is_no_error(clone: Clone, aws: Account) -> None:
     assert re.search(r"^abalone +rings +regression", clone.succeed(aws, "list"), re.MULTILINE)
-    status = clone.succeed(aws, "status").splitlines()[-1]
+    status = clone.succeed(aws, "status", "abalone").splitlines()[-1]
     assert re.fullmatch(r"abalone  [0-9a-f]{16} .* –  +–  +–  +–  +NO  +no approved package of main's source", status)
     assert len(clone.succeed(aws, "history", "abalone").splitlines()) == 2
     for arguments, message in (
