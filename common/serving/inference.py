@@ -26,6 +26,7 @@ _FORMAT = 1
 _BOOLEANS = frozenset({"true", "false", "true.", "false.", "yes", "no"})
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 _FAULTS_SHOWN = 5
+_LARGEST = 3.4028234663852886e38  # of 32 bits, in which XGBoost computes and takes more for infinite
 
 Record = Mapping[str, Any]
 """One row by the names of its columns; values are text or JSON values."""
@@ -35,7 +36,7 @@ class Fault(ValueError):
     """A value is not what its column declares; the message is the fault alone, e.g. `above 40`."""
 
 
-class RequestError(ValueError):
+class RequestError(Exception):
     """A request cannot be answered; `status` is the HTTP status that says whose fault it is."""
 
     def __init__(self, message: str, status: int = 400) -> None:
@@ -70,7 +71,7 @@ class Number:
             if self.optional:
                 return number
             raise Fault("missing")
-        if math.isinf(number):
+        if abs(number) > _LARGEST:
             raise Fault("infinite")
         if self.integer and number % 1:
             raise Fault("not whole")
@@ -87,10 +88,8 @@ class Number:
             return math.nan
         if plain in _BOOLEANS:
             raise Fault("a boolean where a number is wanted")
-        if "_" in text:  # Python reads 1_000, which is a number in nobody's data
-            raise Fault("no number")
         try:
-            return float(text)
+            return float(text.replace("_", "?"))  # Python reads 1_000, which is a number in nobody's data
         except ValueError:
             raise Fault("no number") from None
 
@@ -136,7 +135,7 @@ class Ignored:
 
 @dataclass(frozen=True)
 class Ratio:
-    """A feature: one number over another; 0 where the denominator is 0."""
+    """A feature: one number over another; 0 where the denominator is 0, and never beyond what XGBoost can take."""
 
     numerator: str
     denominator: str
@@ -149,6 +148,8 @@ class Ratio:
 def _text(value: object) -> str:
     if value is None:
         return ""
+    if isinstance(value, (dict, list)):
+        raise Fault("neither text nor a number")
     if isinstance(value, float) and value.is_integer():
         return str(int(value))  # a category that JSON or a data frame has made a number: 415.0
     return str(value).strip()
@@ -228,7 +229,7 @@ class Encoder:
                 position += len(known)
         for ratio in self.ratios:
             below = values[ratio.denominator]
-            row[position] = values[ratio.numerator] / below if below else 0
+            row[position] = min(max(values[ratio.numerator] / below, -_LARGEST), _LARGEST) if below else 0
             position += 1
 
     def state(self) -> dict[str, Any]:
@@ -336,8 +337,6 @@ def parse(content: str | bytes, content_type: str, encoder: Encoder) -> list[Rec
     try:
         text = content.decode("utf-8-sig") if isinstance(content, bytes) else content.removeprefix("\ufeff")
         records = _json_records(text) if kind == "application/json" else _csv_records(text, encoder)
-    except RequestError:
-        raise
     except (ValueError, RecursionError, csv.Error) as error:
         raise RequestError(f"the body is no {kind}: {error}") from error
     if not records:
@@ -357,10 +356,13 @@ def _json_records(text: str) -> list[Record]:
 
 def _csv_records(text: str, encoder: Encoder) -> list[Record]:
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
-    lines = [[cell.strip() for cell in line] for line in reader if any(cell.strip() for cell in line)]
+    # a line of commas is a record that lacks everything: without it, the answers would belong to other lines
+    lines = [[cell.strip() for cell in line] for line in reader if len(line) > 1 or "".join(line).strip()]
     names = [column.name for column in encoder.columns]
     if lines and set(lines[0]) & set(names):
         names = lines.pop(0)
+        if len(set(names)) < len(names):
+            raise RequestError(f"the header names a column twice: {', '.join(names)}")
     for number, line in enumerate(lines, start=1):
         if len(line) != len(names):
             raise RequestError(f"record {number} has {len(line)} values, {len(names)} are wanted: {', '.join(names)}")
