@@ -176,10 +176,9 @@ class Candidate:
         return training_cost(region, training.instance_type, instances=1, seconds=self.trained.billable_seconds)
 
     @cached_property
-    def metadata(self) -> dict[str, str]:
-        """`CustomerMetadataProperties`: what traces the package back, and the metrics for listings."""
-        run, checkout, verdict = self.context.run, self.context.checkout, self.evaluation.verdict
-        tuning = self.trained.tuning
+    def lineage(self) -> dict[str, str]:
+        """What the model was made from, by whom and where."""
+        run, checkout, tuning = self.context.run, self.context.checkout, self.trained.tuning
         facts = {
             "source": self.source,
             "data_version": self.data.version,
@@ -194,12 +193,21 @@ class Candidate:
             "warm_start": " ".join(parent.name for parent in tuning.parents) if tuning else "",
             "evaluation": self._uri("evaluation.json"),
             "report": self._uri("report.html"),
+        }
+        return {name: value for name, value in facts.items() if value}
+
+    @cached_property
+    def metadata(self) -> dict[str, str]:
+        """`CustomerMetadataProperties`: what traces the package back, and the metrics for listings."""
+        verdict = self.evaluation.verdict
+        metrics = {name: f"{value:.6g}" for name, value in self.evaluation.metrics["model"].items()}
+        return {
+            **self.lineage,
             "gate": "passed" if verdict.passed else f"refused: {verdict.reason}",
             "artifact_digest": hashlib.sha256(self.archive).hexdigest(),
             "golden_digest": hashlib.sha256(self.golden).hexdigest(),
+            **metrics,
         }
-        metrics = {name: f"{value:.6g}" for name, value in self.evaluation.metrics["model"].items()}
-        return {name: value for name, value in (facts | metrics).items() if value}
 
     @cached_property
     def golden(self) -> bytes:
@@ -216,7 +224,7 @@ class Candidate:
             truth=test[:, 0],
             predictions=self.predictions,
             manifest=self.data.manifest,
-            lineage=self.metadata,
+            lineage=self.lineage,
             champion_predictions=self.champion.predictions,
             records=self.data.records("test"),
             importance=importance(self.predictor, test[:, 1:]),
