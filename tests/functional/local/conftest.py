@@ -1,10 +1,12 @@
 """A local AWS in the test's own process, with containers that do as the test says."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+from common.local import daemon
+from tests.accounts import Account
 from tests.functional.local.hosting_kit import Local, fake_program, open_local
 
 
@@ -17,3 +19,16 @@ def local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Local]:
         yield Local(aws)
     finally:
         aws.close()
+
+
+@pytest.fixture
+def own_server(tmp_path: Path) -> Iterator[tuple[Path, Callable[[], Account]]]:
+    """A state folder, and a function that starts a local AWS on it that the test may stop."""
+
+    def start() -> Account:
+        started: list[daemon.Running] = []
+        daemon.up(tmp_path, port=0, detach=True, time_scale=0.01, announce=started.append)
+        return Account(started[0].url, "123456789012")
+
+    yield tmp_path, start
+    daemon.down(tmp_path)

@@ -2,7 +2,7 @@
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,12 @@ from common.local import daemon
 from tests.accounts import REGION, Account
 from tests.functional.local.training_support import (
     channel,
+    eventually,
     job_request,
     keys,
     log_lines,
+    logged,
+    processes_of,
     put,
     regression_csv,
     run_job,
@@ -39,34 +42,6 @@ while True:
 def data(aws: Account) -> Account:
     put(aws, "data/train/part-0.csv", regression_csv())
     return aws
-
-
-def eventually(found: Callable[[], Any], seconds: float = 20) -> Any:
-    """What the function finds, once that is anything."""
-    deadline = time.monotonic() + seconds
-    while not (value := found()):
-        assert time.monotonic() < deadline, "never found"
-        time.sleep(0.02)
-    return value
-
-
-def logged(aws: Account, job: str, text: str) -> bool:
-    try:
-        return any(text in line for line in log_lines(aws, job))
-    except (ClientError, IndexError):
-        return False
-
-
-def processes_of(folder_or_job: str) -> list[int]:
-    """Processes whose environment names this job."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/environ"):
-        try:
-            if f"TRAINING_JOB_NAME={folder_or_job}".encode() in path.read_bytes().split(b"\0"):
-                found.append(int(path.parent.name))
-        except OSError:  # the process ended meanwhile
-            continue
-    return found
 
 
 def test_a_stopped_job_ends_at_once_and_leaves_no_process(data: Account) -> None:
@@ -241,19 +216,6 @@ time.sleep(600)
     assert job["TrainingJobStatus"] == "Failed"
     assert "no luck" in job["FailureReason"]
     assert processes_of("half") == []
-
-
-@pytest.fixture
-def own_server(tmp_path: Path) -> Iterator[tuple[Path, Callable[[], Account]]]:
-    """A state folder, and a function that starts a local AWS on it that the test may stop."""
-
-    def start() -> Account:
-        started: list[daemon.Running] = []
-        daemon.up(tmp_path, port=0, detach=True, time_scale=0.01, announce=started.append)
-        return Account(started[0].url, "123456789012")
-
-    yield tmp_path, start
-    daemon.down(tmp_path)
 
 
 def test_a_job_dies_with_its_server_and_is_failed_after_the_restart(

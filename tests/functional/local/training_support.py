@@ -4,11 +4,12 @@ import io
 import json
 import tarfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from botocore.exceptions import ClientError
 
 from common.local.containers.base import Folders
 from tests.accounts import Account
@@ -160,3 +161,31 @@ def log_lines(aws: Account, job: str, host: str = "algo-1") -> list[str]:
     streams = logs.describe_log_streams(logGroupName=group, logStreamNamePrefix=f"{job}/{host}-")["logStreams"]
     events = logs.get_log_events(logGroupName=group, logStreamName=streams[0]["logStreamName"], startFromHead=True)
     return [event["message"] for event in events["events"]]
+
+
+def eventually(found: Callable[[], Any], seconds: float = 20) -> Any:
+    """What the function finds, once that is anything."""
+    deadline = time.monotonic() + seconds
+    while not (value := found()):
+        assert time.monotonic() < deadline, "never found"
+        time.sleep(0.02)
+    return value
+
+
+def logged(aws: Account, job: str, text: str) -> bool:
+    try:
+        return any(text in line for line in log_lines(aws, job))
+    except (ClientError, IndexError):
+        return False
+
+
+def processes_of(folder_or_job: str) -> list[int]:
+    """Processes whose environment names this job."""
+    found = []
+    for path in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if f"TRAINING_JOB_NAME={folder_or_job}".encode() in path.read_bytes().split(b"\0"):
+                found.append(int(path.parent.name))
+        except OSError:  # the process ended meanwhile
+            continue
+    return found
