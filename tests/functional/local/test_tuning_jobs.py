@@ -278,4 +278,4 @@ def test_nobody_makes_a_training_job_of_a_tuning_job_by_hand(local: Local) -> No
         ResourceConfig={"InstanceType": "ml.m5.large", "InstanceCount": 1},
         TuningJobArn=f"arn:aws:sagemaker:{REGION}:{local.account}:hyper-parameter-tuning-job/any",
     )
-    assert local.do("DescribeTrainingJob", TrainingJobName="forged")["TuningJobArn"] is None
+    assert local.do("DescribeTrainingJob", TrainingJobName="forged").get("TuningJobArn") is None
