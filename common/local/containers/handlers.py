@@ -4,6 +4,7 @@ import importlib
 import io
 import json
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable
@@ -21,6 +22,7 @@ from common.local.containers.lean import import_xgboost
 from common.local.containers.scoring import parse
 from common.local.containers.script import install_requirements
 
+_WANTS_SCIKIT_LEARN = re.compile(rb"sklearn|XGB[A-Z]|pickle|joblib")
 _TEXT_TYPES = ("application/json", "text/csv")
 """Bodies of exactly these types reach `input_fn` as text, others as bytes."""
 
@@ -59,6 +61,8 @@ def serve(entry: Path, folders: Folders, defaults: Defaults) -> None:
     except UserError as error:
         raise SystemExit(str(error)) from error
     sys.path[:0] = [str(entry.parent), str(packages)]
+    if defaults is XGBOOST and not packages.exists() and not _wants_scikit_learn(entry.parent):
+        import_xgboost()
     module = importlib.import_module(entry.stem)
     if not hasattr(module, "model_fn"):
         raise SystemExit(f"{entry.name} defines no model_fn")
@@ -68,6 +72,11 @@ def serve(entry: Path, folders: Folders, defaults: Defaults) -> None:
         raise SystemExit("Cannot use transform_fn implementation with input_fn, predict_fn, and/or output_fn")
     model = module.model_fn(str(folders.model))
     http.serve(lambda body, content_type, accept: invoke(module, model, defaults, body, content_type, accept))
+
+
+def _wants_scikit_learn(folder: Path) -> bool:
+    """Whether scripts name scikit-learn or xgboost's wrappers for it, or load pickles, which may hold either."""
+    return any(_WANTS_SCIKIT_LEARN.search(path.read_bytes()) for path in folder.rglob("*.py"))
 
 
 def invoke(

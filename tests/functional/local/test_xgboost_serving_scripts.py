@@ -85,6 +85,36 @@ def test_xgboosts_default_handlers_read_csv_for_the_script(tmp_path: Path) -> No
         assert (status, json.loads(answer)) == (200, pytest.approx(expected(regressor, ROW)))
 
 
+WRAPPED = """
+import pathlib, xgboost
+def model_fn(folder):
+    model = xgboost.XGBRegressor()
+    model.load_model(bytearray(pathlib.Path(folder, "xgboost-model").read_bytes()))
+    return model
+def transform_fn(model, body, content_type, accept):
+    return str(model.predict([[float(value) for value in body.split(",")]])[0]), accept
+"""
+BARE = """
+def model_fn(folder):
+    import xgboost
+    return xgboost
+def transform_fn(model, body, content_type, accept):
+    return str(model.compat.SKLEARN_INSTALLED), accept
+"""
+
+
+def test_scikit_learn_is_there_for_scripts_that_name_it_and_costs_the_others_no_time(tmp_path: Path) -> None:
+    regressor = trained("reg:squarederror")
+    put_model(tmp_path, regressor)
+    path = tmp_path / "model" / "inference.py"
+    path.write_text(WRAPPED)
+    with serving(tmp_path) as server:
+        assert float(server.invoke(ROW)[1]) == pytest.approx(expected(regressor, ROW)[0])
+    path.write_text(BARE)
+    with serving(tmp_path) as server:
+        assert server.invoke(ROW) == (200, "False")
+
+
 @pytest.mark.parametrize(
     ("files", "environment", "message"),
     [
