@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import shutil
@@ -124,10 +125,19 @@ class Clone:
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def release(self, aws: Account) -> None:
+    def release(self, aws: Account, model: str = "abalone") -> None:
         """Train, approve and deploy what is committed."""
         for step in ("train", "approve", "deploy"):
-            self.succeed(aws, step, "abalone")
+            self.succeed(aws, step, model)
+
+
+def answer(aws: Account, model: str, record: Mapping[str, object]) -> dict[str, Any]:
+    """What the model's endpoint answers for a raw record."""
+    answer = aws.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName=model, ContentType="application/json", Accept="application/json", Body=json.dumps(record)
+    )
+    [found] = json.loads(answer["Body"].read())["predictions"]
+    return dict(found)
 
 
 def state_of(aws: Account) -> dict[str, Any]:

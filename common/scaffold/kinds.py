@@ -14,7 +14,7 @@ WORDS: Mapping[Kind, dict[str, str]] = {
         "label": 'Category("late", ("no", "yes"))',
         "objective": "binary:logistic",
         "gate": 'metric="roc_auc", at_least=0.85, may_lose_to_champion_by=0.02',
-        "low": "0.6",
+        "low": "0.8",
         "high": "1",
     },
     "regression": {
@@ -24,8 +24,8 @@ WORDS: Mapping[Kind, dict[str, str]] = {
         "target": "days",
         "label": 'Number("days", at_least=0, at_most=60)',
         "objective": "reg:squarederror",
-        "gate": 'metric="rmse", at_most=0.9, may_lose_to_champion_by=0.05',
-        "low": "3.5",
-        "high": "6",
+        "gate": 'metric="rmse", at_most=0.8, may_lose_to_champion_by=0.05',
+        "low": "4.5",
+        "high": "7",
     },
 }
