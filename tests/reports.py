@@ -65,7 +65,7 @@ TUNING = TuningSummary(
     maximize=False,
     ranges={"eta": "0.01 to 0.3, logarithmic", "max_depth": "2 to 8"},
     trials=tuple(
-        Trial(f"churn-{i:03}", value, status, {"eta": f"{0.3 / (i + 1):.17g}", "max_depth": str(2 + i % 6)}, 30.0)
+        Trial(f"churn-{i:03}", value, status, {"eta": f"{0.3 / (i + 1):.17g}", "max_depth": str(2 + i % 6)}, 30.0, 100.0)
         for i, (value, status) in enumerate(
             [(0.31, "Completed"), (0.29, "Completed"), (None, "Failed"), (0.33, "Stopped"), (0.262, "Completed"),
              (0.27, "Completed"), (0.2551, "Completed"), (0.258, "Completed")], start=1)

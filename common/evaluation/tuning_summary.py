@@ -21,6 +21,8 @@ class Trial:
     """The tuned ones, as SageMaker writes them."""
     seconds: float
     """Training time that is billed, per instance."""
+    training_seconds: float
+    """Training time, per instance; with managed spot more than what is billed."""
 
 
 @dataclass(frozen=True)

@@ -37,12 +37,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Trained:
-    """What was trained: the training job, the best one where several were tried, and what all of them took."""
+    """The training job, the best one where several were tried, as SageMaker describes it; and what was tried."""
 
     job: Any
-    """As SageMaker describes it."""
-    billable_seconds: float
     tuning: TuningSummary | None = None
+
+    @property
+    def seconds(self) -> tuple[float, float]:
+        """What all training jobs together took, per instance: (billed, trained)."""
+        if self.tuning:
+            return sum(t.seconds for t in self.tuning.trials), sum(t.training_seconds for t in self.tuning.trials)
+        return self.job["BillableTimeInSeconds"], self.job["TrainingTimeInSeconds"]
 
 
 @dataclass(frozen=True)
@@ -83,10 +88,10 @@ class Candidate:
                 say=context.say,
                 testing=self.testing,
             )
-            return Trained(tuned.job, tuned.billable_seconds, tuned.summary)
+            return Trained(tuned.job, tuned.summary)
         name = f"{self.model.name}-{self.source[:12]}-{self.data.version[:8]}"
         job = run_training_job(context.aws, name, self._training_request, context.say)
-        return Trained(job, job["BillableTimeInSeconds"])
+        return Trained(job)
 
     @cached_property
     def predictor(self) -> Predictor:
@@ -173,7 +178,8 @@ class Candidate:
     @cached_property
     def cost(self) -> Cost:
         training, region = self.training, self.context.aws.settings.region
-        return training_cost(region, training.instance_type, instances=1, seconds=self.trained.billable_seconds)
+        billed, trained = self.trained.seconds
+        return training_cost(region, training.instance_type, instances=1, seconds=billed, training_seconds=trained)
 
     @cached_property
     def lineage(self) -> dict[str, str]:

@@ -82,6 +82,7 @@ class Trials:
             status=job["TrainingJobStatus"],
             hyperparameters=job["TunedHyperParameters"],
             seconds=described.get("BillableTimeInSeconds", 0),  # none where it never got an instance
+            training_seconds=described.get("TrainingTimeInSeconds", 0),
         )
 
 
