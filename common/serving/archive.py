@@ -13,6 +13,7 @@ import io
 import json
 import tarfile
 import tempfile
+import zlib
 from pathlib import Path
 
 from botocore.exceptions import ClientError
@@ -27,6 +28,7 @@ ENVIRONMENT = {"SAGEMAKER_PROGRAM": CODE.name, "SAGEMAKER_SUBMIT_DIRECTORY": "/o
 """By which SageMaker's XGBoost image finds the code in the archive."""
 
 _LARGEST_BYTES = 2 * 1024**3
+_CHUNK_BYTES = 1024**2
 _REMEDY = (
     "Restore the object from the bucket's versions. Train again only after a change: the same source and data are the "
     "same job and package."
@@ -103,7 +105,7 @@ def unpack(archive: Path, folder: Path, *names: str) -> None:
         ArtifactError: the archive is damaged or unsafe, or lacks one of them.
     """
     try:
-        with tarfile.open(archive, "r:gz") as tar:
+        with gzip.open(archive) as packed, tarfile.open(fileobj=packed, mode="r:") as tar:
             members = {}
             for member in tar.getmembers():
                 tarfile.data_filter(member, str(folder))  # refuses paths and links that lead outside
@@ -116,11 +118,13 @@ def unpack(archive: Path, folder: Path, *names: str) -> None:
                 if members[name].size > _LARGEST_BYTES:
                     raise ArtifactError(f"{name} in {archive.name} claims {members[name].size:,} bytes.", _REMEDY)
                 tar.extract(members[name], folder, filter="data")
+            while packed.read(_CHUNK_BYTES):  # to the end, where gzip's checksum is
+                continue
     except tarfile.FilterError as error:
         raise ArtifactError(
             f"{archive.name} is unsafe to unpack: {error}", "Do not use it; find out who wrote it."
         ) from error
-    except (tarfile.TarError, EOFError, OSError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
         raise ArtifactError(f"{archive.name} is damaged: {error}", _REMEDY) from error
 
 
