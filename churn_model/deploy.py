@@ -1,0 +1,20 @@
+"""Serve the approved churn package behind one endpoint; traffic moves to it by quarters."""
+
+from churn_model import MODEL
+from common.deployment import Alarm, Endpoint, Linear
+from common.steps import deploy
+
+ENDPOINT = Endpoint(
+    instance_type="ml.m5.large",
+    instance_count=2,  # a step is a part of the fleet
+    rollout=Linear(step_percent=50, bake_seconds=300),
+    alarms=(
+        Alarm("Invocation5XXErrors", "Sum", above=0),
+        # The records of one caller may be wrong all at once: that is no reason to take a package back, but many are.
+        Alarm("Invocation4XXErrors", "Average", above=0.5),
+        Alarm("ModelLatency", "p99", above=500_000),  # microseconds
+    ),
+)
+
+if __name__ == "__main__":
+    deploy(MODEL, ENDPOINT)
