@@ -1,11 +1,13 @@
-"""InvokeEndpoint of the local AWS through boto3, beside the same container asked directly.
+"""InvokeEndpoint of the local AWS through boto3, for a raw record, beside the same container asked directly.
 
-Requests/s and latency at concurrency 1 and 8, one row of abalone in each request. Client and server share two cores.
+Requests/s and latency at concurrency 1 and 8, one animal in each request. Beside it the same booster behind the image's
+built-in scoring, which is sent features: what it costs that the endpoint takes raw records. Client and server share two
+cores. At the end, how long answering 1,000 records takes, of which the booster's own part is the yardstick.
 """
 
 import functools
 import http.client
-import io
+import json
 import os
 import socket
 import statistics
@@ -15,7 +17,8 @@ import tarfile
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -25,46 +28,80 @@ import xgboost
 from botocore.config import Config
 
 from abalone_model.gather_data import DATA
-from benchmarks.kit import IMAGE, local_aws
+from benchmarks.kit import IMAGE, local_aws, paired, table
+from common.data.dataset import from_csv, read_records, to_csv, to_records
 from common.local.containers import program
+from common.serving.archive import ENVIRONMENT, pack
+from common.serving.inference import Encoder, Number, Predictor, transform_fn
 
 _SECONDS, _ROUNDS = 2.0, 3
+_DIRECT = "container, asked directly"
+_JSON, _CSV = "application/json", "text/csv"
 Ask = Callable[[], object]
 
 
 def main() -> None:
-    files = DATA.prepare(DATA.read()).files
-    rows = np.loadtxt(io.BytesIO(files["train"]), delimiter=",")
-    booster = xgboost.train({"max_depth": 5}, xgboost.DMatrix(rows[:, 1:], rows[:, 0]), 200)
-    row = files["test"].splitlines()[0].split(b",", 1)[1]
+    predictor, records = _predictor_and_records()
+    record, features = json.dumps(records[0]).encode(), to_csv(predictor.encoder.encode(records[:1]))
     with local_aws(), tempfile.TemporaryDirectory() as folder:
-        model = bytes(booster.save_raw("ubj"))
-        _create_endpoint(model)
+        _create_endpoint("raw", pack(predictor), ENVIRONMENT)
+        _create_endpoint("features", _job_output(predictor.booster), {})
         port = _free_port()
         with subprocess.Popen(
-            program(IMAGE).serve_command, env=_container(Path(folder), model, port), stderr=subprocess.DEVNULL
+            program(IMAGE).serve_command, env=_container(Path(folder), predictor, port), stderr=subprocess.DEVNULL
         ) as container:
             try:
                 _until_ready(port)
                 for concurrency in (1, 8):
-                    _compare(concurrency, lambda: _boto3(row), lambda: _direct(port, row))
+                    candidates = {
+                        _DIRECT: lambda: _direct(port, record),
+                        "InvokeEndpoint, raw record": lambda: _boto3("raw", _JSON, record),
+                        "InvokeEndpoint, features": lambda: _boto3("features", _CSV, features),
+                    }
+                    _compare(concurrency, candidates)
             finally:
                 container.terminate()
+    _answer_many(predictor, (records * 2)[:1000])
 
 
-def _compare(concurrency: int, endpoint: Callable[[], Ask], direct: Callable[[], Ask]) -> None:
-    """Load both in turn, and print rate and latency of each, and the median ratio of the rates."""
-    measured: dict[str, list[list[float]]] = {"InvokeEndpoint (boto3)": [], "container, asked directly": []}
+def _predictor_and_records() -> tuple[Predictor, list[dict[str, Any]]]:
+    """Abalone's model of 200 trees of depth 5, and its test records."""
+    files = DATA.prepare(DATA.read()).files
+    rows = from_csv(files["train/train.csv"])
+    booster = xgboost.train({"max_depth": 5, "nthread": 1}, xgboost.DMatrix(rows[:, 1:], rows[:, 0]), 200)
+    numbers = [column.name for column in DATA.columns.used if isinstance(column, Number)]
+    records = to_records(read_records(files["records/test.csv"], numbers))
+    return Predictor(booster, Encoder.from_state(json.loads(files["encoder.json"]))), records
+
+
+def _answer_many(predictor: Predictor, records: list[dict[str, Any]]) -> None:
+    body, rows = json.dumps(records), predictor.encoder.encode(records)
+    print(f"  {len(records):,} records in one request, without the network")
+    own = "the booster alone"
+    seconds = paired(
+        20,
+        **{
+            own: lambda: predictor.booster.inplace_predict(rows),
+            "JSON in, JSON out": lambda: transform_fn(predictor, body, _JSON, _JSON),
+        },
+    )
+    table(seconds, own)
+
+
+def _compare(concurrency: int, candidates: Mapping[str, Callable[[], Ask]]) -> None:
+    """Load them in turn, and print rate and latency of each, and the median ratio of its rate to the yardstick's."""
+    measured: dict[str, list[list[float]]] = {name: [] for name in candidates}
     for _ in range(_ROUNDS):
-        for name, connect in zip(measured, (endpoint, direct), strict=True):
+        for name, connect in candidates.items():
             measured[name].append(_load(concurrency, connect))
-    rates = {name: [len(latencies) / _SECONDS for latencies in rounds] for name, rounds in measured.items()}
     for name, rounds in measured.items():
         p50, p99 = (statistics.median(float(np.percentile(r, q)) * 1000 for r in rounds) for q in (50, 99))
-        rate = statistics.median(rates[name])
-        print(f"  concurrency {concurrency}  {name:<28} {rate:7.0f} requests/s   p50 {p50:6.2f} ms   p99 {p99:6.2f} ms")
-    ratio = statistics.median(a / b for a, b in zip(*rates.values(), strict=True))
-    print(f"  concurrency {concurrency}  {ratio:.2f} × the container's own rate")
+        rate = statistics.median(len(latencies) / _SECONDS for latencies in rounds)
+        ratio = statistics.median(len(a) / len(b) for a, b in zip(rounds, measured[_DIRECT], strict=True))
+        print(
+            f"  concurrency {concurrency}  {name:<27} {rate:6.0f} requests/s   p50 {p50:6.2f} ms   p99 {p99:6.2f} ms   "
+            + ("yardstick" if name == _DIRECT else f"{ratio:.2f} × the container's own rate")
+        )
 
 
 def _load(concurrency: int, connect: Callable[[], Ask]) -> list[float]:
@@ -92,50 +129,56 @@ def _client() -> Any:
     return boto3.client("sagemaker-runtime", config=Config(max_pool_connections=16))
 
 
-def _boto3(row: bytes) -> Ask:
+def _boto3(endpoint: str, content_type: str, body: bytes) -> Ask:
     client = _client()
-    return lambda: client.invoke_endpoint(EndpointName="bench", ContentType="text/csv", Body=row)["Body"].read()
+    return lambda: client.invoke_endpoint(EndpointName=endpoint, ContentType=content_type, Body=body)["Body"].read()
 
 
-def _direct(port: int, row: bytes) -> Ask:
+def _direct(port: int, body: bytes) -> Ask:
     connection = http.client.HTTPConnection("127.0.0.1", port)
 
     def ask() -> bytes:
-        connection.request("POST", "/invocations", row, {"Content-Type": "text/csv"})
+        connection.request("POST", "/invocations", body, {"Content-Type": _JSON})
         return connection.getresponse().read()
 
     return ask
 
 
-def _create_endpoint(model: bytes) -> None:
-    archive = io.BytesIO()
+def _job_output(booster: xgboost.Booster) -> bytes:
+    """What a training job leaves: the booster alone."""
+    model, archive = bytes(booster.save_raw("ubj")), BytesIO()
     with tarfile.open(fileobj=archive, mode="w:gz") as tar:
         member = tarfile.TarInfo("xgboost-model")
         member.size = len(model)
-        tar.addfile(member, io.BytesIO(model))
-    bucket = os.environ["SAGEMAKER_BUCKET"]
-    boto3.client("s3").put_object(Bucket=bucket, Key="model.tar.gz", Body=archive.getvalue())
+        tar.addfile(member, BytesIO(model))
+    return archive.getvalue()
+
+
+def _create_endpoint(name: str, archive: bytes, variables: Mapping[str, str]) -> None:
+    bucket, key = os.environ["SAGEMAKER_BUCKET"], f"{name}.tar.gz"
+    boto3.client("s3").put_object(Bucket=bucket, Key=key, Body=archive)
     sagemaker = boto3.client("sagemaker")
     sagemaker.create_model(
-        ModelName="bench",
-        PrimaryContainer={"Image": IMAGE, "ModelDataUrl": f"s3://{bucket}/model.tar.gz"},
+        ModelName=name,
+        PrimaryContainer={"Image": IMAGE, "ModelDataUrl": f"s3://{bucket}/{key}", "Environment": variables},
         ExecutionRoleArn=os.environ["SAGEMAKER_EXECUTION_ROLE_ARN"],
     )
     sagemaker.create_endpoint_config(
-        EndpointConfigName="bench",
+        EndpointConfigName=name,
         ProductionVariants=[
-            {"VariantName": "one", "ModelName": "bench", "InstanceType": "ml.t2.medium", "InitialInstanceCount": 1}
+            {"VariantName": "one", "ModelName": name, "InstanceType": "ml.t2.medium", "InitialInstanceCount": 1}
         ],
     )
-    sagemaker.create_endpoint(EndpointName="bench", EndpointConfigName="bench")
-    sagemaker.get_waiter("endpoint_in_service").wait(EndpointName="bench", WaiterConfig={"Delay": 1})
+    sagemaker.create_endpoint(EndpointName=name, EndpointConfigName=name)
+    sagemaker.get_waiter("endpoint_in_service").wait(EndpointName=name, WaiterConfig={"Delay": 1})
 
 
-def _container(folder: Path, model: bytes, port: int) -> dict[str, str]:
-    (folder / "model").mkdir()
-    (folder / "model/xgboost-model").write_bytes(model)
+def _container(folder: Path, predictor: Predictor, port: int) -> dict[str, str]:
+    """The environment of a container that serves the model, as the platform starts it."""
+    with tarfile.open(fileobj=BytesIO(pack(predictor))) as tar:
+        tar.extractall(folder / "model", filter="data")
     python_path = {"PYTHONPATH": str(Path(__file__).parents[1]), "PATH": str(Path(sys.executable).parent)}
-    return {**python_path, "SAGEMAKER_BASE_DIR": str(folder), "SAGEMAKER_BIND_TO_PORT": str(port)}
+    return {**ENVIRONMENT, **python_path, "SAGEMAKER_BASE_DIR": str(folder), "SAGEMAKER_BIND_TO_PORT": str(port)}
 
 
 def _free_port() -> int:

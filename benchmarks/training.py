@@ -39,9 +39,9 @@ def main() -> None:
     with local_aws(), tempfile.TemporaryDirectory() as folder:
         bucket = os.environ["SAGEMAKER_BUCKET"]
         for name in ("train", "validation"):
-            boto3.client("s3").put_object(Bucket=bucket, Key=f"{name}/{name}.csv", Body=files[name])
+            boto3.client("s3").put_object(Bucket=bucket, Key=f"{name}/{name}.csv", Body=files[f"{name}/{name}.csv"])
         path = Path(folder) / "train.csv"
-        path.write_bytes(files["train"])
+        path.write_bytes(files["train/train.csv"])
         request = training_request(
             MODEL,
             TRAINING,
@@ -59,7 +59,7 @@ def main() -> None:
                 "bare, process of its own": lambda: subprocess.run(
                     [sys.executable, "-c", _BARE, str(path), *parameters], check=True
                 ),
-                "bare, in this process": lambda: _bare(files["train"]),
+                "bare, in this process": lambda: _bare(files["train/train.csv"]),
             },
         )
         table(seconds, "bare, process of its own")
