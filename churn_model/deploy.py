@@ -1,4 +1,4 @@
-"""Serve the approved churn package behind one endpoint; traffic moves to it by quarters."""
+"""Serve the approved churn package behind one endpoint; traffic moves to it by halves."""
 
 from churn_model import MODEL
 from common.deployment import Alarm, Endpoint, Linear
@@ -10,7 +10,7 @@ ENDPOINT = Endpoint(
     rollout=Linear(step_percent=50, bake_seconds=300),
     alarms=(
         Alarm("Invocation5XXErrors", "Sum", above=0),
-        # The records of one caller may be wrong all at once: that is no reason to take a package back, but many are.
+        # The average is a share of the requests: a package that refuses most of them declares other columns than callers send.
         Alarm("Invocation4XXErrors", "Average", above=0.5),
         Alarm("ModelLatency", "p99", above=500_000),  # microseconds
     ),
