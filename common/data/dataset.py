@@ -177,7 +177,7 @@ def check_training_csv(content: bytes, name: str = "train") -> None:
 
     Raises:
         DataError: a header, textual booleans, anything else that is no finite number, lines of unequal length, no rows,
-            or for the training set one and the same label in every row.
+            or one and the same label in every row.
     """
     rows = [line.split(",") for line in content.decode("utf-8", "replace").splitlines()]
     problems = []
@@ -197,8 +197,8 @@ def check_training_csv(content: bytes, name: str = "train") -> None:
         problems.append(f"{len(rows)} rows are too few")
     elif width < 2:
         problems.append("there is no feature beside the label")
-    elif name == "train" and not wrong and len({float(row[0]) for row in rows if _is_finite(row[0])}) < 2:
-        problems.append(f"the label is {rows[-1][0]} in every row: there is nothing to learn")
+    elif not wrong and len({float(row[0]) for row in rows if _is_finite(row[0])}) < 2:
+        problems.append(f"the label is {rows[-1][0]} in every row: nothing can be learnt or measured")
     if problems:
         raise DataError(
             "\n  - ".join([f"The {name} set cannot be trained from:", *problems]),

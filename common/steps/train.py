@@ -26,10 +26,12 @@ def train_model(context: Context, model: Model, training: XGBoost, *, testing: b
         testing: try it out: a tuning runs one job only, and nothing is registered; answers None.
 
     Raises:
+        UsageError: the gate's metric is none of the model's problem.
         CheckoutError: what would be trained is not committed.
         TrainingError: nothing was gathered, or the training job failed.
         GateError: the model is not good enough; its package is registered as rejected, with the reason.
     """
+    training.gate.require_metric_of(model.problem)
     context.checkout.require_clean(model)
     source = context.checkout.source(model)
     data_version = context.gathered(model, source)

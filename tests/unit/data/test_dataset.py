@@ -282,6 +282,7 @@ def test_a_header_hides_no_other_problem() -> None:
     assert "line 3 holds 'True', a textual boolean (1 such values)" in caught.value.what
 
 
-def test_a_good_file_passes_and_a_test_set_may_have_one_label() -> None:
+def test_a_good_file_passes_and_a_test_set_of_one_label_could_measure_nothing() -> None:
     check_training_csv(b"9,0.1\n7,0.2\n")
-    check_training_csv(b"9,0.1\n9,0.2\n", "test")
+    with pytest.raises(DataError, match=r"(?s)The test set .* the label is 9 in every row"):
+        check_training_csv(b"9,0.1\n9,0.2\n", "test")
