@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from common.data.stored import Stored
-from common.errors import GateError, TrainingError
+from common.errors import DataError, GateError, TrainingError
 from common.model import ROOT, Model
 from common.registry import PENDING, REJECTED, Package
 from common.steps.candidate import Candidate
@@ -29,17 +29,23 @@ def train_model(context: Context, model: Model, training: XGBoost, *, testing: b
         UsageError: the gate's metric is none of the model's problem.
         CheckoutError: what would be trained is not committed.
         TrainingError: nothing was gathered, or the training job failed.
+        DataError: what was gathered is missing from the bucket, or damaged.
         GateError: the model is not good enough; its package is registered as rejected, with the reason.
     """
     training.gate.require_metric_of(model.problem)
     context.checkout.require_clean(model)
     source = context.checkout.source(model)
     data_version = context.gathered(model, source)
-    data = Stored.open(context.bucket, model.name, data_version) if data_version else None
-    if data is None:
+    if not data_version:
         raise TrainingError(
             f"Source {source} of {model.name} has gathered no data yet.",
             f"Run `python -m {model.folder}.gather_data` first.",
+        )
+    data = Stored.open(context.bucket, model.name, data_version)
+    if data is None:
+        raise DataError(
+            f"Data version {data_version}, which source {source} of {model.name} gathered, is missing from the bucket.",
+            f"Run `python -m {model.folder}.gather_data --refresh` to gather again.",
         )
     candidate = Candidate(context, model, training, source, data, testing)
     if testing:

@@ -184,7 +184,7 @@ class TestCheckout:
         shallow = self._shallow(clone, tmp_path, "main")
         assert "is version 1, Approved" in shallow.succeed(aws, "train", "abalone")
         assert "serves already" in shallow.succeed(aws, "deploy", "abalone")
-        assert shallow.models(aws, "status", "--check").returncode == 0
+        assert shallow.models(aws, "status", "abalone", "--check").returncode == 0
 
     def test_a_shallow_clone_of_a_branch_says_what_to_fetch(self, clone: Clone, aws: Account, tmp_path: Path) -> None:
         clone.git("push", "-q", "origin", "main:elsewhere")
@@ -193,7 +193,7 @@ class TestCheckout:
             done = shallow.models(aws, command, "abalone")
             assert_refused(done, "does not know the branch main", "git fetch origin main:main")
         shallow.git("fetch", "-q", "--depth=1", "origin", "main:main")
-        assert shallow.models(aws, "status", "--check").returncode == 0
+        assert shallow.models(aws, "status", "abalone", "--check").returncode == 0
 
     def test_a_damaged_repository_is_explained(self, copy: Clone, aws: Account) -> None:
         shutil.rmtree(copy.path / ".git/objects")

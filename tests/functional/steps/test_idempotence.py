@@ -26,7 +26,7 @@ def test_a_second_run_of_every_step_changes_nothing(clone: Clone, aws: Account) 
         "train": TRAIN,
         "approve": ("-m", "common.cli", "approve", "abalone"),
         "deploy": DEPLOY,
-        "status": ("-m", "common.cli", "status", "--check"),
+        "status": ("-m", "common.cli", "status", "abalone", "--check"),
     }
     for name, step in steps.items():
         assert clone.run(aws, *step).returncode == 0, name

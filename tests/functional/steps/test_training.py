@@ -193,7 +193,7 @@ def test_data_that_somebody_has_changed_in_the_bucket_are_refused_before_a_job_i
     put(aws, manifest, b"{")
     assert_refused(clone.run(aws, *TRAIN), "manifest.json is damaged")
     aws.client("s3").delete_object(Bucket=aws.bucket, Key=manifest)
-    assert_refused(clone.run(aws, *TRAIN), "is not what was gathered", "gather again with --refresh")
+    assert_refused(clone.run(aws, *TRAIN), "is missing from the bucket", "gather_data --refresh")
     assert training_jobs(aws) == []
 
     aws.client("s3").delete_object(Bucket=aws.bucket, Key=key)
