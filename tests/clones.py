@@ -8,11 +8,13 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
+from common.scaffold.wiring import Texts, read, unwire
 from tests.accounts import Account
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -36,17 +38,25 @@ class Clone:
     path: Path
 
     @classmethod
-    def create(cls, folder: Path) -> Clone:
-        """Copy this working tree, with what is not committed in it, into a new repository below the folder."""
+    def create(cls, folder: Path, models: Collection[str] = ("abalone",)) -> Clone:
+        """Copy this working tree, with what is not committed in it, into a new repository below the folder.
+
+        Args:
+            models: those that the repository has there; abalone is one of them.
+        """
         path, origin = folder / "repository", folder / "origin.git"
         listing = subprocess.run(
             ["git", "-C", str(ROOT), "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
             capture_output=True, text=True, check=True,
         ).stdout  # fmt: skip
+        others = tuple(f"{model}_model/" for model in _models() - set(models))
         for name in filter(None, listing.split("\0")):
-            if (ROOT / name).exists() and not name.startswith(("tests/", "docs/", "benchmarks/")):
+            if (ROOT / name).exists() and not name.startswith(("tests/", "docs/", "benchmarks/", *others)):
                 (path / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, path / name)
+        for name, text in _wiring(frozenset(models)).items():
+            (path / name).parent.mkdir(exist_ok=True)
+            (path / name).write_text(text)
         clone = cls(path)
         clone.edit(TRAINING, r"gate=.*", 'gate=Gate(metric="rmse", at_most=9, may_lose_to_champion_by=9),')
         clone.edit("abalone_model/deploy.py", r"bake_seconds=\d+", "bake_seconds=30")
@@ -129,6 +139,19 @@ class Clone:
         """Train, approve and deploy what is committed."""
         for step in ("train", "approve", "deploy"):
             self.succeed(aws, step, model)
+
+
+def _models() -> set[str]:
+    return {folder.name.removesuffix("_model") for folder in ROOT.glob("*_model")}
+
+
+@cache
+def _wiring(models: frozenset[str]) -> Texts:
+    """The files that name the models, without all but these."""
+    texts: Texts = read(ROOT)
+    for other in _models() - models:
+        texts = unwire(texts, other)
+    return texts
 
 
 def answer(aws: Account, model: str, record: Mapping[str, object]) -> dict[str, Any]:

@@ -30,6 +30,8 @@ COMMANDS = (
     "reject",
     "deploy",
     "invoke",
+    "new",
+    "remove",
     "ci",
     "local up",
     "local down",

@@ -14,7 +14,7 @@ from tests.models import MODELS
 @pytest.fixture(scope="module")
 def clone(tmp_path_factory: pytest.TempPathFactory) -> Clone:
     """Searches for hyperparameters end after two tries there."""
-    clone = Clone.create(tmp_path_factory.mktemp("every-model"))
+    clone = Clone.create(tmp_path_factory.mktemp("every-model"), MODELS)
     for path in clone.path.glob("*_model/train_register.py"):
         path.write_text(re.sub(r"\bjobs=\d+", "jobs=2", path.read_text()))
     clone.commit("Search less")

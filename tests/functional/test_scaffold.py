@@ -31,11 +31,7 @@ def repo(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def clone(tmp_path: Path) -> Clone:
-    clone = Clone.create(tmp_path)
-    (clone.path / "tests").mkdir()
-    shutil.copy(ROOT / TABLE, clone.path / TABLE)
-    clone.commit("Add the tests' table")
-    return clone
+    return Clone.create(tmp_path)
 
 
 def files(root: Path) -> dict[str, bytes]:
