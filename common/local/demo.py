@@ -126,6 +126,9 @@ class Demo:
 
 def whole_story(demo: Demo) -> None:
     """The three gestures, and what keeps them safe."""
+    for model in ("abalone", "churn"):
+        demo.tell("Before", f"a person trains, approves and deploys main's {model}: the manual trigger")
+        demo.play("main", approve=True, parameters={"action": "train", "model": model})
     tell_abalone(demo)
     tell_churn(demo)
     demo.models("status", "--check")
@@ -133,9 +136,6 @@ def whole_story(demo: Demo) -> None:
 
 def tell_abalone(demo: Demo) -> None:
     """A regression: squash, rivals and reverts."""
-    demo.tell("Before", "a person trains, approves and deploys what main holds: the manual trigger")
-    demo.play("main", approve=True, parameters={"action": "train", "model": "abalone"})
-
     demo.tell("Push", "a branch that changes only documentation: nothing is trained")
     demo.branch("say-thanks")
     (demo.repo / "README.md").open("a").write("\nThanks for reading.\n")
@@ -169,9 +169,6 @@ def tell_abalone(demo: Demo) -> None:
 
 def tell_churn(demo: Demo) -> None:
     """A classification whose hyperparameters are tuned, each time from what the last tunings have learnt."""
-    demo.tell("Before", "churn, the second model of the repository: tuned, approved and deployed from main")
-    demo.play("main", approve=True, parameters={"action": "train", "model": "churn"})
-
     demo.tell("Push", "a branch that changes churn: its tuning starts from what the first has learnt …")
     demo.branch("gentler-trees")
     demo.tune("churn", "subsample", 0.7)
