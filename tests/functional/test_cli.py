@@ -118,7 +118,7 @@ def test_a_model_from_training_to_rejection(clone: Clone, aws: Account) -> None:
     [line] = clone.succeed(aws, "history", "abalone").splitlines()[2:]
     assert line.startswith("1 ")
     assert clone.git("rev-parse", "HEAD")[:8] in line
-    assert "NO" in clone.succeed(aws, "status").splitlines()[-1]
+    assert "NO" in clone.succeed(aws, "status", "abalone").splitlines()[-1]
     assert "is rejected" in clone.models(aws, "deploy", "abalone").stderr
 
 
