@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -39,23 +40,23 @@ class Tuner:
     said: list[str] = field(default_factory=list)
 
     def tune(
-        self, source: str, *, data: str = "data-1", testing: bool = False, image: str = XGBOOST,
-        say: Callable[[str], None] | None = None, **declared: Any,
+        self, source: str, *, data: str = "data-1", testing: bool = False,
+        say: Callable[[str], None] | None = None, channels: Sequence[str] = ("train", "validation"), **declared: Any,
     ) -> TunedModel:  # fmt: skip
         training = declaration(**declared)
         return run_tuning_job(
             self.aws, MODEL, training, source=source, data_version=data,
-            request=lambda: self.request(training, data, image), say=say or self.said.append, testing=testing,
+            request=lambda: self.request(training, data, channels), say=say or self.said.append, testing=testing,
         )  # fmt: skip
 
-    def request(self, training: XGBoost, data: str, image: str = XGBOOST) -> Any:
+    def request(self, training: XGBoost, data: str, channels: Sequence[str] = ("train", "validation")) -> Any:
         bucket = f"s3://{self.aws.settings.bucket}"
         return training_request(
             MODEL,
             training,
             self.aws.settings,
-            image=image,
-            channels={name: f"{bucket}/{data}/{name}/" for name in ("train", "validation")},
+            image=XGBOOST,
+            channels={name: f"{bucket}/{data}/{name}/" for name in channels},
             output=f"{bucket}/churn/training",
         )
 
@@ -212,6 +213,22 @@ def test_when_all_training_jobs_fail_the_reason_of_one_is_told_and_the_next_run_
     name = tuner.tune("source-1").summary.job
     assert [entry for entry in tuning_jobs(aws) if entry[1] == "Completed"] == [(name, "Completed")]
     assert name.endswith("-2")
+
+
+def test_when_no_training_job_has_the_metric_it_is_named(tuner: Tuner) -> None:
+    with pytest.raises(TrainingError, match="is Failed: ") as caught:
+        tuner.tune("source-1", channels=["train"])
+    assert "training jobs has a value of validation:logloss" in caught.value.what
+    assert "mend train_register.py" in caught.value.remedy
+
+
+def test_what_takes_long_is_said_to_go_on(tuner: Tuner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.training.tuning_job.HEARTBEAT_SECONDS", 0)
+    tuner.tune("source-1", testing=True)
+    assert any(
+        re.fullmatch(r"  still InProgress: 0 of 1 jobs ended, [01] running; no result so far", line)
+        for line in tuner.said
+    )
 
 
 def test_a_tuning_job_that_somebody_stops_ends_the_step_and_the_next_run_starts_anew(
