@@ -27,9 +27,10 @@ from common.serving.archive import ENVIRONMENT, fetch_artifact, load_predictor, 
 from common.serving.inference import Predictor, RequestError
 from common.steps.context import Context
 from common.storage import Layout
+from common.training.image import image_uri
 from common.training.job import run_training_job
 from common.training.tuning_job import run_tuning_job
-from common.training.xgboost import XGBoost, image_uri, training_request
+from common.training.xgboost import XGBoost, training_request
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import CreateTrainingJobRequestTypeDef

@@ -15,10 +15,6 @@ from common.training.tuning import Spot, Tuning, check_static, objective_of
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import CreateTrainingJobRequestTypeDef
 
-IMAGE_VERSION = "3.2-0"
-"""Of the built-in image; its xgboost is the version that requirements.txt pins for evaluation."""
-
-
 @dataclass(frozen=True)
 class XGBoost:
     """How a model is trained: by SageMaker's built-in XGBoost, and what it must achieve.
@@ -66,14 +62,6 @@ class XGBoost:
             raise UsageError(
                 "Only a classification has a threshold.", "Leave it out, or declare an objective binary:… ."
             )
-
-
-def image_uri(region: str) -> str:
-    """The built-in algorithm's image in a region, from the SDK's own tables."""
-    # The SDK's core takes more than a second to import; only starting a job needs it.
-    from sagemaker.core import image_uris
-
-    return str(image_uris.retrieve("xgboost", region, version=IMAGE_VERSION))
 
 
 def training_request(
