@@ -28,7 +28,9 @@ TRAINING = XGBoost(
     ),
     spot=Spot(max_wait_seconds=7200),
     threshold="f1",
-    gate=Gate(metric="log_loss", at_most=0.3, may_lose_to_champion_by=0.004, confidence=0.9),
+    # `make bench` measures what it refuses: equal models in few of 100 retrainings, and four of five models of which
+    # a fifth of the training labels was shuffled. A logistic regression does not come near the bound.
+    gate=Gate(metric="log_loss", at_most=0.3, may_lose_to_champion_by=0.003, confidence=0.9),
 )
 
 if __name__ == "__main__":
