@@ -39,16 +39,15 @@ def creation(root: Path, name: str, kind: Kind) -> Change:
         UsageError: the name cannot be one, or is taken.
         ModelsError: a file that names the models is not of the form that is known, or has lines of that model already.
     """
-    words = WORDS[kind] | {"name": name, "variable": name.upper()}
-    model = Model(name, words["description"], words["target"], "regression")
-    folder, texts = root / model.folder, read(root)
+    folder, texts = _folder(root, name), read(root)
     if folder.exists():
-        raise UsageError(f"{model.folder}/ exists already.", "Choose another name, or remove that model first.")
+        raise UsageError(f"{folder.name}/ exists already.", "Choose another name, or remove that model first.")
     if remains := places_of(texts, name):
         raise ModelsError(
-            f"There is no folder {model.folder}, but {'; '.join(map(str, remains))} have lines of {name}.",
+            f"There is no folder {folder.name}, but {'; '.join(map(str, remains))} have lines of {name}.",
             f"`models remove {name}` takes them out.",
         )
+    words = WORDS[kind] | {"name": name, "variable": name.upper()}
     templates = {path.stem: path.read_text() for path in sorted(_TEMPLATES.glob("*.template"))}
     wired = wire(texts, name, Template(templates.pop(_TABLE_ENTRY)).substitute(words))
     files = {folder / file: _sort_imports(Template(text).substitute(words)) for file, text in templates.items()}
@@ -63,12 +62,16 @@ def removal(root: Path, name: str) -> Change:
         UsageError: there is nothing of such a model.
         ModelsError: a file that names the models is not of the form that is known.
     """
-    folder, texts = root / f"{name}_model", read(root)
-    rest = unwire(texts, name)
-    files = {root / file: text for file, text in rest.items() if text != texts[file]}
-    if not files and not folder.exists():
+    folder, texts = _folder(root, name), read(root)
+    if not places_of(texts, name) and not folder.exists():
         raise UsageError(f"There is no model '{name}'.", "`models list` shows those of this checkout.")
+    files = {root / file: text for file, text in unwire(texts, name).items() if text != texts[file]}
     return Change(files, (folder,) if folder.exists() else ())
+
+
+def _folder(root: Path, name: str) -> Path:
+    """The model's folder; a name that cannot be one is refused, so that it leads to no other folder."""
+    return root / Model(name, description="", target="", problem="regression").folder
 
 
 def _sort_imports(module: str) -> str:

@@ -110,10 +110,12 @@ def test_models_of_both_kinds_come_and_go_and_leave_every_file_as_it_was(repo: P
 
 
 @pytest.mark.parametrize("name", ["Fraud", "1st", "credit-risk", "credit_risk", "", "a" * 25, "../up", "train", "yes"])
-def test_a_bad_name_is_refused_and_nothing_written(repo: Path, name: str) -> None:
+def test_a_bad_name_is_refused(repo: Path, name: str) -> None:
     before = files(repo)
     with pytest.raises(UsageError):
         creation(repo, name, "regression")
+    with pytest.raises(UsageError):
+        removal(repo, name)
     assert files(repo) == before
 
 
