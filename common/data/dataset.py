@@ -43,7 +43,7 @@ class Dataset:
 
     Every column but the label is a feature: numbers as they are, an indicator for each category. `derived` are further
     features. `key` names the columns that say which rows belong together (a customer, a machine) and therefore into one
-    set; by default it is every column but the label, so that correcting a label moves no row.
+    set, an ignored column perhaps; by default it is every column but the label, so that correcting a label moves no row.
     """
 
     source: Source
@@ -82,7 +82,8 @@ class Dataset:
             DataError: the rows are not what is declared, a set has no rows, or nothing could be learnt from one.
         """
         checked = self.columns.check(frame)
-        sets = self._split(checked.frame.reset_index(drop=True))
+        order = digests(self._keys(checked.frame, frame)).to_numpy()
+        sets = self._split(checked.frame.reset_index(drop=True), pd.Series(order))
         warnings = check_sets(self.columns, sets)
         encoder = fit_encoder(self.columns, self.derived, sets["train"])
         files = {"encoder.json": json.dumps(encoder.state(), sort_keys=True, indent=1).encode()}
@@ -106,9 +107,17 @@ class Dataset:
         }
         return Prepared(files, manifest, version)
 
-    def _split(self, rows: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    def _keys(self, rows: pd.DataFrame, frame: pd.DataFrame) -> pd.DataFrame:
+        """What says of each checked row which others it belongs to; an ignored column counts as it came."""
+        if missing := sorted(set(self.key) - set(map(str, frame.columns))):
+            raise DataError(
+                f"The data have no column {', '.join(missing)}, which `key` names.", "Mend the source, or `key`."
+            )
+        names = list(self.key) or [column.name for column in self.columns.inputs]
+        return pd.DataFrame({name: (rows if name in rows else frame.loc[rows.index])[name] for name in names})
+
+    def _split(self, rows: pd.DataFrame, order: "pd.Series[int]") -> dict[str, pd.DataFrame]:
         """The rows of each set, ordered by digest; rows of equal digest by what they hold."""
-        order = digests(rows[list(self.key) or [column.name for column in self.columns.inputs]])
         sets = assign(order, self.fractions)
         ordered = rows.assign(**{_DIGEST: order}).sort_values([_DIGEST, *rows.columns]).drop(columns=_DIGEST)
         return {name: ordered[sets[ordered.index] == name].reset_index(drop=True) for name in SETS}

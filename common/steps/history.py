@@ -17,6 +17,7 @@ from common.model import Model
 from common.registry import APPROVED, REJECTED, Package
 from common.steps.context import Context
 from common.tables import text_table
+from common.training.parents import tagged_tuning_jobs
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import HyperParameterTuningJobSummaryTypeDef
@@ -145,7 +146,7 @@ def _kind(package: Package) -> str:
 
 def tuning_history(context: Context, model: Model) -> History:
     """Every tuning job: what it searched by, what it learnt from, and the best that it found."""
-    records = tuple(_tuning_record(context, job, tags) for job, tags in _tuning_jobs(context, model))
+    records = tuple(_tuning_record(context, job, tags) for job, tags in tagged_tuning_jobs(context.aws, model.name))
     metric = records[0]["metric"] if records else ""
     scored = [record for record in records if record["best"] and record["metric"] == metric]
     before = ("created", "job", "status", "strategy", "objective", "metric", "best")
@@ -168,23 +169,6 @@ def _tuning_row(record: Mapping[str, str]) -> tuple[str, ...]:
         _minute(_read(record["created"])), *(record[name] for name in named), record["data_version"],
         record["image"].rpartition("/")[2], record["start"], record["parents"],
     )  # fmt: skip
-
-
-def _tuning_jobs(
-    context: Context, model: Model
-) -> Iterator[tuple[HyperParameterTuningJobSummaryTypeDef, dict[str, str]]]:
-    """The tuning jobs that carry the model's tag, newest first, each with its tags."""
-    sagemaker = context.aws.sagemaker
-    # Their names begin with the model's; asking for the tags of every job of the account could take minutes.
-    pages = sagemaker.get_paginator("list_hyper_parameter_tuning_jobs").paginate(
-        NameContains=f"{model.name}-", SortBy="CreationTime", SortOrder="Descending"
-    )
-    for page in pages:
-        for job in page["HyperParameterTuningJobSummaries"]:
-            found = sagemaker.list_tags(ResourceArn=job["HyperParameterTuningJobArn"])["Tags"]
-            tags = {tag["Key"]: tag["Value"] for tag in found}
-            if tags.get("model") == model.name:
-                yield job, tags
 
 
 def _tuning_record(

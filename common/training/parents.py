@@ -111,16 +111,29 @@ def choose_parents(candidates: Iterable[Candidate], wanted: Search) -> Parents:
     return Parents(tuple(parent.name for parent in chosen), kind if chosen else None, tuple(skipped))
 
 
-def read_candidates(aws: Aws, model: str) -> Iterator[Candidate]:
-    """The completed tuning jobs that carry the model's tag, the newest first. Reads on only as far as it is asked."""
+def tagged_tuning_jobs(aws: Aws, model: str) -> Iterator[tuple[HyperParameterTuningJobSummaryTypeDef, dict[str, str]]]:
+    """The tuning jobs that carry the model's tag, the newest first, each with its tags. Reads on only as far as asked."""
+    # Their names begin with the model's; asking for the tags of every job of the account could take minutes.
     pages = aws.sagemaker.get_paginator("list_hyper_parameter_tuning_jobs").paginate(
-        StatusEquals="Completed", SortBy="CreationTime", SortOrder="Descending"
+        NameContains=name_prefix(model), SortBy="CreationTime", SortOrder="Descending"
     )
     for page in pages:
         for job in page["HyperParameterTuningJobSummaries"]:
             tags = _tags(aws, job["HyperParameterTuningJobArn"])
             if tags.get("model") == model:
-                yield _candidate(aws, job, tags)
+                yield job, tags
+
+
+def name_prefix(model: str) -> str:
+    """What the names of the model's tuning jobs begin with; SageMaker allows 32 characters for the whole name."""
+    return f"{model[:16]}-"
+
+
+def read_candidates(aws: Aws, model: str) -> Iterator[Candidate]:
+    """The model's completed tuning jobs, the newest first."""
+    for job, tags in tagged_tuning_jobs(aws, model):
+        if job["HyperParameterTuningJobStatus"] == "Completed":
+            yield _candidate(aws, job, tags)
 
 
 def _misfit(candidate: Candidate, wanted: Search) -> str:

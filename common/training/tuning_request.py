@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from common.training.parents import Parents, Search
+from common.training.parents import Parents, Search, name_prefix
 from common.training.tuning import Choice, Continuous, Integer, Objective, Range, Tuning
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ def tuning_job_name(model: str, source: str, data_version: str, *, testing: bool
     At most 29 characters, so that with the number of a later attempt it fits SageMaker's 32.
     """
     identity = "\0".join((model, source, data_version, "testing" if testing else ""))
-    return f"{model[:16]}-{_digest(identity)[:12]}"
+    return f"{name_prefix(model)}{_digest(identity)[:12]}"
 
 
 def trial_run(tuning: Tuning) -> Tuning:

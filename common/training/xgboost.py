@@ -15,6 +15,7 @@ from common.training.tuning import Spot, Tuning, check_static, objective_of
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import CreateTrainingJobRequestTypeDef
 
+
 @dataclass(frozen=True)
 class XGBoost:
     """How a model is trained: by SageMaker's built-in XGBoost, and what it must achieve.
