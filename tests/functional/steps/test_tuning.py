@@ -142,6 +142,7 @@ def test_a_run_that_was_interrupted_goes_on_at_aws_and_is_joined_by_the_next(tun
 
 
 def test_two_runs_at_once_end_in_one_tuning_job(tuner: Tuner, aws: Account) -> None:
+    assert tuner.aws.sagemaker, "built before the threads begin: boto3 cannot build a client in two at once"
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(tuner.tune, ["source-1", "source-1"])
     assert first.summary == second.summary
