@@ -44,7 +44,7 @@ _TRAINING = XGBoost(
 def main() -> None:
     with local_aws(), ThreadPoolExecutor(2) as pool:
         aws = Aws(Settings.from_environment())
-        assert aws.s3 and aws.sagemaker  # boto3 cannot build a client in two threads at once
+        _ = aws.s3, aws.sagemaker  # built here, since boto3 cannot build clients in two threads at once
         warm, cold = zip(*pool.map(partial(_needed, aws), range(_SEEDS)), strict=True)
     for name, jobs in (("warm-started", warm), ("cold", cold)):
         reached = sum(number <= _JOBS for number in jobs)
