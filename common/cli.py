@@ -164,6 +164,9 @@ def show(
 def train(
     name: Name,
     refresh: Annotated[bool, typer.Option("--refresh", help="Gather again: the data may have grown.")] = False,
+    testing: Annotated[
+        bool, typer.Option("--testing", help="Try it out: a tuning runs one job only, and nothing is registered.")
+    ] = False,
 ) -> None:
     """Gather, train, evaluate and register this commit.
 
@@ -172,6 +175,7 @@ def train(
     \b
     Examples:
       models train abalone
+      models train churn --testing
       ABALONE_SOURCE=new.csv models train abalone --refresh
     """
     with failures_explained():
@@ -180,7 +184,7 @@ def train(
 
         context, model = _context(), find_model(name)
         gather_data(context, model, model.declaration("gather_data", "DATA"), refresh=refresh)
-        train_model(context, model, model.declaration("train_register", "TRAINING"))
+        train_model(context, model, model.declaration("train_register", "TRAINING"), testing=testing)
 
 
 @app.command()
