@@ -290,11 +290,12 @@ def test_a_good_file_passes_and_a_test_set_of_one_label_could_measure_nothing() 
 
 def test_a_key_may_be_an_ignored_column_which_keeps_its_rows_in_one_set() -> None:
     columns = Columns((Ignored("customer"), Number("x"), Number("y")), label="y")
-    frame = pd.DataFrame({"customer": [f"c{i % 60}" for i in range(600)], "x": range(600), "y": Random(1).choices(range(9), k=600)}, dtype=str)
+    labels = np.random.default_rng(1).integers(9, size=600)
+    frame = pd.DataFrame({"customer": [f"c{i % 60}" for i in range(600)], "x": range(600), "y": labels}, dtype=str)
     dataset = Dataset(Memory(b""), columns, key=("customer",))
-    prepared = dataset.prepare(frame)
-    sets = {name: read_records(prepared.files[f"records/{name}.csv"], {"x", "y"})["x"] % 60 for name in SETS}
+    made = dataset.prepare(frame)
+    sets = {name: read_records(made.files[f"records/{name}.csv"], {"x", "y"})["x"] % 60 for name in SETS}
     assert sum(customers.nunique() for customers in sets.values()) == 60
-    assert b"customer" not in prepared.files["records/train.csv"]
+    assert b"customer" not in made.files["records/train.csv"]
     with pytest.raises(DataError, match="have no column customer, which `key` names"):
         dataset.prepare(frame.drop(columns="customer"))
