@@ -292,7 +292,7 @@ def wait_until_settled(aws: Aws, endpoint: str, say: Say) -> None:
         if status not in CHANGING:
             return
         time.sleep(pause)
-        pause = min(pause * 1.3, _LONGEST_POLL_SECONDS)
+        pause = min(pause * 1.15, _LONGEST_POLL_SECONDS)
 
 
 def _unless_it_exists(create: Callable[[], object]) -> None:

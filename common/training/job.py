@@ -136,7 +136,7 @@ def pauses() -> Iterator[float]:
     pause = _FIRST_POLL_SECONDS
     while True:
         yield pause
-        pause = min(pause * 1.3, _LONGEST_POLL_SECONDS)
+        pause = min(pause * 1.15, _LONGEST_POLL_SECONDS)
 
 
 @dataclass
