@@ -24,8 +24,16 @@ from common.serving.inference import MODEL_FILE, STATE_FILE, Encoder, Predictor
 from common.storage import read_uri
 
 CODE = Path(__file__).with_name("inference.py")
-ENVIRONMENT = {"SAGEMAKER_PROGRAM": CODE.name, "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code"}
-"""By which SageMaker's XGBoost image finds the code in the archive."""
+ENVIRONMENT = {
+    "SAGEMAKER_PROGRAM": CODE.name,
+    "SAGEMAKER_SUBMIT_DIRECTORY": "/opt/ml/model/code",
+    "PIP_NO_BUILD_ISOLATION": "0",  # pip's way to say no: of a negated option it takes the option's own value
+}
+"""By which SageMaker's XGBoost image finds the code in the archive, and installs it with what it has.
+
+It runs `pip install .` on the code whenever an instance starts. With an isolated build, pip would fetch setuptools for that
+from PyPI: in a subnet without the internet no instance would start, and elsewhere none while PyPI is away.
+"""
 
 _LARGEST_BYTES = 2 * 1024**3
 _CHUNK_BYTES = 1024**2
