@@ -23,7 +23,7 @@ from common.evaluation.report import Report
 from common.evaluation.tuning_summary import TuningSummary
 from common.model import Model
 from common.registry import Package
-from common.serving.archive import ENVIRONMENT, fetch_artifact, load_predictor, load_trained, pack
+from common.serving.archive import ENVIRONMENT, digest, fetch_artifact, load_predictor, load_trained, pack
 from common.serving.inference import Predictor, RequestError
 from common.steps.context import Context
 from common.storage import Layout
@@ -33,6 +33,7 @@ from common.training.tuning_job import run_tuning_job
 from common.training.xgboost import XGBoost, training_request
 
 if TYPE_CHECKING:
+    import pandas as pd
     from mypy_boto3_sagemaker.type_defs import CreateTrainingJobRequestTypeDef
 
 
@@ -67,6 +68,11 @@ class Candidate:
     testing: bool
 
     @cached_property
+    def rows(self) -> dict[str, Values]:
+        """The rows of each set: rows × (label, features…)."""
+        return {name: self.data.rows(name) for name in ("train", "validation", "test")}
+
+    @cached_property
     def trained(self) -> Trained:
         """The completed training or tuning job.
 
@@ -74,9 +80,7 @@ class Candidate:
             DataError: a set is not what was gathered; nothing was started.
             TrainingError: the job failed.
         """
-        # The sets are read before anything is started: a damaged one would train nonsense.
-        for name in ("train", "validation", "test"):
-            self.data.rows(name)
+        _ = self.rows  # before anything is started: a damaged set would train nonsense
         context = self.context
         if self.training.tuning:
             tuned = run_tuning_job(
@@ -105,7 +109,7 @@ class Candidate:
             trained = load_trained(archive, self.data.encoder, classes)
         if not classes:
             return trained
-        validation = self.data.rows("validation")
+        validation = self.rows["validation"]
         threshold = self.training.threshold
         if threshold == "f1":
             threshold = choose_threshold(validation[:, 0], trained.score_rows(validation[:, 1:]))
@@ -122,18 +126,23 @@ class Candidate:
         return self.predictor.scores(self.test_records)
 
     @cached_property
+    def test_frame(self) -> pd.DataFrame:
+        """The test rows as they came, the label among them."""
+        return self.data.records("test")
+
+    @cached_property
     def test_records(self) -> list[dict[str, Any]]:
         from common.data.dataset import to_records
 
-        return to_records(self.data.records("test"))
+        return to_records(self.test_frame)
 
     @cached_property
     def evaluation(self) -> Evaluation:
         return assess(
             self.model.problem,
             self.training.gate,
-            self.data.rows("train"),
-            self.data.rows("test"),
+            self.rows["train"],
+            self.rows["test"],
             self.predictions,
             self.champion,
             self.predictor.threshold,
@@ -153,7 +162,13 @@ class Candidate:
         name = f"version {package.version}"
         try:
             with tempfile.TemporaryDirectory() as folder:
-                its = load_predictor(fetch_artifact(self.context.aws, package.artifact, Path(folder)))
+                archive = fetch_artifact(self.context.aws, package.artifact, Path(folder))
+                if digest(archive) != package.metadata.get("artifact_digest"):
+                    return Champion(name, reason=f"{package.artifact} is not the artifact that was registered")
+                its = load_predictor(archive)
+            classes = tuple(self.data.manifest["classes"])
+            if its.labels != classes:
+                return Champion(name, reason=f"it predicts {_kind(its.labels)}, and this model {_kind(classes)}")
             return Champion(name, its.scores(self.test_records), threshold=its.threshold)
         except (ArtifactError, RequestError) as error:
             # A lost champion must not keep its successor from being trained; the report says that it was not compared.
@@ -169,6 +184,8 @@ class Candidate:
         try:
             before = Stored.open(self.context.bucket, self.model.name, self.champion_package.data_version)
             if before is None:
+                version = self.champion_package.data_version
+                self.context.say(f"  warning: the champion's data are not compared: {version} is gone from the bucket")
                 return None
             records = before.records("train"), self.data.records("train")
         except DataError as error:
@@ -198,9 +215,9 @@ class Candidate:
             "training_job": self.trained.job["TrainingJobName"],
             "tuning_job": tuning.job if tuning else "",
             "warm_start": " ".join(parent.name for parent in tuning.parents) if tuning else "",
-            "evaluation": self._uri("evaluation.json"),
-            "report": self._uri("report.html"),
         }
+        if not self.testing:  # which uploads nothing
+            facts |= {"evaluation": self._uri("evaluation.json"), "report": self._uri("report.html")}
         return {name: value for name, value in facts.items() if value}
 
     @cached_property
@@ -224,7 +241,7 @@ class Candidate:
     @cached_property
     def files(self) -> dict[str, bytes]:
         """Everything that travels with the package, by its name; `evaluation.json` is the last."""
-        test = self.data.rows("test")
+        test = self.rows["test"]
         report = Report(
             self.model,
             self.evaluation,
@@ -233,7 +250,7 @@ class Candidate:
             manifest=self.data.manifest,
             lineage=self.lineage,
             champion_predictions=self.champion.predictions,
-            records=self.data.records("test"),
+            records=self.test_frame,
             importance=importance(self.predictor, test[:, 1:]),
             data_change=self.data_change,
             tuning=self.trained.tuning,
@@ -282,3 +299,7 @@ class Candidate:
             },
             "ModelMetrics": {"ModelQuality": {"Statistics": statistics}},
         }
+
+
+def _kind(labels: tuple[str, ...]) -> str:
+    return f"a label ({' or '.join(labels)})" if labels else "a number"
