@@ -334,8 +334,10 @@ def parse(content: str | bytes, content_type: str, encoder: Encoder) -> list[Rec
     kind = content_type.partition(";")[0].strip().lower()
     if kind not in ("application/json", "text/csv"):
         raise RequestError(f"{content_type} is not supported: send application/json or text/csv", 415)
+    text = (content.decode(errors="replace") if isinstance(content, bytes) else content).removeprefix("\ufeff")
+    if "\ufffd" in text:  # the image, too, puts it for what it cannot decode; it would make an unseen category
+        raise RequestError(f"the body is no {kind}: it is not UTF-8")
     try:
-        text = content.decode("utf-8-sig") if isinstance(content, bytes) else content.removeprefix("\ufeff")
         records = _json_records(text) if kind == "application/json" else _csv_records(text, encoder)
     except (ValueError, RecursionError, csv.Error) as error:
         raise RequestError(f"the body is no {kind}: {error}") from error

@@ -24,7 +24,7 @@ from common.local.containers.script import install_requirements
 
 _WANTS_SCIKIT_LEARN = re.compile(rb"sklearn|XGB[A-Z]|pickle|joblib")
 _TEXT_TYPES = ("application/json", "text/csv")
-"""Bodies of exactly these types reach `input_fn` as text, others as bytes."""
+"""Bodies of exactly these types reach the script as text, in which U+FFFD stands for what is no UTF-8; others as bytes."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +90,7 @@ def invoke(
         else os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "application/json")
     )
     try:
-        content = body.decode() if content_type in _TEXT_TYPES else body
+        content = body.decode(errors="replace") if content_type in _TEXT_TYPES else body
         if hasattr(module, "transform_fn"):
             answer = module.transform_fn(model, content, content_type, accept)
         else:
