@@ -179,7 +179,8 @@ def _candidate(aws: Aws, job: HyperParameterTuningJobSummaryTypeDef, tags: Mappi
     return Candidate(
         name=name,
         status=job["HyperParameterTuningJobStatus"],
-        scored=job["ObjectiveStatusCounters"].get("Succeeded", 0),
+        # one whose training jobs were all stopped is Completed, too, and has no best one
+        scored=job["ObjectiveStatusCounters"].get("Succeeded", 0) if "BestTrainingJob" in described else 0,
         testing=tags.get("testing") == "true",
         search=Search(
             model=tags["model"],

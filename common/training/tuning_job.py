@@ -74,7 +74,7 @@ def run_tuning_job(
         tuning_job_name(model.name, source, data_version, testing=testing),
         describe=wanted.describe,
         create=wanted.create,
-        status=lambda job: job["HyperParameterTuningJobStatus"],
+        status=_outcome,
     )
     name = job["HyperParameterTuningJobName"]
     say(f"Tuning job {name}: {'started' if started else 'found, ' + job['HyperParameterTuningJobStatus']}")
@@ -135,11 +135,16 @@ def _follow(wanted: _Wanted, trials: Trials, say: Say) -> DescribeHyperParameter
     raise AssertionError("unreachable")
 
 
+def _outcome(job: DescribeHyperParameterTuningJobResponseTypeDef) -> str:
+    """Its status; `Failed`, too, where it is `Completed` and nothing came of it: its training jobs were all stopped."""
+    status = job["HyperParameterTuningJobStatus"]
+    return "Failed" if status == "Completed" and "BestTrainingJob" not in job else status
+
+
 def _best_training_job(job: DescribeHyperParameterTuningJobResponseTypeDef, trials: Trials) -> str:
     name, status = job["HyperParameterTuningJobName"], job["HyperParameterTuningJobStatus"]
-    best = job.get("BestTrainingJob", {}).get("TrainingJobName")
-    if status == "Completed" and best:
-        return best
+    if _outcome(job) == "Completed":
+        return job["BestTrainingJob"]["TrainingJobName"]
     ends = f"{name} is {status}: {job.get('FailureReason') or 'SageMaker gives no reason'}"
     if status == "Stopped":
         raise TrainingError(
@@ -151,8 +156,10 @@ def _best_training_job(job: DescribeHyperParameterTuningJobResponseTypeDef, tria
             f"Tuning job {ends}\n  {len(trials.failures)} of {len(trials.ended())} training jobs failed; {failed}: {reason}",
             f"Its log is in CloudWatch, {LOG_GROUP}, streams {failed}/…; mend the cause and run the step again.",
         )
+    stopped = sum(trial.status == "Stopped" for trial in trials.ended())
     raise TrainingError(
-        f"Tuning job {ends}\n  None of its {len(trials.ended())} training jobs has a value of {trials.objective.metric}.",
+        f"Tuning job {ends}\n  None of its {len(trials.ended())} training jobs completed with a value of "
+        f"{trials.objective.metric}; {stopped} were stopped before their end.",
         f"Their logs are in CloudWatch, {LOG_GROUP}, streams {name}-…; mend train_register.py and run the step again.",
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from common.evaluation.gate import Gate
 from common.model import Model
 from common.settings import Settings
 from common.training import Continuous, Integer, Spot, Tuning, XGBoost
-from common.training.job import run_training_job
+from common.training.job import JobLog, run_training_job
 from common.training.parents import read_candidates
 from common.training.tuning import Range
 from common.training.tuning_job import TunedModel, run_tuning_job
@@ -218,7 +219,7 @@ def test_when_all_training_jobs_fail_the_reason_of_one_is_told_and_the_next_run_
 def test_when_no_training_job_has_the_metric_it_is_named(tuner: Tuner) -> None:
     with pytest.raises(TrainingError, match="is Failed: ") as caught:
         tuner.tune("source-1", channels=["train"])
-    assert "training jobs has a value of validation:logloss" in caught.value.what
+    assert "training jobs completed with a value of validation:logloss" in caught.value.what
     assert "mend train_register.py" in caught.value.remedy
 
 
@@ -250,6 +251,40 @@ def test_a_tuning_job_that_somebody_stops_ends_the_step_and_the_next_run_starts_
             step.result(30)
     assert "run the step again" in caught.value.remedy
     assert tuner.tune("source-1").summary.job == f"{name}-2"
+
+
+def test_a_tuning_job_none_of_whose_training_jobs_completed_has_no_model_and_no_children(tuner: Tuner) -> None:
+    def stop_both(line: str) -> None:
+        if line.startswith("Tuning job"):
+            for number in range(2):
+                stop_once_it_has_a_result(tuner.aws, line.split()[2].removesuffix(":"), number)
+
+    long = {**STATIC, "num_round": 100_000}
+    with pytest.raises(TrainingError, match="None of its 2 training jobs completed with a value of") as caught:
+        tuner.tune("source-1", hyperparameters=long, tuning=Tuning(RANGES, 2, 2, early_stopping=False), say=stop_both)
+    assert "2 were stopped before their end" in caught.value.what
+    [without_model] = read_candidates(tuner.aws, "churn")
+    later = tuner.tune("source-2").summary
+    assert later.parents == ()
+    assert [(skipped.name, skipped.reason) for skipped in later.skipped] == [
+        (without_model.name, "none of its training jobs has a result, and learning takes two")
+    ]
+    assert tuner.tune("source-1").summary.job == f"{without_model.name}-2"
+
+
+def stop_once_it_has_a_result(aws: Aws, tuning_job: str, number: int) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        jobs = aws.sagemaker.list_training_jobs_for_hyper_parameter_tuning_job(
+            HyperParameterTuningJobName=tuning_job, SortBy="Name", SortOrder="Ascending"
+        )["TrainingJobSummaries"]
+        if len(jobs) > number:
+            name = jobs[number]["TrainingJobName"]
+            if any("validation-logloss" in line for line in JobLog(aws, name).new_lines()):
+                aws.sagemaker.stop_training_job(TrainingJobName=name)
+                return
+        time.sleep(0.05)
+    raise AssertionError(f"training job {number} of {tuning_job} has no result")
 
 
 def test_a_request_that_sagemaker_refuses_names_what_is_wrong(tuner: Tuner, aws: Account) -> None:
