@@ -33,6 +33,8 @@ _DISAGREEMENTS = 8
 _INPUTS = 12
 _COLUMNS = 15
 _CATEGORIES = 6
+_NOISE = 1e-8
+"""What is smaller comes from rounding."""
 
 
 @dataclass(frozen=True)
@@ -50,8 +52,9 @@ class Table:
 
 
 def number(value: float, *, sign: bool = False) -> str:
-    """A figure with three decimals, or as a whole number where it is too large for them to matter; a 0 has no sign."""
-    told = f"{value:+z,.{3 if abs(value) < 1000 else 0}f}"
+    """A figure with three decimals, or two digits where these would show little of it, or none; a 0 has no sign."""
+    size = abs(value)
+    told = f"{value:+.2g}" if _NOISE < size < 0.01 else f"{value:+z,.{3 if size < 1000 else 0}f}"
     return told if sign and told != "+0.000" else told.lstrip("+")
 
 

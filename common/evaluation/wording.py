@@ -19,6 +19,11 @@ def consequence(evaluation: Evaluation) -> str:
         return f"Nothing to approve: the gate refused this model ({evaluation.verdict.reason})."
     name, value = METRICS[evaluation.metric], evaluation.metrics["model"][evaluation.metric]
     gain = evaluation.comparisons.get(evaluation.metric)
+    if gain is None and evaluation.champion:
+        return (
+            f"Approving lets this model, with {name} {number(value)}, replace {evaluation.champion}, "
+            f"with which it could not be compared: {evaluation.no_champion}."
+        )
     if gain is None:
         return f"Approving lets this model be deployed with {name} {number(value)}."
     rival = evaluation.metrics["champion"][evaluation.metric]
@@ -59,11 +64,11 @@ def metrics_note(evaluation: Evaluation, unit: str) -> str:
             f"ROC AUC, PR AUC and F1 are better when higher. F1 calls a row positive from a probability of "
             f"{evaluation.threshold:.3g}."
         )
-    champion = (
-        "The gain is positive where this model is better than the champion, on the same resampled rows."
-        if evaluation.comparisons
-        else f"No champion: {evaluation.no_champion}."
-    )
+    if evaluation.comparisons:
+        champion = "The gain is positive where this model is better than the champion, on the same resampled rows."
+    else:
+        rival = f"Not compared with {evaluation.champion}" if evaluation.champion else "No champion"
+        champion = f"{rival}: {evaluation.no_champion}."
     return f"{scale} All on the same fixed test rows; the baselines are fitted on the training rows. {champion}"
 
 

@@ -80,6 +80,16 @@ def test_the_first_package_says_that_it_has_no_rival() -> None:
     assert "champion" not in " ".join(Page(first.html()).text.split("On the test rows")[1].split())
 
 
+def test_a_champion_that_could_not_be_compared_is_still_what_a_click_replaces() -> None:
+    first = abalone_report(champion=False)
+    lost = replace(first, evaluation=replace(first.evaluation, champion="version 6", no_champion="it is damaged"))
+    told = "lets this model, with RMSE 2.106, replace version 6, with which it could not be compared: it is damaged."
+    for text in (words(lost), lost.summary()):
+        assert told in text
+        assert "Not compared with version 6: it is damaged." in text
+        assert "No champion" not in text
+
+
 def test_the_page_is_well_formed_and_fetches_nothing(report: Report) -> None:
     page = Page(report.html())
     assert page.open == []

@@ -16,7 +16,16 @@ def disagreements(predictions: list[float], champion: list[float]) -> Table | No
 
 @pytest.mark.parametrize(
     ("value", "text"),
-    [(0.12345, "0.123"), (-1e-9, "0.000"), (999.5, "999.500"), (1234.5678, "1,235"), (-2e6, "-2,000,000")],
+    [
+        (0.12345, "0.123"),
+        (0.00412, "0.0041"),
+        (-0.0000412, "-4.1e-05"),
+        (0.00999, "0.01"),
+        (-1e-9, "0.000"),
+        (999.5, "999.500"),
+        (1234.5678, "1,235"),
+        (-2e6, "-2,000,000"),
+    ],
 )
 def test_figures_have_three_decimals_where_these_matter(value: float, text: str) -> None:
     assert number(value) == text
@@ -25,7 +34,8 @@ def test_figures_have_three_decimals_where_these_matter(value: float, text: str)
 def test_gains_carry_their_sign() -> None:
     assert number(0.5, sign=True) == "+0.500"
     assert number(-0.5, sign=True) == "-0.500"
-    assert number(-0.0002, sign=True) == "0.000"
+    assert number(0.0002, sign=True) == "+0.0002"
+    assert number(-1e-17, sign=True) == number(0, sign=True) == "0.000"
 
 
 def test_records_are_listed_by_how_much_the_models_differ_with_important_inputs_first() -> None:
