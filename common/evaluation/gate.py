@@ -121,7 +121,7 @@ def decide(gate: Gate, value: float, comparison: Comparison | None = None) -> Ve
         comparison: that with the champion in the same metric, at the gate's confidence.
     """
     bound, within = _within_bound(gate, value)
-    checks = [Check(f"{gate.metric} {bound}", within, f"{gate.metric} is {value:.4f}, {bound} is wanted")]
+    checks = [Check(f"{gate.metric} {bound}", within, f"{gate.metric} is {_told(value)}, {bound} is wanted")]
     if comparison is not None:
         checks.append(_against_champion(gate, value, comparison))
     return Verdict(tuple(checks))
@@ -140,10 +140,16 @@ def _against_champion(gate: Gate, value: float, comparison: Comparison) -> Check
     conclusion = (
         f"no loss above {margin:g} is shown {sure}"
         if passed
-        else f"{sure} the loss is at least {-comparison.at_best:.4f}, and {margin:g} is allowed"
+        else f"{sure} the loss is at least {_told(-comparison.at_best)}, and {margin:g} is allowed"
     )
     detail = (
-        f"{gate.metric} is {value:.4f} and the champion's {rival:.4f}: {'better' if gain >= 0 else 'worse'} by "
-        f"{abs(gain):.4f} (gain between {comparison.low:+.4f} and {comparison.high:+.4f}, 95 % interval); {conclusion}"
+        f"{gate.metric} is {_told(value)} and the champion's {_told(rival)}: {'better' if gain >= 0 else 'worse'} by "
+        f"{_told(abs(gain))} (gain between {_told(comparison.low, '+')} and {_told(comparison.high, '+')}, 95 % interval); "
+        f"{conclusion}"
     )
     return Check(f"{gate.metric} against the champion", passed, detail)
+
+
+def _told(value: float, sign: str = "") -> str:
+    """Four decimals, or four digits where these would show little of a small figure."""
+    return f"{value:{sign}.4g}" if 0 < abs(value) < 0.001 else f"{value:{sign}.4f}"

@@ -77,6 +77,16 @@ def test_a_check_that_is_passed_says_that_no_loss_is_shown() -> None:
     )
 
 
+def test_small_figures_keep_the_digits_that_decide() -> None:
+    gate = Gate("rmse", at_most=5e-4, may_lose_to_champion_by=1e-6)
+    verdict = decide(gate, 5.002e-4, Comparison(-2.5e-6, -4e-6, -1.25e-6, at_best=-1.5e-6))
+    assert verdict.reason == (
+        "rmse is 0.0005002, at most 0.0005 is wanted; rmse is 0.0005002 and the champion's 0.0004977: worse by 2.5e-06 "
+        "(gain between -4e-06 and -1.25e-06, 95 % interval); with 95 % confidence the loss is at least 1.5e-06, and "
+        "1e-06 is allowed"
+    )
+
+
 def test_the_reason_tells_what_failed_or_else_what_passed_and_fits_the_registry() -> None:
     good, bad = Check("a", True, "good"), Check("b", False, "bad")
     assert Verdict((good, bad)).reason == "bad"
