@@ -24,6 +24,11 @@ class Trial:
     training_seconds: float
     """Training time, per instance; with managed spot more than what is billed."""
 
+    @property
+    def result(self) -> float | None:
+        """The objective of a completed training job. One that was stopped has a value, too, but SageMaker takes no such model."""
+        return self.objective if self.status == "Completed" else None
+
 
 @dataclass(frozen=True)
 class Parent:
@@ -69,13 +74,13 @@ class TuningSummary:
 
     @property
     def best(self) -> Trial | None:
-        """The first trial with the best objective; none where no trial has one."""
-        scored = [(trial.objective, trial) for trial in self.trials if trial.objective is not None]
+        """The first completed trial with the best objective; none where none has one."""
+        scored = [(trial.result, trial) for trial in self.trials if trial.result is not None]
         return (max if self.maximize else min)(scored, key=lambda pair: pair[0])[1] if scored else None
 
     def running_best(self) -> list[tuple[int, float]]:
-        """(trial's number from 1, best objective so far) of each trial that has an objective."""
+        """(trial's number from 1, best objective so far) of each completed trial that has one."""
         better = max if self.maximize else min
-        scored = [(i, t.objective) for i, t in enumerate(self.trials, start=1) if t.objective is not None]
+        scored = [(i, t.result) for i, t in enumerate(self.trials, start=1) if t.result is not None]
         best = itertools.accumulate((value for _, value in scored), better)
         return [(number, value) for (number, _), value in zip(scored, best, strict=True)]

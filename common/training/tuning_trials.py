@@ -47,7 +47,7 @@ class Trials:
 
     def best(self) -> str:
         """The best value so far, in words."""
-        scored = [(trial.objective, number) for number, trial in self._ended.items() if trial.objective is not None]
+        scored = [(trial.result, number) for number, trial in self._ended.items() if trial.result is not None]
         if not scored:
             return "no result so far"
         value, number = (max if self.objective.maximize else min)(scored, key=lambda pair: pair[0])
@@ -59,7 +59,7 @@ class Trials:
         if trial.status == "Failed":
             result = f"Failed: {reason}"
         elif trial.status == "Stopped":
-            result = f"stopped early, {result}"
+            result = f"stopped before its end, {result}"
         return f"  job {number} of {self.planned}: {result}; {self.best()}; {_in_words(trial.hyperparameters)}"
 
     def _jobs(self) -> list[HyperParameterTrainingJobSummaryTypeDef]:
