@@ -25,9 +25,10 @@ import boto3
 from rich.console import Console
 from rich.markdown import Markdown
 
-from common.errors import ModelsError
+from common.errors import ModelsError, UsageError
 from common.local.account import ACCOUNT, BUCKET, contexts, prepare_account
 from common.local.daemon import Running, down, up
+from common.local.pipeline.paths import git
 from common.local.pipeline.run import PipelineResult, Settings, play
 
 _ROOT = Path(__file__).resolve().parents[2]
@@ -214,6 +215,21 @@ def predict(demo: Demo, model: str) -> None:
     demo.models("invoke", model, json.dumps(demo.test_rows(model)))
 
 
+def require_model(name: str) -> None:
+    """Refuse a model that the last commit does not have.
+
+    Raises:
+        UsageError: it has none of that name.
+    """
+    folders = git(_ROOT, "ls-tree", "-d", "--name-only", "HEAD").split()
+    models = [folder.removesuffix("_model") for folder in folders if folder.endswith("_model")]
+    if name not in models:
+        raise UsageError(
+            f"The last commit has no model '{name}', but {', '.join(models)}.",
+            "The demo clones what is committed: commit the model first, or correct its name.",
+        )
+
+
 def prepare(folder: Path, running: Running, console: Console) -> Demo:
     """Clone this repository's HEAD into the folder, as the main of an origin of its own."""
     origin, repo = folder / "origin.git", folder / "repository"
@@ -229,12 +245,10 @@ def prepare(folder: Path, running: Running, console: Console) -> Demo:
     return Demo(repo, project, running, console)
 
 
-def main() -> int:
-    if len(sys.argv) > 2 or sys.argv[1:] in (["-h"], ["--help"]):
-        print(_USAGE)  # noqa: T201
-        return 0 if len(sys.argv) == 2 else 2
-    story = story_of(sys.argv[1]) if sys.argv[1:] else whole_story
-    started, console = time.monotonic(), Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+def tell(story: Callable[[Demo], None], console: Console) -> None:
+    """Tell a story in a repository and an AWS of its own, of which nothing stays but the reports."""
+    if git(_ROOT, "status", "--porcelain"):
+        console.print("Not everything here is committed; the story is that of the last commit.")
     with tempfile.TemporaryDirectory(prefix="models-demo-") as scratch:
         folder = Path(scratch)
         running: list[Running] = []
@@ -243,11 +257,22 @@ def main() -> int:
             prepare_account(running[0])
             console.print(f"An AWS on this machine answers at {running[0].url}; its account is {ACCOUNT}.")
             story(prepare(folder, running[0], console))
-        except ModelsError as error:
-            console.print(f"[bold red]Error:[/] {error}")
-            return error.exit_code
         finally:
             down(folder / "aws")
+
+
+def main() -> int:
+    if len(sys.argv) > 2 or sys.argv[1:] in (["-h"], ["--help"]):
+        print(_USAGE)  # noqa: T201
+        return 0 if len(sys.argv) == 2 else 2
+    started, console = time.monotonic(), Console(width=None if sys.stdout.isatty() else 160, highlight=False)
+    try:
+        for model in sys.argv[1:]:
+            require_model(model)
+        tell(story_of(sys.argv[1]) if sys.argv[1:] else whole_story, console)
+    except ModelsError as error:
+        console.print(f"[bold red]Error:[/] {error}")
+        return error.exit_code
     console.print(
         f"\nThe whole story took {time.monotonic() - started:.0f} s. Now read README.md, «The three gestures»."
     )
