@@ -232,7 +232,8 @@ def metadata_values(metadata: Mapping[str, str]) -> dict[str, str]:
 
 
 def _package(answer: DescribeModelPackageOutputTypeDef) -> Package:
-    container = answer["InferenceSpecification"]["Containers"][0]
+    specification = answer.get("InferenceSpecification")  # none where somebody registered a model by its `SourceUri`
+    container: Mapping[str, Any] = specification["Containers"][0] if specification else {}
     return Package(
         arn=answer["ModelPackageArn"],
         version=answer.get("ModelPackageVersion", 0),

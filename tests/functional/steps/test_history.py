@@ -186,6 +186,15 @@ def test_a_package_without_the_metric_is_listed_but_not_drawn(reader: Reader, tm
     assert (tmp_path / "plot.svg").read_text().count('<circle class="mark"') == 1 + 1
 
 
+def test_a_package_that_somebody_made_by_hand_without_a_container_is_listed(reader: Reader) -> None:
+    ours = reader.register("s1", "2.5")
+    reader.aws.sagemaker.create_model_package(ModelPackageGroupName="abalone", SourceUri=ours.arn)
+    assert [(row["version"], row["source"], row["rmse"]) for row in cells(reader.ask())] == [
+        ("2", "", ""),
+        ("1", "s1", "2.5"),
+    ]
+
+
 @pytest.mark.parametrize(
     ("file", "error", "told"),
     [
