@@ -270,7 +270,8 @@ def _ends(given: Range | None, values: Sequence[Numbers], margin: float) -> Rang
         room = margin * (given[1] - given[0])
         given = (given[0] - room, given[1] + room)
     low, high = given
-    return (low, high) if high > low else (low - 0.5, low + 0.5)
+    room = max(0.5, abs(low) / 100)  # one half would be lost in a large number
+    return (low, high) if high > low else (low - room, low + room)
 
 
 def _legend(series: Sequence[Series]) -> tuple[list[dict[str, object]], int]:
