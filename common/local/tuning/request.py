@@ -45,6 +45,21 @@ def check_tuning(tuning: Document) -> None:
     _check_objective(tuning)
 
 
+def check_count(jobs: float) -> None:
+    """Refuse more training jobs than a tuning job may have, those of its parents included."""
+    if jobs > MAX_JOBS:
+        raise ApiError(
+            "ResourceLimitExceeded",
+            "The account-level service limit 'Maximum number of training jobs per hyperparameter tuning job' is "
+            f"{MAX_JOBS} Training Jobs, with a request delta of {int(jobs)} Training Jobs.",
+        )
+
+
+def planned_jobs(config: Mapping[str, Any], ranges: Sequence[Range]) -> int:
+    """How many training jobs a checked configuration asks for; a grid need not say it."""
+    return config["ResourceLimits"].get("MaxNumberOfTrainingJobs") or int(combinations(ranges))
+
+
 def training_request(tuning: Document, job: str, tuned: Mapping[str, str]) -> Document:
     """The request for one training job of a tuning job, which has checkpoints of its own."""
     definition = tuning["TrainingJobDefinition"]
@@ -110,12 +125,7 @@ def _check_limits(config: Mapping[str, Any], ranges: Sequence[Range]) -> None:
     jobs = limits.get("MaxNumberOfTrainingJobs", possible if grid else None)
     if jobs is None:
         raise validation_error(f"The {config['Strategy']} strategy needs ResourceLimits.MaxNumberOfTrainingJobs.")
-    if jobs > MAX_JOBS:
-        raise ApiError(
-            "ResourceLimitExceeded",
-            "The account-level service limit 'Maximum number of training jobs per hyperparameter tuning job' is "
-            f"{MAX_JOBS} Training Jobs, with a request delta of {int(jobs)} Training Jobs.",
-        )
+    check_count(jobs)
     if grid and jobs != possible:
         raise validation_error(
             f"With the Grid strategy MaxNumberOfTrainingJobs, [{jobs}], must be the number of combinations of the "

@@ -13,8 +13,8 @@ from common.local.jobs.training_run import Follower
 from common.local.store import Document
 from common.local.tuning.early_stopping import MedianRule
 from common.local.tuning.jobs import not_improving, objective_value, sign_of
-from common.local.tuning.ranges import combinations, read_ranges
-from common.local.tuning.request import max_resource, training_request
+from common.local.tuning.ranges import read_ranges
+from common.local.tuning.request import max_resource, planned_jobs, training_request
 from common.local.tuning.search import Search
 from common.local.tuning.state import TuningState
 from common.local.tuning.warm_start import priors
@@ -63,7 +63,7 @@ class TuningRun:
         self._objective = self._config["HyperParameterTuningJobObjective"]
         self._ranges = read_ranges(self._config)
         limits = self._config["ResourceLimits"]
-        self._jobs: int = limits.get("MaxNumberOfTrainingJobs") or int(combinations(self._ranges))
+        self._jobs = planned_jobs(self._config, self._ranges)
         self._parallel: int = limits["MaxParallelTrainingJobs"]
         self._deadline = time.monotonic() + limits.get("MaxRuntimeInSeconds", float("inf"))
         self._launched = 0

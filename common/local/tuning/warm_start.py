@@ -7,6 +7,7 @@ from common.local.api import ApiError, validation_error
 from common.local.store import Document, Store
 from common.local.tuning.jobs import objective_value, training_jobs
 from common.local.tuning.ranges import read_ranges
+from common.local.tuning.request import check_count, planned_jobs
 from common.local.tuning.state import KIND
 
 TERMINAL = ("Completed", "Stopped", "Failed")
@@ -25,6 +26,7 @@ def check_warm_start(store: Store, scope: str, tuning: Document) -> None:
 
     Raises:
         ApiError: `ValidationException`; a parent is missing, not at its end, or not of the same kind.
+            `ResourceLimitExceeded`; with the parents' there are too many training jobs.
     """
     config = tuning.get("WarmStartConfig")
     if config is None:
@@ -45,6 +47,9 @@ def check_warm_start(store: Store, scope: str, tuning: Document) -> None:
         _check_likeness(parent, tuning)
         if config["WarmStartType"] == IDENTICAL:
             _check_identity(parent, tuning)
+    configured = tuning["HyperParameterTuningJobConfig"]
+    inherited = sum(len(training_jobs(store, scope, parent)) for parent in parents_of(store, scope, tuning))
+    check_count(planned_jobs(configured, read_ranges(configured)) + inherited)
 
 
 def priors(store: Store, scope: str, tuning: Document) -> Iterator[tuple[dict[str, str], float]]:

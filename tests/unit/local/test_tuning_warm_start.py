@@ -108,6 +108,20 @@ def test_identical_data_and_algorithm_need_the_same_data() -> None:
     check(tuning_document(**warm("p")), other)
 
 
+@pytest.mark.parametrize(("jobs", "over"), [(740, False), (741, True)])
+def test_the_parents_training_jobs_count_towards_the_limit(jobs: int, over: bool) -> None:
+    aws = local_aws()
+    Tuned(lambda _number, _x: [1.0], aws, name="p").run()
+    limits = {"MaxNumberOfTrainingJobs": jobs, "MaxParallelTrainingJobs": 1}
+    child = tuning_document("child", **warm("p"), config={"ResourceLimits": limits})
+    if not over:
+        check_warm_start(aws.store, SCOPE, child)
+        return
+    with pytest.raises(ApiError, match="is 750 Training Jobs, with a request delta of 751") as error:
+        check_warm_start(aws.store, SCOPE, child)
+    assert error.value.code == "ResourceLimitExceeded"
+
+
 def test_priors_are_all_hyperparameters_of_the_parents_completed_jobs_but_not_of_their_parents() -> None:
     aws = local_aws()
     limits = {"ResourceLimits": {"MaxNumberOfTrainingJobs": 3, "MaxParallelTrainingJobs": 1}, "ParameterRanges": X}
