@@ -35,11 +35,6 @@ class TunedModel:
     job: DescribeTrainingJobResponseTypeDef
     summary: TuningSummary
 
-    @property
-    def billable_seconds(self) -> float:
-        """Of all training jobs together, per instance."""
-        return sum(trial.seconds for trial in self.summary.trials)
-
 
 def run_tuning_job(
     aws: Aws,
