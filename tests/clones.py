@@ -54,7 +54,7 @@ class Clone:
             if (ROOT / name).exists() and not name.startswith(("tests/", "docs/", "benchmarks/", *others)):
                 (path / name).parent.mkdir(parents=True, exist_ok=True)
                 shutil.copy(ROOT / name, path / name)
-        for name, text in _wiring(frozenset(models)).items():
+        for name, text in wiring(frozenset(models)).items():
             (path / name).parent.mkdir(exist_ok=True)
             (path / name).write_text(text)
         clone = cls(path)
@@ -146,8 +146,8 @@ def _models() -> set[str]:
 
 
 @cache
-def _wiring(models: frozenset[str]) -> Texts:
-    """The files that name the models, without all but these."""
+def wiring(models: frozenset[str]) -> Texts:
+    """The files that name the models, without all but these; whoever adds a model breaks no test of another."""
     texts: Texts = read(ROOT)
     for other in _models() - models:
         texts = unwire(texts, other)

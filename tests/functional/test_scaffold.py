@@ -13,9 +13,10 @@ from common.errors import ModelsError, UsageError
 from common.local.pipeline.check import check
 from common.scaffold.create import creation, removal
 from common.scaffold.kinds import Kind
-from common.scaffold.wiring import CONTINUATION, SETUP, TABLE, read
+from common.scaffold.wiring import CONTINUATION, TABLE, read
 from tests.accounts import Account
-from tests.clones import ROOT, Clone, answer
+from tests.clones import ROOT, Clone, answer, wiring
+from tests.models import MODELS
 
 RECORD = {"weight_kg": 2.5, "distance_km": 700, "parcels": 2, "carrier": "truck", "region": "islands"}
 
@@ -23,9 +24,9 @@ RECORD = {"weight_kg": 2.5, "distance_km": 700, "parcels": 2, "carrier": "truck"
 @pytest.fixture
 def repo(tmp_path: Path) -> Path:
     """A folder with the files that name the models, and nothing else."""
-    for file in (SETUP, CONTINUATION, TABLE):
+    for file, text in wiring(frozenset({"abalone"})).items():
         (tmp_path / file).parent.mkdir(exist_ok=True)
-        shutil.copy(ROOT / file, tmp_path / file)
+        (tmp_path / file).write_text(text)
     return tmp_path
 
 
@@ -64,6 +65,18 @@ def test_a_new_regression_goes_from_training_to_answers(clone: Clone, aws: Accou
     assert [str(problem) for problem in check(clone.path)] == []
     clone.release(aws, "price")
     assert 4.5 < answer(aws, "price", RECORD)["prediction"] < 7
+
+
+def test_the_repositorys_own_tests_pass_with_a_new_model(tmp_path: Path, aws: Account) -> None:
+    clone = Clone.create(tmp_path, MODELS)
+    shutil.copytree(ROOT / "tests", clone.path / "tests", dirs_exist_ok=True)
+    clone.succeed(aws, "new", "fraud", "--kind", "classification")
+    names = "test_models_of_both_kinds_come_and_go_and_leave_every_file_as_it_was"
+    done = clone.run(
+        None, "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests/unit/test_every_model.py",
+        "tests/unit/test_scaffold_wiring.py", f"tests/functional/test_scaffold.py::{names}",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
 
 
 @pytest.mark.parametrize("kind", ["classification", "regression"])
