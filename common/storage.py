@@ -4,6 +4,7 @@ Data versions and packages are never overwritten with others; only which data a 
 """
 
 import json
+import mimetypes
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -75,12 +76,14 @@ class Bucket:
                 "Find out who wrote it, delete it, and gather again with --refresh.",
             ) from error
 
-    def write(self, key: str, body: bytes, content_type: str = "application/octet-stream") -> None:
+    def write(self, key: str, body: bytes) -> None:
+        """Write an object, of the content type that its name says: a browser shows a report, and does not download it."""
+        content_type = mimetypes.guess_type(key)[0] or "application/octet-stream"
         self.aws.s3.put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type)
 
     def write_json(self, key: str, document: Mapping[str, Any]) -> None:
         body = json.dumps(document, indent=2, sort_keys=True).encode()
-        self.write(key, body, "application/json")
+        self.write(key, body)
 
     def write_all(self, files: Iterable[tuple[str, bytes]], last: tuple[str, bytes]) -> None:
         """Write the files, then `last`: whoever sees that one sees them all, also when the process is killed between."""

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
-from common.evaluation.cost import training_cost
-from common.evaluation.data_change import compare_data
 from common.evaluation.document import Champion, assess
 from common.evaluation.gate import Gate
-from common.evaluation.report import Report
 from common.evaluation.tuning_summary import Parent, SkippedParent, Trial, TuningSummary
 from common.model import Model
+from common.report.cost import training_cost
+from common.report.data_change import compare_data
+from common.report.report import Report
 
 LINEAGE = {"branch": "feature|<b>&", "build": "https://app.circleci.com/1", "trap": "javascript:alert(1)"}
 _SOURCE = "<script>alert(1)</script>"

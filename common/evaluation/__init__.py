@@ -1,1 +1,1 @@
-"""How good a trained model is, whether that is good enough, and the report that a person decides from."""
+"""How good a trained model is, beside its champion and simple baselines, and whether that is good enough."""

@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 from common.data.stored import Stored
 from common.deployment.live import observe
 from common.errors import ArtifactError, DataError
-from common.evaluation.cost import Cost, training_cost
-from common.evaluation.data_change import DataChange, compare_data
 from common.evaluation.document import Champion, Evaluation, assess
 from common.evaluation.golden import GOLDEN_ROWS, Golden
-from common.evaluation.importance import importance
 from common.evaluation.metrics import Values, choose_threshold
-from common.evaluation.report import Report
 from common.evaluation.tuning_summary import TuningSummary
 from common.model import Model
 from common.registry import Package
+from common.report.cost import Cost, training_cost
+from common.report.data_change import DataChange, compare_data
+from common.report.importance import importance
+from common.report.report import Report
 from common.serving.archive import ENVIRONMENT, digest, fetch_artifact, load_predictor, load_trained, pack
 from common.serving.inference import Predictor, RequestError
 from common.steps.context import Context

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
+from common.data.stored import Stored
 from common.errors import UsageError
 from common.model import Model
 from common.steps.context import Context
@@ -35,6 +36,11 @@ def gather_data(context: Context, model: Model, dataset: Dataset, *, refresh: bo
     version = context.gathered(model, source)
     if version and not refresh:
         context.say(f"{model.name}: source {source} has gathered data {version} already")
+        stored = Stored.open(context.bucket, model.name, version)
+        if stored and stored.manifest["source"] != dataset.source.description:
+            context.say(
+                f"  warning: that was from {stored.manifest['source']}; --refresh gathers from {dataset.source.description}"
+            )
         return version
     context.say(f"{model.name}: gathering from {dataset.source.description}")
     prepared = dataset.prepare(dataset.read())

@@ -7,8 +7,8 @@ from html import escape
 from pathlib import Path
 
 from common.errors import RegistryError, UsageError
-from common.evaluation.plots.chart import CSS, LineChart, Series, Style, standalone
-from common.evaluation.tables import METRICS
+from common.report.plots.chart import CSS, LineChart, Series, Style, standalone
+from common.report.tables import METRICS
 from common.steps.history import History, Point
 
 _STYLES: dict[str, Style] = {

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from common.evaluation.plots.chart import LineChart, Series, standalone
-from common.evaluation.report import Report
-from common.evaluation.tables import METRICS, interval, number
+from common.report.plots.chart import LineChart, Series, standalone
+from common.report.report import Report
+from common.report.tables import METRICS, interval, number
 from tests.browser import Browser, browser, chromium_missing
 from tests.reports import abalone_report, churn_report
 

@@ -15,6 +15,7 @@ LAYERS = (
     ("common.serving",),
     ("common.data",),
     ("common.evaluation",),
+    ("common.report",),
     ("common.training",),
     ("common.registry",),
     ("common.deployment",),

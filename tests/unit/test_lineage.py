@@ -50,6 +50,7 @@ def test_only_the_pins_of_training_packages_count(training: str, other: str) -> 
         ("common/serving/archive.py", True),
         ("common/training/job.py", True),
         ("common/evaluation/gate.py", True),
+        ("common/report/prices.csv", False),
         ("common/model.py", True),
         ("common/steps/train.py", True),
         ("common/steps/deploy.py", False),

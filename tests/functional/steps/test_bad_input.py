@@ -205,3 +205,9 @@ class TestCheckout:
         command = ["git", "clone", "-q", "--depth=1", "--branch", branch, origin, str(folder / "shallow")]
         subprocess.run(command, check=True, capture_output=True)
         return Clone(folder / "shallow")
+
+
+def test_another_source_than_was_gathered_from_is_told_since_it_is_not_read(clone: Clone, aws: Account) -> None:
+    done = clone.run(aws, "-m", "abalone_model.gather_data", ABALONE_SOURCE="other.csv")
+    assert done.returncode == 0, done.stderr
+    assert "that was from abalone, the copy that scikit-lego carries; --refresh gathers from file other.csv" in done.stdout

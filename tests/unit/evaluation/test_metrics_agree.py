@@ -8,8 +8,8 @@ import pytest
 from common.errors import UsageError
 from common.evaluation.gate import HIGHER_IS_BETTER, Gate
 from common.evaluation.metrics import evaluate
-from common.evaluation.tables import METRICS
 from common.model import ProblemType
+from common.report.tables import METRICS
 
 
 def test_every_metric_has_a_direction_and_a_name() -> None:

@@ -2,9 +2,9 @@ from dataclasses import replace
 
 import pytest
 
-from common.evaluation.plots.tuning import tuning_figure
 from common.evaluation.tuning_summary import TuningSummary
-from common.evaluation.wording import tuning
+from common.report.plots.tuning import tuning_figure
+from common.report.wording import tuning
 from tests.reports import TUNING
 
 

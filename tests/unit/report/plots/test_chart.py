@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.evaluation.plots.chart import (
+from common.report.plots.chart import (
     CELLS,
     MOST_POINTS,
     WIDTH,
@@ -18,7 +18,7 @@ from common.evaluation.plots.chart import (
     round_values,
     standalone,
 )
-from common.evaluation.plots.importance import importance_figure
+from common.report.plots.importance import importance_figure
 
 SVG = "{http://www.w3.org/2000/svg}"
 

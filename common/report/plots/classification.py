@@ -8,8 +8,8 @@ import numpy as np
 
 from common.evaluation.document import Evaluation
 from common.evaluation.metrics import Values
-from common.evaluation.plots.chart import Figure, LineChart, Range, Series, Style
-from common.evaluation.plots.rivals import WHOSE, Predicted
+from common.report.plots.chart import Figure, LineChart, Range, Series, Style
+from common.report.plots.rivals import WHOSE, Predicted
 
 _UNIT: Range = (0, 1)
 _BINS = 10

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 
 from common.evaluation.metrics import Values
-from common.evaluation.plots.chart import Figure, LineChart, Range, Series, Style
-from common.evaluation.plots.rivals import WHOSE, Predicted
+from common.report.plots.chart import Figure, LineChart, Range, Series, Style
+from common.report.plots.rivals import WHOSE, Predicted
 
 _BINS = 41  # an odd number, so that the middle one holds the errors near 0
 

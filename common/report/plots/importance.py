@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from common.evaluation.plots.chart import Bar, BarChart, Figure
+from common.report.plots.chart import Bar, BarChart, Figure
 
 _BARS = 15
 

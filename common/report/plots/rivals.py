@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 
 from common.evaluation.metrics import Values
-from common.evaluation.plots.chart import Style
+from common.report.plots.chart import Style
 
 Predicted = Mapping[Style, Values]
 """The predictions for the test rows of `model` and, where there is one, `champion`."""

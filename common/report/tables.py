@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from common.evaluation.data_change import ColumnChange, DataChange
 from common.evaluation.document import Evaluation
 from common.evaluation.metrics import Values
 from common.evaluation.tuning_summary import TuningSummary
+from common.report.data_change import ColumnChange, DataChange
 
 if TYPE_CHECKING:
     import pandas as pd

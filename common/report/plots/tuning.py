@@ -1,7 +1,7 @@
 """How a tuning job came to its best hyperparameters."""
 
-from common.evaluation.plots.chart import Figure, LineChart, Series
 from common.evaluation.tuning_summary import TuningSummary
+from common.report.plots.chart import Figure, LineChart, Series
 
 
 def tuning_figure(tuning: TuningSummary) -> Figure:

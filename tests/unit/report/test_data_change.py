@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.evaluation.data_change import ColumnChange, DataChange, compare_data, stability_index
+from common.report.data_change import ColumnChange, DataChange, compare_data, stability_index
 
 RANDOM = np.random.default_rng(0)
 

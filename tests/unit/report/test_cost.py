@@ -3,7 +3,7 @@ import datetime
 
 import pytest
 
-from common.evaluation.cost import PRICES, find_price, training_cost
+from common.report.cost import PRICES, find_price, training_cost
 
 
 def test_the_cost_is_seconds_times_instances_times_the_price() -> None:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from typing import Any
 
-from common.evaluation.cost import Cost
-from common.evaluation.data_change import DataChange
 from common.evaluation.document import Evaluation
-from common.evaluation.tables import METRICS, interval, number, some
 from common.evaluation.tuning_summary import TuningSummary
+from common.report.cost import Cost
+from common.report.data_change import DataChange
+from common.report.tables import METRICS, interval, number, some
 
 Fact = tuple[str, str, str]
 """A label, a figure, and what qualifies it."""

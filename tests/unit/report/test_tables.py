@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from common.evaluation.data_change import ColumnChange, DataChange
-from common.evaluation.tables import Table, columns_table, disagreement_table, number, rows_table, some
+from common.report.data_change import ColumnChange, DataChange
+from common.report.tables import Table, columns_table, disagreement_table, number, rows_table, some
 
 RECORDS = pd.DataFrame({"label": ["a", "b", "c"], "x": [1.0, math.nan, 3.25], "y": ["red", "", "blue"]})
 

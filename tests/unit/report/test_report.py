@@ -5,11 +5,11 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from common.evaluation import wording
-from common.evaluation.data_change import DataChange
 from common.evaluation.intervals import Comparison
-from common.evaluation.report import Report
-from common.evaluation.tables import number
+from common.report import wording
+from common.report.data_change import DataChange
+from common.report.report import Report
+from common.report.tables import number
 from tests.reports import abalone_report, churn_report
 
 REPORTS = {"classification": churn_report(), "regression": abalone_report()}

@@ -10,18 +10,20 @@ from xml.etree import ElementTree
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from common.evaluation import wording
-from common.evaluation.cost import Cost
-from common.evaluation.data_change import DataChange
 from common.evaluation.document import Evaluation
 from common.evaluation.metrics import Values
-from common.evaluation.plots.chart import CSS, Figure
-from common.evaluation.plots.classification import classification_figures
-from common.evaluation.plots.importance import importance_figure
-from common.evaluation.plots.regression import regression_figures
-from common.evaluation.plots.rivals import Predicted
-from common.evaluation.plots.tuning import tuning_figure
-from common.evaluation.tables import (
+from common.evaluation.tuning_summary import TuningSummary
+from common.model import Model
+from common.report import wording
+from common.report.cost import Cost
+from common.report.data_change import DataChange
+from common.report.plots.chart import CSS, Figure
+from common.report.plots.classification import classification_figures
+from common.report.plots.importance import importance_figure
+from common.report.plots.regression import regression_figures
+from common.report.plots.rivals import Predicted
+from common.report.plots.tuning import tuning_figure
+from common.report.tables import (
     Table,
     columns_table,
     disagreement_table,
@@ -30,8 +32,6 @@ from common.evaluation.tables import (
     rows_table,
     some,
 )
-from common.evaluation.tuning_summary import TuningSummary
-from common.model import Model
 
 if TYPE_CHECKING:
     import pandas as pd

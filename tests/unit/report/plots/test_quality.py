@@ -2,11 +2,11 @@ import numpy as np
 import pytest
 
 from common.evaluation.metrics import Values
-from common.evaluation.plots.chart import LineChart, Series
-from common.evaluation.plots.classification import classification_figures
-from common.evaluation.plots.regression import regression_figures
-from common.evaluation.plots.tuning import tuning_figure
-from common.evaluation.report import Report
+from common.report.plots.chart import LineChart, Series
+from common.report.plots.classification import classification_figures
+from common.report.plots.regression import regression_figures
+from common.report.plots.tuning import tuning_figure
+from common.report.report import Report
 from tests.reports import TUNING, churn_report
 
 REPORT = churn_report()
