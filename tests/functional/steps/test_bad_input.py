@@ -210,4 +210,6 @@ class TestCheckout:
 def test_another_source_than_was_gathered_from_is_told_since_it_is_not_read(clone: Clone, aws: Account) -> None:
     done = clone.run(aws, "-m", "abalone_model.gather_data", ABALONE_SOURCE="other.csv")
     assert done.returncode == 0, done.stderr
-    assert "that was from abalone, the copy that scikit-lego carries; --refresh gathers from file other.csv" in done.stdout
+    assert (
+        "that was from abalone, the copy that scikit-lego carries; --refresh gathers from file other.csv" in done.stdout
+    )
