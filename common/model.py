@@ -11,7 +11,7 @@ from common.errors import UsageError
 ROOT = Path(__file__).resolve().parents[1]
 """The checkout that this code belongs to."""
 
-ProblemType = Literal["regression", "binary_classification"]
+ProblemType = Literal["regression", "binary_classification", "forecasting"]
 
 
 @dataclass(frozen=True)
