@@ -16,11 +16,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from common.data.extract import Reading, Wanted
 from energy_model.holidays import HOLIDAYS
 
 Values = NDArray[np.float64]
 Times = NDArray[np.datetime64]
-Row = tuple[str, str, str]
 
 KINDS = {
     "plain": 0.14,  # seasons and noise, which the others have, too
@@ -127,15 +127,18 @@ class Generated:
     def description(self) -> str:
         return f"{self.customers:,} SYNTHETIC customers that energy_model/consumers.py makes up (seed {self.seed})"
 
-    def chunks(self) -> Iterator[list[Row]]:
-        """The rows customer, timestamp, consumption of one customer after the other, spelled as a warehouse's are."""
-        for readings in self.readings():
-            timestamps = [f"{time}+00:00" for time in np.datetime_as_string(readings.timestamps, unit="s").tolist()]
+    def readings(self, wanted: Wanted) -> Iterator[list[Reading]]:
+        """The rows of one customer after the other, as they are wherever and whenever they are asked for.
+
+        Floor and ceiling are passed over: the readings have dates of their own, so that they are the same on any day.
+        """
+        for readings in draw(self._ids(wanted.only), self.seed):
+            timestamps = np.datetime_as_string(readings.timestamps, unit="s").tolist()
             consumption = map(str, readings.consumption.tolist())
             yield list(zip(repeat(str(readings.customer.id)), timestamps, consumption))
 
-    def readings(self) -> Iterator[Readings]:
-        return draw(range(self.customers), self.seed)
+    def _ids(self, only: str | None) -> list[int]:
+        return [number for number in range(self.customers) if only is None or only == str(number)]
 
 
 def kinds(customers: ArrayLike, seed: int) -> list[str]:
@@ -167,19 +170,19 @@ def copy_into(url: str, generated: Generated, table: str = "readings") -> int:
 
     Args:
         url: a connection string of libpq, `postgresql://…`.
-        table: has the columns customer_id, timestamp and consumption, and no index.
+        table: has the columns customer_id, timestamp (UTC, without a time zone) and consumption, and no index.
     """
     import psycopg
     from psycopg.sql import SQL, Identifier
 
-    columns = "customer_id integer, timestamp timestamptz, consumption double precision"
+    columns = "customer_id integer, timestamp timestamp, consumption double precision"
     rows = 0
     with psycopg.connect(url) as connection:
         connection.execute(SQL("CREATE TABLE {} (" + columns + ")").format(Identifier(table)))
         command = SQL("COPY {} FROM STDIN (FORMAT binary)").format(Identifier(table))
         with connection.cursor().copy(command) as copy:
             copy.write(b"PGCOPY\n\xff\r\n\0" + bytes(8))
-            for readings in generated.readings():
+            for readings in draw(range(generated.customers), generated.seed):
                 copy.write(_binary(readings))
                 rows += len(readings.timestamps)
             copy.write(b"\xff\xff")
