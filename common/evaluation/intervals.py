@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 
 from common.evaluation.gate import HIGHER_IS_BETTER
 from common.evaluation.metrics import Values, evaluate
@@ -56,7 +57,7 @@ class Score:
 
     def intervals(self) -> dict[str, Interval]:
         """The percentile interval of each metric."""
-        return {name: Interval(*_around(values)) for name, values in self.samples.items()}
+        return {name: Interval(*around(values)) for name, values in self.samples.items()}
 
     def against(self, champion: "Score", confidence: float) -> dict[str, Comparison]:
         """The gain over a champion that was scored on the same rows, in each metric."""
@@ -66,7 +67,7 @@ class Score:
             gains = sign * (samples - champion.samples[name])
             comparisons[name] = Comparison(
                 sign * (self.metrics[name] - champion.metrics[name]),
-                *_around(gains),
+                *around(gains),
                 at_best=float(np.quantile(gains, confidence)),
             )
         return comparisons
@@ -80,21 +81,34 @@ def score(problem: ProblemType, truth: Values, predictions: Values, threshold: f
     return Score(metrics, {name: np.concatenate([part[name] for part in parts]) for name in metrics})
 
 
-def _around(values: Values) -> tuple[float, float]:
+def around(values: Values) -> tuple[float, float]:
+    """Where the middle 95 % of the values lie."""
     low, high = np.quantile(values, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return float(low), float(high)
 
 
-def _resamples(truth: Values) -> Iterator[Values]:
+def resamples(rows: int) -> Iterator[Values]:
     """Resamples × rows: how often each resample holds each row; in batches that fit into memory."""
+    for drawn in _draws(rows):
+        yield _counted(drawn)
+
+
+def _resamples(truth: Values) -> Iterator[Values]:
+    """`resamples` of labels, without those that have one label only."""
+    for drawn in _draws(len(truth)):
+        yield _counted(drawn[np.ptp(truth[drawn], axis=1) > 0])
+
+
+def _draws(rows: int) -> Iterator[npt.NDArray[np.int64]]:
     random = np.random.default_rng(_SEED)
-    rows = len(truth)
     batch = max(1, _DRAWS // rows)
     for start in range(0, RESAMPLES, batch):
-        drawn = random.integers(0, rows, (min(batch, RESAMPLES - start), rows))
-        drawn = drawn[np.ptp(truth[drawn], axis=1) > 0]
-        cells = drawn + rows * np.arange(len(drawn))[:, np.newaxis]
-        yield np.bincount(cells.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(float)
+        yield random.integers(0, rows, (min(batch, RESAMPLES - start), rows))
+
+
+def _counted(drawn: npt.NDArray[np.int64]) -> Values:
+    cells = drawn + drawn.shape[1] * np.arange(len(drawn))[:, np.newaxis]
+    return np.bincount(cells.ravel(), minlength=drawn.size).reshape(drawn.shape).astype(float)
 
 
 _Measure = Callable[[Values], dict[str, Values]]
