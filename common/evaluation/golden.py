@@ -49,3 +49,30 @@ class Golden:
 def score(answer: Mapping[str, Any]) -> float:
     """The number in a model's answer: the predicted value, or the probability."""
     return float(answer["prediction"] if "prediction" in answer else answer["probability"])
+
+
+@dataclass(frozen=True)
+class FleetGolden:
+    """What some models of a fleet answered: by customer, `request` (a JSON value) and `answer` (the forecast days)."""
+
+    answers: Mapping[str, Mapping[str, Any]]
+
+    def to_json(self) -> bytes:
+        """The content of `golden.json`; numbers read back exactly."""
+        return json.dumps({"answers": dict(self.answers)}, indent=1, sort_keys=True).encode()
+
+    @classmethod
+    def from_json(cls, content: bytes) -> FleetGolden:
+        return cls(**json.loads(content))
+
+    def mismatch(self, customer: str, answered: Sequence[Mapping[str, Any]]) -> str:
+        """What differs between a customer's golden answer and another, in words; empty when they agree."""
+        expected = self.answers[customer]["answer"]
+        if [day["ds"] for day in expected] != [day.get("ds") for day in answered]:
+            return f"customer {customer}: the {len(answered)} answered days are not the {len(expected)} expected ones"
+        for day, other in zip(expected, answered, strict=True):
+            for name in ("yhat", "yhat_lower", "yhat_upper"):
+                a, b = float(day[name]), float(other.get(name, "nan"))
+                if not abs(a - b) <= _RELATIVE_TOLERANCE * max(1.0, abs(a)):  # also true of NaN
+                    return f"customer {customer}, {day['ds']}: expected {name} {a:.6g}, answered {b:.6g}"
+        return ""
