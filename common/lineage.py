@@ -14,17 +14,29 @@ from pathlib import Path
 from common.errors import CheckoutError
 from common.model import ROOT, Model
 
-TRAINING_CODE = (
+_OF_ALL = (
     "common/model.py",
-    "common/serving/",
     "common/data/",
     "common/training/",
     "common/evaluation/",
+    "common/steps/registering.py",
+)
+TABULAR_CODE = (
+    *_OF_ALL,
+    "common/serving/",
     "common/steps/candidate.py",
     "common/steps/gather.py",
     "common/steps/train.py",
 )
-"""The shared code that gathers, trains and evaluates. Whatever else changes, models need not be trained again."""
+"""The shared code that gathers, trains and evaluates a model of rows. Whatever else changes, it need not be trained again."""
+FLEET_CODE = (
+    *_OF_ALL,
+    "common/forecasting/",
+    "common/steps/fleet_candidate.py",
+    "common/steps/gather_series.py",
+    "common/steps/train_fleet.py",
+)
+"""The same for a fleet of forecasting models."""
 
 TRAINING_PACKAGES = ("numpy", "pandas", "scikit-learn", "scikit-lego", "scipy", "xgboost-cpu")
 """The packages whose pinned version can change what a model learns."""
@@ -49,14 +61,19 @@ def source_digest(blobs: Mapping[str, str], requirements: str) -> str:
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
-def determines_training(path: str, folder: str) -> bool:
-    """Whether a change of that file (relative to the repository) can change the model in `folder`.
+def training_code(model: Model) -> tuple[str, ...]:
+    """The shared files and folders (with a slash at the end) that determine how a model of that kind is trained."""
+    return FLEET_CODE if model.is_fleet else TABULAR_CODE
+
+
+def determines_training(path: str, model: Model) -> bool:
+    """Whether a change of that file (relative to the repository) can change the model.
 
     requirements.txt is not one of them as a whole: see `TRAINING_PACKAGES`.
     """
-    if path.startswith(f"{folder}/"):
-        return path.removeprefix(f"{folder}/") not in NOT_TRAINING
-    return path.startswith(TRAINING_CODE)
+    if path.startswith(f"{model.folder}/"):
+        return path.removeprefix(f"{model.folder}/") not in NOT_TRAINING
+    return path.startswith(training_code(model))
 
 
 @dataclass(frozen=True)
@@ -71,11 +88,11 @@ class Checkout:
         Raises:
             CheckoutError: not a git checkout, no such revision, or the model has no files there.
         """
-        listing = self._git("ls-tree", "-r", "-z", "--full-tree", revision, "--", model.folder, *TRAINING_CODE)
+        listing = self._git("ls-tree", "-r", "-z", "--full-tree", revision, "--", model.folder, *training_code(model))
         blobs = {}
         for entry in filter(None, listing.split("\0")):
             facts, path = entry.split("\t", 1)
-            if determines_training(path, model.folder):
+            if determines_training(path, model):
                 blobs[path] = facts.split()[2]
         if not any(path.startswith(f"{model.folder}/") for path in blobs):
             raise CheckoutError(
@@ -110,8 +127,8 @@ class Checkout:
         Raises:
             CheckoutError: names the files that differ from HEAD.
         """
-        dirty = self._dirty(model.folder, *TRAINING_CODE, "requirements.txt")
-        dirty = [path for path in dirty if path == "requirements.txt" or determines_training(path, model.folder)]
+        dirty = self._dirty(model.folder, *training_code(model), "requirements.txt")
+        dirty = [path for path in dirty if path == "requirements.txt" or determines_training(path, model)]
         if dirty:
             raise CheckoutError(
                 f"These files determine how {model.name} is trained and are not committed: {_some(dirty)}.",

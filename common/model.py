@@ -35,6 +35,11 @@ class Model:
             )
 
     @property
+    def is_fleet(self) -> bool:
+        """Whether it is many models behind one endpoint, one for each customer."""
+        return self.problem == "forecasting"
+
+    @property
     def folder(self) -> str:
         """The model's folder, which is also its Python package."""
         return f"{self.name}_model"

@@ -1,4 +1,4 @@
-"""The tests' table: for each model a raw record, and what a trained model answers for it.
+"""The tests' table: for each model a request, and what a trained model answers to it.
 
 Tests go through every model of the repository by it; one that is missing fails a test that says what to add. `models new`
 and `models remove` write the entries.
@@ -12,11 +12,15 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Example:
-    """A raw record of a model; the prediction, or the probability of the positive label, is from `low` to `high`."""
+    """A raw record of a model; the prediction, or the probability of the positive label, is from `low` to `high`.
+
+    Of a fleet of forecasting models: a request for one customer, of whose forecast every day is from `low` to `high`.
+    """
 
     record: Mapping[str, object]
     low: float
     high: float
+    customer: str = ""
 
 
 MODELS: dict[str, Example] = {
@@ -55,4 +59,6 @@ MODELS: dict[str, Example] = {
         low=0.5,
         high=1,
     ),
+    # a plain customer of the generator: at the beginning of January it uses 310 a day, give or take 20
+    "energy": Example({"period": 7}, low=270, high=350, customer="3"),
 }

@@ -47,7 +47,7 @@ BLOCKS = {
     Place(CONTINUATION, ("  manual-model:\n", "      - none\n"), _CHOICE): _CHOICE,
     Place(CONTINUATION, ("workflows:\n",), "  $name:", gap=1): """\
   $name:
-    when: (pipeline.parameters.$name or pipeline.parameters.shared-code) and pipeline.parameters.manual-action == "none"
+    when: (pipeline.parameters.$name or pipeline.parameters.$code) and pipeline.parameters.manual-action == "none"
     jobs:
       - train:
           name: train-$name
@@ -87,24 +87,25 @@ def places_of(texts: Texts, name: str) -> list[Place]:
     return [place for place in (*BLOCKS, TABLE_PLACE) if name in _blocks(texts[place.file].splitlines(True), place)]
 
 
-def wire(texts: Texts, name: str, table_entry: str) -> dict[str, str]:
+def wire(texts: Texts, name: str, table_entry: str, *, fleet: bool = False) -> dict[str, str]:
     """The files with the model in them.
 
     Args:
         table_entry: its lines in the tests' table.
+        fleet: it is a fleet, which other shared code trains than a model of rows.
 
     Raises:
         ModelsError: a file is not of the form that this module knows, or the name means something in it already.
     """
     if yaml.safe_load(name) != name or any(_without(name, said) != said for said in _contents(texts).values()):
         raise UsageError(f"'{name}' means something else in the CircleCI files.", "Choose another name.")
-    wired = dict(texts)
+    wired, code = dict(texts), "fleet-code" if fleet else "tabular-code"
     for place, block in {**BLOCKS, TABLE_PLACE: table_entry}.items():
         lines = wired[place.file].splitlines(keepends=True)
         blocks = _blocks(lines, place)
         before = max(other for other in blocks if other < name)
         at = blocks[before].stop + (place.gap if before else 0)
-        lines[at:at] = [Template(block).substitute(name=name), "\n" * place.gap]
+        lines[at:at] = [Template(block).substitute(name=name, code=code), "\n" * place.gap]
         wired[place.file] = "".join(lines)
     if unwire(wired, name) != dict(texts):
         raise _unknown_form(name)

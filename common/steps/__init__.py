@@ -1,5 +1,7 @@
 """The steps of a model's life as its folder runs them: `gather`, `train_and_register`, `deploy`.
 
+A fleet of forecasting models has `gather_series` and `train_fleet` in the place of the first two.
+
 Each is the whole of a script: it reads the command line and the environment, does its step, and on failure prints one
 message and exits with 1 (2 when it was called wrongly).
 """
@@ -18,20 +20,35 @@ from common.model import Model
 
 if TYPE_CHECKING:
     from common.data.dataset import Dataset
+    from common.data.extract import Readings
     from common.deployment import Endpoint
     from common.training import XGBoost
+    from common.training.fleet import Fleet
 
 
 def gather(model: Model, dataset: Dataset) -> None:
     """Gather the model's data into the bucket."""
-    parser = _parser(model, "Gather, check and split the data, and put them in the bucket.")
-    parser.add_argument("--refresh", action="store_true", help="gather again although this source has gathered before")
-    options = parser.parse_args()
+    refresh = _refresh(_parser(model, "Gather, check and split the data, and put them in the bucket."))
     with failures_explained():
         from common.steps.context import Context
         from common.steps.gather import gather_data
 
-        gather_data(Context.from_environment(), model, dataset, refresh=options.refresh)
+        gather_data(Context.from_environment(), model, dataset, refresh=refresh)
+
+
+def gather_series(model: Model, readings: Readings) -> None:
+    """Gather the readings of a fleet's customers into the bucket."""
+    refresh = _refresh(_parser(model, "Gather the readings, and put them in the bucket."))
+    with failures_explained():
+        from common.steps.context import Context
+        from common.steps.gather_series import gather_readings
+
+        gather_readings(Context.from_environment(), model, readings, refresh=refresh)
+
+
+def _refresh(parser: argparse.ArgumentParser) -> bool:
+    parser.add_argument("--refresh", action="store_true", help="gather again although this source has gathered before")
+    return bool(parser.parse_args().refresh)
 
 
 def train_and_register(model: Model, training: XGBoost) -> None:
@@ -46,6 +63,16 @@ def train_and_register(model: Model, training: XGBoost) -> None:
         from common.steps.train import train_model
 
         train_model(Context.from_environment(), model, training, testing=options.testing)
+
+
+def train_fleet(model: Model, fleet: Fleet) -> None:
+    """Train a model for each customer on the gathered readings, evaluate the fleet, and register its package."""
+    _parser(model, "Train a model for each customer, evaluate the fleet, and register its package.").parse_args()
+    with failures_explained():
+        from common.steps.context import Context
+        from common.steps.train_fleet import train_models
+
+        train_models(Context.from_environment(), model, fleet)
 
 
 def deploy(model: Model, endpoint: Endpoint) -> None:

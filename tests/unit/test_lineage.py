@@ -8,10 +8,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import CheckoutError
-from common.lineage import TRAINING_CODE, Checkout, determines_training, source_digest
+from common.lineage import FLEET_CODE, TABULAR_CODE, Checkout, determines_training, source_digest
 from common.model import Model
 
 MODEL = Model("abalone", "", "rings", "regression")
+FLEET = Model("energy", "", "consumption", "forecasting")
 BLOBS = st.dictionaries(st.text("abc/._", min_size=1, max_size=8), st.text("0123456789abcdef", min_size=8, max_size=8))
 
 
@@ -48,6 +49,9 @@ def test_only_the_pins_of_training_packages_count(training: str, other: str) -> 
         ("common/data/split.py", True),
         ("common/serving/inference.py", True),
         ("common/serving/archive.py", True),
+        ("common/forecasting/series.py", False),
+        ("common/steps/registering.py", True),
+        ("common/steps/gather_series.py", False),
         ("common/training/job.py", True),
         ("common/evaluation/gate.py", True),
         ("common/report/prices.csv", False),
@@ -63,12 +67,34 @@ def test_only_the_pins_of_training_packages_count(training: str, other: str) -> 
     ],
 )
 def test_what_determines_training(path: str, expected: bool) -> None:
-    assert determines_training(path, "abalone_model") is expected
+    assert determines_training(path, MODEL) is expected
 
 
-def test_the_code_that_trains_exists() -> None:
-    root = Path(__file__).parents[2]
-    assert [path for path in TRAINING_CODE if not (root / path).exists()] == []
+@pytest.mark.parametrize(
+    ("path", "expected"),
+    [
+        ("energy_model/consumers.py", True),
+        ("energy_model/deploy.py", False),
+        ("abalone_model/train_register.py", False),
+        ("common/forecasting/series.py", True),
+        ("common/serving/inference.py", False),
+        ("common/data/extract.py", True),
+        ("common/training/fleet_job.py", True),
+        ("common/evaluation/fleet_gate.py", True),
+        ("common/model.py", True),
+        ("common/steps/registering.py", True),
+        ("common/steps/gather_series.py", True),
+        ("common/steps/train.py", False),
+        ("common/steps/add_customer.py", False),
+    ],
+)
+def test_what_determines_the_training_of_a_fleet(path: str, expected: bool) -> None:
+    assert determines_training(path, FLEET) is expected
+
+
+@pytest.mark.parametrize("path", sorted({*TABULAR_CODE, *FLEET_CODE}))
+def test_the_code_that_trains_exists(path: str) -> None:
+    assert (Path(__file__).parents[2] / path).exists()
 
 
 class TestCheckout:

@@ -13,7 +13,7 @@ from common.scaffold.wiring import BLOCKS, CONTINUATION, SETUP, TABLE, TABLE_PLA
 from tests.clones import wiring
 
 TEXTS = wiring(frozenset({"abalone", "churn"}))
-KNOWN = [model.name for model in all_models()]
+KNOWN = all_models()
 ENTRY = '    "$name": Example(\n        {"a": 1},\n        low=0,\n        high=1,\n    ),\n'
 # One of these prefixes keeps a name from being a word of the CircleCI files; they stand before, between and after the models.
 names = st.builds(
@@ -57,11 +57,11 @@ def test_models_added_in_any_order_and_removed_in_any_other_leave_the_files_as_t
 
 def test_the_models_of_the_repository_can_all_be_removed_and_come_back_as_they_are_written() -> None:
     repositorys = texts = read(ROOT)
-    for name in KNOWN:
-        texts = unwire(texts, name)
+    for model in KNOWN:
+        texts = unwire(texts, model.name)
     assert "_model/" not in texts[SETUP]
-    for name in reversed(KNOWN):
-        texts = wire(texts, name, entry_of(name, repositorys))
+    for model in reversed(KNOWN):
+        texts = wire(texts, model.name, entry_of(model.name, repositorys), fleet=model.is_fleet)
     assert texts == repositorys
 
 

@@ -39,8 +39,8 @@ NOT_TRAINED_ON = (
 only deploys, and the modules that move data and packages but do not decide what a model learns. A tracked file has to
 match one of these or the mapping, so that a new folder is never forgotten."""
 
-SHARED_CODE = "shared-code"
-"""The continuation's parameter that stands for what every model is trained on; its other booleans are models."""
+SHARED_CODE = frozenset({"tabular-code", "fleet-code"})
+"""The continuation's parameters that stand for what every model of a kind is trained on; its other booleans are models."""
 
 _PARAMETER = "pipeline.parameters."
 _VALUE = re.compile(r"pipeline\.(parameters\.[\w-]+|[\w.-]+)")
@@ -99,7 +99,7 @@ def _tracked(repo: Path) -> list[str]:
 
 
 def _model_parameters(continuation: Config) -> set[str]:
-    return {name for name, parameter in continuation.parameters.items() if parameter.type == "boolean"} - {SHARED_CODE}
+    return {name for name, parameter in continuation.parameters.items() if parameter.type == "boolean"} - SHARED_CODE
 
 
 def _flows(config: Config, model: str) -> list[Workflow]:
@@ -216,8 +216,11 @@ def _unused(config: Config) -> Iterator[str]:
         f"the executor {name!r} is not used"
         for name in config.executors.keys() - {job.executor for job in config.jobs.values()}
     )
+    # a repository without models of a kind does not use that kind's parameter
     yield from (
-        f"the parameter {name!r} is not used" for name in config.parameters if f"parameters.{name}" not in named
+        f"the parameter {name!r} is not used"
+        for name in config.parameters
+        if f"parameters.{name}" not in named and name not in SHARED_CODE
     )
 
 
@@ -287,7 +290,7 @@ def _models(repo: Path, setup: Config, config: Config, rules: tuple[paths.Rule, 
         for name, parameter in declared.items():
             if parameter.choices and name.endswith("model") and set(parameter.choices) != {"none", *known}:
                 yield Problem(where, f"the choices of {name!r} have to be none and the models: {', '.join(known)}")
-    trained = {*_model_parameters(config), SHARED_CODE}
+    trained = _model_parameters(config) | SHARED_CODE
     for name in _tracked(repo):
         if re.search(r"\s", name) or not name.isascii():
             yield Problem(name, "the path-filtering orb does not see a file with such a name: rename it")
@@ -303,8 +306,8 @@ def _model(name: str, config: Config, rules: Iterable[paths.Rule]) -> Iterator[s
     if not any(rule.parameter == name and paths.matches(rule, f"{name}_model/a.py") for rule in rules):
         yield f"its folder {name}_model is not in the mapping"
     flows = _flows(config, name)
-    if not all(f"{_PARAMETER}{SHARED_CODE}" in names(flow.when) for flow in flows):
-        yield f"its workflow does not run when {SHARED_CODE} changed"
+    if not all(names(flow.when) & {f"{_PARAMETER}{code}" for code in SHARED_CODE} for flow in flows):
+        yield f"its workflow does not run when {' or '.join(sorted(SHARED_CODE))} changed"
     invoked = {job.job for flow in flows for job in flow.jobs if job.arguments.get("model") == name}
     for missing in {"train", "approve", "deploy"} - invoked:
         yield f"no workflow that runs when it changed has the job {missing!r} for it"
