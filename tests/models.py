@@ -59,6 +59,10 @@ MODELS: dict[str, Example] = {
         low=0.5,
         high=1,
     ),
-    # a plain customer of the generator: at the beginning of January it uses 310 a day, give or take 20
-    "energy": Example({"period": 7}, low=270, high=350, customer="3"),
+    "energy": Example(
+        {"period": 7},
+        low=270,  # this customer of the generator can be expected to use 310 a day in the first days of January
+        high=350,
+        customer="3",
+    ),
 }
