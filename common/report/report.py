@@ -4,11 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from xml.etree import ElementTree
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from common.evaluation.document import Evaluation
 from common.evaluation.metrics import Values
@@ -17,7 +13,8 @@ from common.model import Model
 from common.report import wording
 from common.report.cost import Cost
 from common.report.data_change import DataChange
-from common.report.plots.chart import CSS, Figure
+from common.report.page import junit, opening, render
+from common.report.plots.chart import Figure
 from common.report.plots.classification import classification_figures
 from common.report.plots.importance import importance_figure
 from common.report.plots.regression import regression_figures
@@ -69,16 +66,9 @@ class Report:
 
     def html(self) -> str:
         """One self-contained page, which its own content policy forbids to fetch anything."""
-        environment = Environment(
-            loader=FileSystemLoader(Path(__file__).parent),
-            autoescape=True,
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-        )
         tuning, change = self.tuning, self.data_change
-        return environment.get_template("report.html.jinja").render(
-            css=CSS,
+        return render(
+            "report.html.jinja",
             model=self.model,
             evaluation=self.evaluation,
             verdict=self.evaluation.verdict,
@@ -105,10 +95,7 @@ class Report:
 
     def summary(self) -> str:
         """The same in Markdown, without plots and raw records."""
-        verdict = self.evaluation.verdict
-        lines = [f"# {self.model.name}: {'passed' if verdict.passed else 'refused'}", ""]
-        lines += [wording.consequence(self.evaluation), ""]
-        lines += [f"- {'✓' if check.passed else '✗'} {check.name}: {check.detail}" for check in verdict.checks]
+        lines = opening(self.model.name, self.evaluation.verdict, wording.consequence(self.evaluation))
         lines += ["", *metrics_table(self.evaluation).markdown(), ""]
         lines += [wording.metrics_note(self.evaluation, self.model.target), "", f"Data: {self._data_words()}"]
         if self.tuning is not None:
@@ -119,16 +106,7 @@ class Report:
 
     def junit(self) -> str:
         """The gate's checks as test cases, for CircleCI's `store_test_results`."""
-        checks = self.evaluation.verdict.checks
-        failures = str(sum(not check.passed for check in checks))
-        suite = ElementTree.Element(
-            "testsuite", name=f"{self.model.name} gate", tests=str(len(checks)), failures=failures
-        )
-        for check in checks:
-            case = ElementTree.SubElement(suite, "testcase", classname=f"{self.model.name}.gate", name=check.name)
-            if not check.passed:
-                ElementTree.SubElement(case, "failure", message=check.detail).text = check.detail
-        return ElementTree.tostring(suite, encoding="unicode")
+        return junit(self.model.name, self.evaluation.verdict)
 
     @property
     def _predicted(self) -> Predicted:
