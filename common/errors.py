@@ -46,7 +46,7 @@ class SourceError(DataError):
 
 
 class TrainingError(ModelsError):
-    """The training job failed, was stopped, or its request was refused."""
+    """A training or processing job failed, was stopped, or its request was refused."""
 
 
 class ArtifactError(ModelsError):

@@ -1,8 +1,9 @@
-"""Running a SageMaker training job: start it or find it, follow its log, and end with its artifact or its reason."""
+"""Running SageMaker's jobs: start one or find it, follow its log, and end with what it made or its reason."""
 
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from itertools import count
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 LOG_GROUP = "/aws/sagemaker/TrainingJobs"
 _FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 0.1, 5.0
 HEARTBEAT_SECONDS = 60.0
+_TAIL_LINES = 10
 
 Say = Callable[[str], None]
 Job = TypeVar("Job")
@@ -41,6 +43,7 @@ def run_training_job(
     """
     job, started = start_or_join(
         base_name,
+        kind="training",
         describe=lambda name: aws.sagemaker.describe_training_job(TrainingJobName=name),
         create=lambda name: aws.sagemaker.create_training_job(**_named(request(), name)),
         status=lambda job: job["TrainingJobStatus"],
@@ -48,7 +51,13 @@ def run_training_job(
     name = job["TrainingJobName"]
     say(f"Training job {name}: {'started' if started else 'found, ' + job['TrainingJobStatus']}")
     if job["TrainingJobStatus"] != "Completed":
-        job = _follow(aws, name, say)
+        job = follow(
+            JobLog(aws, name, LOG_GROUP),
+            describe=lambda: aws.sagemaker.describe_training_job(TrainingJobName=name),
+            phase=lambda job: job["SecondaryStatus"],
+            status=lambda job: job["TrainingJobStatus"],
+            say=say,
+        )
     if job["TrainingJobStatus"] != "Completed":
         raise TrainingError(
             f"Training job {name} is {job['TrainingJobStatus']}: {job.get('FailureReason') or job['SecondaryStatus']}",
@@ -58,9 +67,17 @@ def run_training_job(
 
 
 def start_or_join(
-    base_name: str, *, describe: Callable[[str], Job], create: Callable[[str], object], status: Callable[[Job], str]
+    base_name: str,
+    *,
+    kind: str,
+    describe: Callable[[str], Job],
+    create: Callable[[str], object],
+    status: Callable[[Job], str],
 ) -> tuple[Job, bool]:
     """(the job of that name, or of its newest attempt, as described; whether this call has started it).
+
+    Args:
+        kind: `training`, `tuning` or `processing`, for people.
 
     Raises:
         TrainingError: SageMaker refused the request.
@@ -70,7 +87,7 @@ def start_or_join(
         started = False
         job = _found(describe, name)
         if job is None:
-            started = _created(create, name)
+            started = _created(kind, create, name)
             job = describe(name)
         if started or status(job) not in ("Failed", "Stopped"):
             return job, started
@@ -86,7 +103,7 @@ def _found(describe: Callable[[str], Job], name: str) -> Job | None:
         raise
 
 
-def _created(create: Callable[[str], object], name: str) -> bool:
+def _created(kind: str, create: Callable[[str], object], name: str) -> bool:
     """Start the job; False when somebody else has just started it."""
     try:
         create(name)
@@ -95,8 +112,8 @@ def _created(create: Callable[[str], object], name: str) -> bool:
             return False
         if says(error, "ValidationException"):
             raise TrainingError(
-                f"SageMaker refused the training job {name}: {error.response['Error']['Message']}",
-                "Correct train_register.py or the settings that the message names.",
+                f"SageMaker refused the {kind} job {name}: {error.response['Error']['Message']}",
+                "Correct what the model folder declares, or the settings that the message names.",
             ) from error
         raise
     return True
@@ -110,22 +127,28 @@ def _named(request: CreateTrainingJobRequestTypeDef, name: str) -> CreateTrainin
     return named
 
 
-def _follow(aws: Aws, name: str, say: Say) -> DescribeTrainingJobResponseTypeDef:
-    """Print status changes and the log as they come, until the job has ended."""
-    log = JobLog(aws, name)
-    status, spoken = "", time.monotonic()
+def follow(
+    log: JobLog,
+    *,
+    describe: Callable[[], Job],
+    phase: Callable[[Job], str],
+    status: Callable[[Job], str],
+    say: Say,
+) -> Job:
+    """Print the phases and the log of a job as they come, until the job has ended; its last description."""
+    current, spoken = "", time.monotonic()
     for pause in pauses():
-        job = aws.sagemaker.describe_training_job(TrainingJobName=name)
+        job = describe()
         lines = [line.replace("#011", "\t") for line in log.new_lines()]
-        if job["SecondaryStatus"] != status:
-            status = job["SecondaryStatus"]
-            lines.append(f"  {status}")
+        if phase(job) != current:
+            current = phase(job)
+            lines.append(f"  {current}")
         elif not lines and time.monotonic() - spoken > HEARTBEAT_SECONDS:
-            lines.append(f"  still {status}")
+            lines.append(f"  still {current}")
         for line in lines:
             say(line)
             spoken = time.monotonic()
-        if job["TrainingJobStatus"] in ("Completed", "Failed", "Stopped"):
+        if status(job) in ("Completed", "Failed", "Stopped"):
             return job
         time.sleep(pause)
     raise AssertionError("unreachable")
@@ -141,25 +164,33 @@ def pauses() -> Iterator[float]:
 
 @dataclass
 class JobLog:
-    """The log of a training job, read on from where the last reading stopped."""
+    """The log of a job, read on from where the last reading stopped.
+
+    Attributes:
+        tail: the last lines that were read.
+    """
 
     aws: Aws
     job: str
+    group: str
+    tail: deque[str] = field(default_factory=lambda: deque(maxlen=_TAIL_LINES))
     _tokens: dict[str, str] = field(default_factory=dict)
 
     def new_lines(self) -> list[str]:
         """What all instances have printed since the last call; nothing while the log does not exist yet."""
         try:
-            found = self.aws.logs.describe_log_streams(logGroupName=LOG_GROUP, logStreamNamePrefix=f"{self.job}/")
+            found = self.aws.logs.describe_log_streams(logGroupName=self.group, logStreamNamePrefix=f"{self.job}/")
         except ClientError as error:
             if is_missing(error):
                 return []
             raise
-        return [line for stream in found["logStreams"] for line in self._read(stream["logStreamName"])]
+        lines = [line for stream in found["logStreams"] for line in self._read(stream["logStreamName"])]
+        self.tail.extend(lines)
+        return lines
 
     def _read(self, stream: str) -> Iterator[str]:
         request: GetLogEventsRequestTypeDef = {
-            "logGroupName": LOG_GROUP,
+            "logGroupName": self.group,
             "logStreamName": stream,
             "startFromHead": True,
         }

@@ -67,6 +67,7 @@ def run_tuning_job(
     wanted = _Wanted(aws, model, tuning, objective_of(training.gate.metric), data_version, request, testing)
     job, started = start_or_join(
         tuning_job_name(model.name, source, data_version, testing=testing),
+        kind="tuning",
         describe=wanted.describe,
         create=wanted.create,
         status=_outcome,

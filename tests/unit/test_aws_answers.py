@@ -71,4 +71,4 @@ def test_a_log_is_read_past_a_page_without_lines() -> None:
         events = [{"message": line} for line in lines]
         logs.add_response("get_log_events", {"events": events, "nextForwardToken": token}, asked)
         asked = where | {"nextToken": token}
-    assert JobLog(aws, "job").new_lines() == ["a", "b"]
+    assert JobLog(aws, "job", LOG_GROUP).new_lines() == ["a", "b"]

@@ -80,7 +80,7 @@ def run(train: Callable[[Folders], None], serve: Callable[[Folders], None]) -> N
     its traceback there too.
     """
     folders = Folders.from_environment()
-    _end_with_platform()
+    end_with_platform()
     if sys.argv[1:] == ["serve"]:
         serve(folders)
         return
@@ -102,7 +102,7 @@ def fail(folders: Folders, message: str, exit_code: int = 1) -> None:
     sys.exit(exit_code)
 
 
-def _end_with_platform() -> None:
+def end_with_platform() -> None:
     """Kill this process group when standard input closes: the platform holds its other end, and may be killed itself."""
 
     def watch() -> None:

@@ -12,9 +12,23 @@ from common.local.containers import program
 from common.local.context import LocalAws
 
 
-def host_names(request: Mapping[str, Any]) -> list[str]:
+def host_names(instances: int) -> list[str]:
     """`algo-1`, `algo-2`, … in the order in which the containers sort them."""
-    return sorted(f"algo-{number}" for number in range(1, request["ResourceConfig"]["InstanceCount"] + 1))
+    return sorted(f"algo-{number}" for number in range(1, instances + 1))
+
+
+def resource_config(host: str, resources: Mapping[str, Any]) -> dict[str, Any]:
+    """`resourceconfig.json` of a host: who it is, and who is beside it."""
+    hosts, instance = host_names(resources["InstanceCount"]), resources["InstanceType"]
+    group = {"instance_group_name": "homogeneousCluster", "instance_type": instance, "hosts": hosts}
+    return {
+        "current_host": host,
+        "hosts": hosts,
+        "network_interface_name": "lo",
+        "current_instance_type": instance,
+        "current_group_name": group["instance_group_name"],
+        "instance_groups": [group],
+    }
 
 
 def checkpoint_folder(request: Mapping[str, Any], base: Path) -> Path:
@@ -46,20 +60,10 @@ def write_config(request: Mapping[str, Any], host: str, base: Path) -> None:
         output / "intermediate",
     ):
         folder.mkdir(parents=True, exist_ok=True)
-    hosts = host_names(request)
-    instance = request["ResourceConfig"]["InstanceType"]
-    group = {"instance_group_name": "homogeneousCluster", "instance_type": instance, "hosts": hosts}
     files: dict[str, Any] = {
         "hyperparameters": request.get("HyperParameters", {}),
         "inputdataconfig": {channel["ChannelName"]: _channel(channel, request) for channel in channels(request)},
-        "resourceconfig": {
-            "current_host": host,
-            "hosts": hosts,
-            "network_interface_name": "lo",
-            "current_instance_type": instance,
-            "current_group_name": group["instance_group_name"],
-            "instance_groups": [group],
-        },
+        "resourceconfig": resource_config(host, request["ResourceConfig"]),
     }
     if "CheckpointConfig" in request:
         checkpoint = {"S3Uri": request["CheckpointConfig"]["S3Uri"], "LocalPath": str(checkpoint_folder(request, base))}
@@ -74,15 +78,17 @@ def channels(request: Mapping[str, Any]) -> list[dict[str, Any]]:
 
 
 def environment(aws: LocalAws, request: Mapping[str, Any], arn: str, base: Path) -> dict[str, str]:
-    """The environment of a host's container: the job's own, its name, and its share of the processors."""
-    given = {
-        # each instance has its part of this machine
-        "OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // len(host_names(request)))),
-        **request.get("Environment", {}),
-        "TRAINING_JOB_NAME": request["TrainingJobName"],
-        "TRAINING_JOB_ARN": arn,
-    }
-    return container_environment(aws, arn.split(":")[3], request["RoleArn"], base, given)
+    """The environment of a training job's host: the job's own, and its name."""
+    given = request.get("Environment", {}) | {"TRAINING_JOB_NAME": request["TrainingJobName"], "TRAINING_JOB_ARN": arn}
+    return host_environment(aws, arn, request["RoleArn"], base, request["ResourceConfig"]["InstanceCount"], given)
+
+
+def host_environment(
+    aws: LocalAws, arn: str, role: str, base: Path, instances: int, given: Mapping[str, str]
+) -> dict[str, str]:
+    """The environment of one of a job's hosts, which has its share of the processors."""
+    threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // instances))}
+    return container_environment(aws, arn.split(":")[3], role, base, threads | dict(given))
 
 
 def meeting_place() -> dict[str, str]:

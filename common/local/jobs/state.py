@@ -1,12 +1,13 @@
-"""The document of a training job as it goes from status to status."""
+"""The documents of jobs as they go from status to status."""
 
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from common.local.store import Document, Store
 
 KIND = "training-job"
+PROCESSING_KIND = "processing-job"
 MESSAGES = {
     "Starting": "Launching requested ML instances",
     "Downloading": "Downloading input data",
@@ -35,21 +36,36 @@ class Ending:
 
 
 @dataclass(frozen=True)
-class JobState:
+class JobDocument:
     """One job's document in the store."""
 
     store: Store
     scope: str
     name: str
 
+    kind: ClassVar[str]
+    status: ClassVar[str]
+    """The member that holds the job's status."""
+
     def read(self) -> Document:
-        document = self.store.get(self.scope, KIND, self.name)
+        document = self.store.get(self.scope, self.kind, self.name)
         if document is None:
             raise KeyError(self.name)
         return document
 
     def is_stopping(self) -> bool:
-        return bool(self.read()["TrainingJobStatus"] == "Stopping")
+        return bool(self.read()[self.status] == "Stopping")
+
+    def settled(self, ending: Ending) -> Ending:
+        """How the job has ended: one that was asked to stop while it ended otherwise is `Stopped`."""
+        return Ending("Stopped") if self.is_stopping() and ending.status != "Stopped" else ending
+
+
+class JobState(JobDocument):
+    """A training job's document."""
+
+    kind = KIND
+    status = "TrainingJobStatus"
 
     def stop(self) -> str:
         """Ask a running job to stop; the status that it was in."""
@@ -77,15 +93,41 @@ class JobState:
             self.store.update(self.scope, KIND, self.name, **changes)
 
     def finish(self, ending: Ending, **changes: Any) -> None:
-        """End the job. One that was asked to stop while it ended otherwise is `Stopped`."""
         now = time.time()
         with self.store.transaction():
             document = self.read()
-            if document["TrainingJobStatus"] == "Stopping" and ending.status != "Stopped":
-                ending = Ending("Stopped")
+            ending = self.settled(ending)
             if "TrainingStartTime" in document:
                 # an hour of spot capacity costs nothing here, so nothing is saved either
                 seconds = max(1, round(now - document["TrainingStartTime"]))
                 changes |= {"TrainingTimeInSeconds": seconds, "BillableTimeInSeconds": seconds}
             changes |= {"TrainingJobStatus": ending.status, "FailureReason": ending.failure, "TrainingEndTime": now}
             self.enter(ending.secondary, **changes)
+
+
+class ProcessingState(JobDocument):
+    """A processing job's document. It has no secondary statuses."""
+
+    kind = PROCESSING_KIND
+    status = "ProcessingJobStatus"
+
+    def stop(self) -> str:
+        """Ask a running job to stop; the status that it was in."""
+        with self.store.transaction():
+            status: str = self.read()[self.status]
+            if status == "InProgress":
+                self.change(ProcessingJobStatus="Stopping")
+        return status
+
+    def finish(self, ending: Ending, **changes: Any) -> None:
+        with self.store.transaction():
+            ending = self.settled(ending)
+            self.change(
+                ProcessingJobStatus=ending.status,
+                FailureReason=ending.failure,
+                ProcessingEndTime=time.time(),
+                **changes,
+            )
+
+    def change(self, **changes: Any) -> None:
+        self.store.update(self.scope, self.kind, self.name, LastModifiedTime=time.time(), **changes)

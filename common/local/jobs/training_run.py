@@ -1,6 +1,5 @@
 """One training job, from its instances to its artifacts."""
 
-import logging
 import shutil
 import threading
 import time
@@ -15,19 +14,13 @@ from common.local.containers import Program, program
 from common.local.context import LocalAws
 from common.local.jobs import contract
 from common.local.jobs.artifacts import Mirror, pack
-from common.local.jobs.inputs import InputError, Source, download, find_objects, parse_s3_uri, share
-from common.local.jobs.metrics import NAMESPACE, MetricReader, as_logged
+from common.local.jobs.inputs import download, find_objects, parse_s3_uri, share
+from common.local.jobs.job_run import JobRun
+from common.local.jobs.metrics import NAMESPACE, MetricReader
 from common.local.jobs.runner import Runner
 from common.local.jobs.state import Ending, JobState
 
-LOG_GROUP = "/aws/sagemaker/TrainingJobs"
-_POLL_SECONDS = 0.01
-_STOP_SECONDS = 120
-"""Between SIGTERM and SIGKILL, in AWS's time."""
-_CHECKPOINT_SECONDS = 1.0
 _FAILURE_CHARACTERS = 1024
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -49,38 +42,23 @@ class Follower:
     """Called once, when the job's document says how it ended."""
 
 
-class TrainingRun:
-    """Runs the job that the store describes. Its folder goes with it: what is to stay is in S3, Logs and CloudWatch."""
+class TrainingRun(JobRun[JobState]):
+    """Runs a training job."""
+
+    kind = "training"
+    log_group = "/aws/sagemaker/TrainingJobs"
 
     def __init__(self, aws: LocalAws, account: str, region: str, name: str, follower: Follower) -> None:
-        self._aws = aws
+        super().__init__(aws, account, region, JobState(aws.store, f"{account}/{region}", name))
         self._follower = follower
-        self._account = account
-        self._region = region
-        self._state = JobState(aws.store, f"{account}/{region}", name)
-        self._job = self._state.read()
-        self._s3 = Source(aws.services, account, region, self._job["RoleArn"])
-        self._created = time.monotonic()
-        self._folder = aws.root / "jobs" / account / region / "training" / name
         specification = self._job["AlgorithmSpecification"]
         self._program: Program = program(specification["TrainingImage"])
         self._metrics = MetricReader(specification.get("MetricDefinitions", ()), contract.is_built_in(self._job))
         self._metrics_lock = threading.Lock()
 
-    def run(self) -> None:
-        """Take the job to its end. When the server closes, it is left as it is: `resume` marks it `Failed`."""
-        try:
-            ending = self._attempt()
-        except InputError as error:
-            ending = Ending("Failed", str(error))
-        except Exception:
-            log.exception("training job %s", self._job["TrainingJobName"])
-            ending = Ending("Failed", "InternalServerError: We encountered an internal error. Please try again.")
-        finally:
-            shutil.rmtree(self._folder, ignore_errors=True)
-        if not self._aws.closing.is_set():
-            self._state.finish(ending, FinalMetricDataList=self._metrics.final or None)
-            self._follower.ended()
+    def _finish(self, ending: Ending) -> None:
+        self._state.finish(ending, FinalMetricDataList=self._metrics.final or None)
+        self._follower.ended()
 
     def _attempt(self) -> Ending:
         conditions = self._job["StoppingCondition"]
@@ -108,7 +86,8 @@ class TrainingRun:
         self._state.enter("Training")
         containers = self._start(hosts)
         try:
-            ending = self._watch(hosts, containers, timed_out, deadline)
+            mirrors = [host.checkpoints for host in hosts if host.checkpoints]
+            ending = self._watch(containers, mirrors, timed_out, deadline)
         finally:
             for container in containers:
                 container.finish()
@@ -119,9 +98,8 @@ class TrainingRun:
         else:
             self._state.enter("Uploading")
             self._upload(hosts)
-        for host in hosts:
-            if host.checkpoints:
-                host.checkpoints.copy()
+        for mirror in mirrors:
+            mirror.copy()
         return ending
 
     def _prepare(self) -> list[Host]:
@@ -131,7 +109,7 @@ class TrainingRun:
             InputError: a channel has no data, or a bucket of the outputs does not exist.
         """
         shutil.rmtree(self._folder, ignore_errors=True)
-        names = contract.host_names(self._job)
+        names = contract.host_names(self._job["ResourceConfig"]["InstanceCount"])
         hosts = [Host(name, self._folder / name, self._mirror(self._folder / name)) for name in names]
         self._require_bucket(self._job["OutputDataConfig"]["S3OutputPath"])
         for host in hosts:
@@ -155,46 +133,15 @@ class TrainingRun:
                 self._program.train_command,
                 contract.environment(self._aws, self._job, self._job["TrainingJobArn"], host.base) | meeting,
                 host.base,
-                partial(self._write, f"{self._job['TrainingJobName']}/{host.name}-{started}"),
+                partial(self._log, f"{self._job['TrainingJobName']}/{host.name}-{started}"),
             )
             for host in hosts
         ]
 
-    def _watch(
-        self, hosts: Sequence[Host], containers: Sequence[Container], timed_out: Ending, deadline: float
-    ) -> Ending:
-        """Wait until all containers have ended, or one has failed; stop them when that is asked for or time is up."""
-        ending = Ending("Completed")
-        kill_at = float("inf")
-        next_copy = time.monotonic() + _CHECKPOINT_SECONDS
-        while not self._aws.closing.wait(_POLL_SECONDS):
-            codes = [container.poll() for container in containers]
-            now = time.monotonic()
-            stopped = kill_at < float("inf")
-            if all(code is not None for code in codes) or now > kill_at:
-                return ending if stopped or not any(codes) else Ending("Failed")
-            if any(codes) and not stopped:
-                return Ending("Failed")
-            if not stopped and (self._state.is_stopping() or now > deadline):
-                ending = timed_out if now > deadline else Ending("Stopped")
-                kill_at = now + _STOP_SECONDS * self._aws.time_scale
-                for container in containers:
-                    container.terminate()
-            if now > next_copy:
-                next_copy = now + _CHECKPOINT_SECONDS
-                for host in hosts:
-                    if host.checkpoints:
-                        host.checkpoints.copy()
-        return ending
-
-    def _write(self, stream: str, lines: list[str]) -> None:
-        """Put lines of a host's output into its log stream and their metrics into CloudWatch."""
-        logged = [as_logged(line) for line in lines if line.strip()]
-        if not logged or self._aws.closing.is_set():
-            return
-        self._aws.services.put_log_events(self._account, self._region, LOG_GROUP, stream, logged)
+    def _read(self, lines: list[str]) -> None:
+        """Put the metrics of logged lines into CloudWatch."""
         with self._metrics_lock:
-            found = self._metrics.read(logged)
+            found = self._metrics.read(lines)
         dimensions = {"TrainingJobName": self._job["TrainingJobName"]}
         for name, values in found.items():
             self._aws.services.put_metric(self._account, self._region, NAMESPACE, name, dimensions, values)
@@ -223,11 +170,3 @@ class TrainingRun:
             return None
         bucket, prefix = parse_s3_uri(config["S3Uri"])
         return Mirror(self._s3, bucket, prefix, contract.checkpoint_folder(self._job, base))
-
-    def _require_bucket(self, uri: str) -> None:
-        bucket, _ = parse_s3_uri(uri)
-        try:
-            self._aws.services.list_objects(self._account, bucket, "no object is looked for")
-        except KeyError:
-            message = f"Please ensure that the bucket {bucket} of {uri} exists and that the role may write to it."
-            raise InputError(f"ClientError: Artifact upload failed:{message}") from None

@@ -12,7 +12,7 @@ from common.local.context import LocalAws
 from common.local.jobs.runner import Runner
 from common.local.jobs.state import KIND, Ending, JobState
 from common.local.jobs.training_run import Follower, TrainingRun
-from common.local.sagemaker.resources import list_page, set_tags
+from common.local.sagemaker.resources import list_page, require_own_role, set_tags
 from common.local.store import Document
 
 _DEFAULT_RUNTIME_SECONDS = 86_400
@@ -42,7 +42,7 @@ def check_request(call: Call) -> None:
     """
     request = call.request
     _check_image(request["AlgorithmSpecification"])
-    _check_role(call)
+    require_own_role(call)
     _check_resources(request)
     _check_time_limits(request)
     _check_checkpoints(request.get("CheckpointConfig", {}))
@@ -148,11 +148,6 @@ def _check_image(specification: dict[str, Any]) -> None:
             re.compile(definition["Regex"])
         except re.error as error:
             raise validation_error(f"The Regex of metric {definition['Name']} is invalid: {error}") from error
-
-
-def _check_role(call: Call) -> None:
-    if call.request["RoleArn"].split(":")[4] != call.account:
-        raise validation_error("Cross-account pass role is not allowed.")
 
 
 def _check_resources(request: dict[str, Any]) -> None:

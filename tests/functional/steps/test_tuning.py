@@ -18,7 +18,7 @@ from common.evaluation.gate import Gate
 from common.model import Model
 from common.settings import Settings
 from common.training import Continuous, Integer, Spot, Tuning, XGBoost
-from common.training.job import JobLog, run_training_job
+from common.training.job import LOG_GROUP, JobLog, run_training_job
 from common.training.parents import read_candidates
 from common.training.tuning import Range
 from common.training.tuning_job import TunedModel, run_tuning_job
@@ -280,7 +280,7 @@ def stop_once_it_has_a_result(aws: Aws, tuning_job: str, number: int) -> None:
         )["TrainingJobSummaries"]
         if len(jobs) > number:
             name = jobs[number]["TrainingJobName"]
-            if any("validation-logloss" in line for line in JobLog(aws, name).new_lines()):
+            if any("validation-logloss" in line for line in JobLog(aws, name, LOG_GROUP).new_lines()):
                 aws.sagemaker.stop_training_job(TrainingJobName=name)
                 return
         time.sleep(0.05)
