@@ -7,7 +7,8 @@ from energy_model import MODEL
 ENDPOINT = Endpoint(
     instance_type="ml.r5.large",  # memory decides how many customers' models stay loaded
     instance_count=2,
-    rollout=AllAtOnce(bake_seconds=300),  # a canary would answer a customer now from the old fleet, now from the new one
+    # A canary would answer a customer now from the old fleet, now from the new one.
+    rollout=AllAtOnce(bake_seconds=300),
     alarms=(
         # A share: an unknown customer's request, or one that comes while a model is loaded, is no fault of the fleet.
         Alarm("Invocation5XXErrors", "Average", above=0.01),

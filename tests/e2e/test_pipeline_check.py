@@ -152,7 +152,8 @@ BROKEN_DYNAMIC: dict[str, tuple[Change, str]] = {
     "model without its deploy": (drop_deploy, "has the job 'deploy' for it"),
     "workflow of the wrong model": (invocation("deploy", model="churn"), "its workflow runs 'deploy-abalone' for"),
     "workflow that shared code does not start": (
-        lambda d: d["workflows"]["abalone"].update(when="pipeline.parameters.abalone"), "when fleet-code or tabular-code changed"),
+        lambda d: d["workflows"]["abalone"].update(when="pipeline.parameters.abalone"),
+        "when fleet-code or tabular-code changed"),
     "unknown key": (lambda d: d.update(anchors={}), "'anchors' is not known"),
 }  # fmt: skip
 
