@@ -100,7 +100,7 @@ class Readings:
     ceiling_days_ago: int
     at_least: float
     at_most: float
-    run_on: OnCi | InVpc = OnCi()  # noqa: RUF009 – frozen, and without fields
+    run_on: OnCi | InVpc = OnCi()
 
     def __post_init__(self) -> None:
         if self.ceiling_days_ago < 0:

@@ -1,5 +1,7 @@
 """Where raw data come from: a copy that a package carries, S3, the web, a warehouse, or a file."""
 
+from __future__ import annotations
+
 import importlib.resources
 import io
 import os
@@ -9,12 +11,18 @@ import time
 import urllib.error
 import urllib.request
 import zipfile
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Generator, Iterator
+from contextlib import closing
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPMessage, InvalidURL
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Protocol
+from typing import IO, TYPE_CHECKING, Generic, Protocol, TypeVar
 from urllib.parse import unquote, urlsplit, urlunsplit
 
+from common.data.csv_readings import csv_readings
+from common.data.extract import Reading, ReadingsSource, Wanted
+from common.data.secrets import SCHEME, SecretWarehouse
 from common.data.transfer import is_loopback, limited
 from common.data.warehouse import Warehouse
 from common.errors import SourceError
@@ -59,8 +67,31 @@ class Bundled:
             return files.read(files.namelist()[0])
 
 
+class File(ABC):
+    """A file, wherever it lies: read whole, or streamed as readings."""
+
+    @property
+    @abstractmethod
+    def description(self) -> str: ...
+
+    @abstractmethod
+    def pieces(self) -> Generator[bytes]:
+        """The content, cut anywhere.
+
+        Raises:
+            SourceError: it cannot be read.
+        """
+
+    def read(self) -> bytes:
+        with closing(self.pieces()) as pieces:
+            return limited(lambda _: next(pieces, b""), self.description)
+
+    def readings(self, wanted: Wanted) -> Iterator[list[Reading]]:
+        return csv_readings(self.pieces(), self.description, wanted)
+
+
 @dataclass(frozen=True)
-class LocalFile:
+class LocalFile(File):
     """A file on this machine."""
 
     path: Path
@@ -69,10 +100,10 @@ class LocalFile:
     def description(self) -> str:
         return f"file {self.path}"
 
-    def read(self) -> bytes:
+    def pieces(self) -> Generator[bytes]:
         try:
             with self.path.open("rb") as file:
-                return limited(file.read, self.description)
+                yield from _read_out(file.read)
         except OSError as error:
             raise SourceError(
                 f"{self.path} cannot be read: {error.strerror}.",
@@ -81,18 +112,18 @@ class LocalFile:
 
 
 @dataclass(frozen=True)
-class S3Object:
+class S3Object(File):
     """An object in S3, read with the credentials of the environment unless a client is given."""
 
     bucket: str
     key: str
-    client: "S3Client | None" = None
+    client: S3Client | None = None
 
     @property
     def description(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
 
-    def read(self) -> bytes:
+    def pieces(self) -> Generator[bytes]:
         # boto3 takes 0.1 s to import, and most sources are no S3 objects.
         import boto3
         from botocore.config import Config
@@ -117,11 +148,11 @@ class S3Object:
                 raise SourceError(
                     f"{self.description} cannot be read: {error}.", remedies[error_code(error)]
                 ) from error
-            return limited(body.read, self.description)
+            yield from _read_out(body.read)
 
 
 @dataclass(frozen=True)
-class WebFile:
+class WebFile(File):
     """A file on the web. Plain http is refused, also after a redirect, except on this machine itself."""
 
     url: str
@@ -135,18 +166,22 @@ class WebFile:
         parts = urlsplit(self.url)
         return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
-    def read(self) -> bytes:
+    def pieces(self) -> Generator[bytes]:
         _require_secure(self.url)
         request = urllib.request.Request(self.url, headers={"User-Agent": "sagemaker-monorepo"})  # noqa: S310 – see above
         opener = urllib.request.build_opener(_SecureRedirects)
         try:
             with opener.open(request, timeout=self.connect_seconds) as answer:
+                deadline, length = time.monotonic() + self.total_seconds, 0
                 # read1 gives what has come, so that a server that drips cannot hold up the look at the clock.
-                content = limited(answer.read1, self.description, time.monotonic() + self.total_seconds)
-                announced = int(answer.headers.get("Content-Length", len(content)))
-                if announced != len(content):  # http.client does not tell
-                    raise self._refused(f"broke off after {len(content)} of {announced} bytes", "Try again.")
-                return content
+                for piece in _read_out(answer.read1):
+                    yield piece
+                    length += len(piece)
+                    if time.monotonic() > deadline:
+                        raise TimeoutError
+                announced = int(answer.headers.get("Content-Length", length))
+                if announced != length:  # http.client does not tell
+                    raise self._refused(f"broke off after {length} of {announced} bytes", "Try again.")
         except urllib.error.HTTPError as error:
             with error:
                 raise self._refused(f"answered {error.code} {error.reason}", _status_remedy(error.code)) from error
@@ -173,32 +208,44 @@ class _SecureRedirects(urllib.request.HTTPRedirectHandler):
         return super().redirect_request(req, fp, code, msg, headers, newurl)
 
 
+Default = TypeVar("Default", bound="Source | ReadingsSource", covariant=True)
+Named = LocalFile | S3Object | WebFile | Warehouse | SecretWarehouse
+"""What a URL can name: each of them is a Source and a ReadingsSource."""
+
+
 @dataclass(frozen=True)
-class FromEnvironment:
+class FromEnvironment(Generic[Default]):
     """The source that an environment variable names (see `from_url`), or the default where it is not set.
 
-    The variable is looked up when the data are read, not when the model is declared. `query` is what a warehouse is asked,
-    by the names and in the order of the model's columns: `SELECT state, … FROM customers`.
+    The variable is looked up when the data are read, not when the model is declared. `query` is what a warehouse is asked:
+    of a `Dataset` by the names and in the order of its columns, `SELECT state, … FROM customers`; of `Readings` with
+    the parameters `:floor` and `:ceiling`.
     """
 
     variable: str
-    default: Source
+    default: Default
     query: str = ""
 
     @property
     def description(self) -> str:
-        return self._source().description
+        return self.named().description
 
-    def read(self) -> bytes:
-        return self._source().read()
+    def read(self: FromEnvironment[Source]) -> bytes:
+        return self.named().read()
 
-    def _source(self) -> Source:
+    def readings(self: FromEnvironment[ReadingsSource], wanted: Wanted) -> Iterator[list[Reading]]:
+        return self.named().readings(wanted)
+
+    def named(self) -> Default | Named:
+        """The source itself."""
         url = os.environ.get(self.variable)
         return from_url(url, self.query) if url else self.default
 
 
-def from_url(url: str, query: str = "") -> Source:
-    """The source that `s3://bucket/key`, `https://…`, `postgresql://…`, `file:///path` or a path names.
+def from_url(url: str, query: str = "") -> Named:
+    """The source that a URL or a path names.
+
+    They are `s3://bucket/key`, `https://…`, `postgresql://…`, `secretsmanager://name`, `file:///path`, or a path.
 
     Args:
         query: what to ask a warehouse.
@@ -206,6 +253,8 @@ def from_url(url: str, query: str = "") -> Source:
     Raises:
         SourceError: another scheme, plain http to another machine, or no key in an s3 URL.
     """
+    if url.startswith(SCHEME):
+        return SecretWarehouse.from_url(url, query)
     try:
         parts = urlsplit(url)
     except ValueError:  # its message repeats the URL, which may hold a password
@@ -227,8 +276,13 @@ def from_url(url: str, query: str = "") -> Source:
         return LocalFile(Path(url).expanduser())
     raise SourceError(
         f"{parts.scheme}://… is no source.",
-        "Give an s3://, https:// or postgresql:// URL, file:///path, or a path.",
+        "Give an s3://, https://, postgresql:// or secretsmanager:// URL, file:///path, or a path.",
     )
+
+
+def _read_out(read: Callable[[int], bytes]) -> Iterator[bytes]:
+    while piece := read(2**20):
+        yield piece
 
 
 def _require_secure(url: str) -> None:

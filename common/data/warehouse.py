@@ -6,7 +6,7 @@ import csv
 import io
 import ssl
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from decimal import Decimal
@@ -18,11 +18,22 @@ from common.errors import SourceError
 
 if TYPE_CHECKING:
     from psycopg import Error
-    from sqlalchemy import URL, CursorResult, Engine
+    from sqlalchemy import URL, Connection, CursorResult, Engine
+    from sqlalchemy.exc import StatementError
+
+    from common.data.extract import Reading, Wanted
 
 _CHUNK_ROWS = 5_000
 _PARAMETERS = {"sslmode", "sslrootcert", "sslcert", "sslkey", "application_name"}
 """What may stand after a URL's `?`; others, such as `hostaddr`, would lead past what its host promises."""
+_CONNECTION: dict[str, Any] = {
+    # Without keepalives a gateway drops a connection that waits for minutes, and nobody notices a server that has gone.
+    "keepalives_idle": 60,
+    "keepalives_interval": 10,
+    "keepalives_count": 6,
+    "client_encoding": "utf8",  # Redshift calls its own UNICODE, which psycopg does not know
+    "prepare_threshold": None,  # what is asked once needs no preparing, and Redshift has no DEALLOCATE ALL
+}
 _ENCRYPTED = ("verify-full", "verify-ca", "require")
 
 
@@ -64,73 +75,104 @@ class Warehouse:
             SourceError: URL or query cannot work, the server cannot be reached or refuses them, or there are no rows.
         """
         from sqlalchemy import text
-        from sqlalchemy.exc import DBAPIError, StatementError
+        from sqlalchemy.exc import StatementError
 
         deadline = time.monotonic() + self.total_seconds
         try:
-            with self._engine().connect() as connection:
-                connection.exec_driver_sql("SET TIME ZONE 'UTC'")
-                connection.exec_driver_sql(f"SET statement_timeout = {self.statement_seconds * 1000:.0f}")
+            with self.engine().connect() as connection:
+                self.prepare(connection)
                 connection.execution_options(yield_per=_CHUNK_ROWS)
                 with connection.execute(text(self.query)) as result:
                     chunks = self._chunks(result)
                     return limited(lambda _: next(chunks, b""), self.description, deadline)
         except TimeoutError:
-            raise self._refused(f"gave not all rows within {self.total_seconds:g} s", "Ask for fewer rows.") from None
-        except DBAPIError as error:
-            raise self._refused(*_fault(error.orig)) from error  # type: ignore[arg-type]  # psycopg's, by the dialect
-        except StatementError as error:  # `:name` in the query
-            fault = f"cannot be asked: {str(error.orig).partition(' (')[0].lower()}"
-            raise self._refused(fault, r"Write `\:` in the query for a colon that names no parameter.") from error
+            raise self.refused(f"gave not all rows within {self.total_seconds:g} s", "Ask for fewer rows.") from None
+        except StatementError as error:
+            raise self.explained(error) from error
 
-    def _engine(self) -> Engine:
+    def readings(self, wanted: Wanted) -> Iterator[list[Reading]]:
+        """The readings that the query finds, by customer, timestamp and value, in chunks; see `common.data.cursor`."""
+        from common.data.cursor import Cursor
+
+        return Cursor(self, wanted).readings()
+
+    def engine(self, **arguments: object) -> Engine:
+        """What makes connections to the warehouse.
+
+        Args:
+            arguments: further ones of psycopg's `connect`.
+        """
         from sqlalchemy import create_engine
         from sqlalchemy.pool import NullPool
 
         if not self.query.strip():
-            raise self._refused(
+            raise self.refused(
                 "needs a query, and the model declares none",
                 'Declare it in gather_data.py: FromEnvironment(…, query="SELECT …").',
             )
         url = _parsed(self.url)
-        # Without keepalives a network gateway drops a connection that waits for minutes.
-        arguments = {"connect_timeout": self.connect_seconds, "keepalives_idle": 60} | _encryption(url)
-        return create_engine(
+        engine = create_engine(
             url.set(drivername="postgresql+psycopg"),
-            connect_args=arguments,
+            connect_args=_CONNECTION | {"connect_timeout": self.connect_seconds} | _encryption(url) | arguments,
             execution_options={"postgresql_readonly": True},
             poolclass=NullPool,
             use_native_hstore=False,  # spares each connection a query, which Redshift refuses
         )
+        # SQLAlchemy's hook for Redshift, which has no such setting to ask for; no literal is ever written into a query.
+        engine.dialect._set_backslash_escapes = lambda _: None  # type: ignore[attr-defined]
+        return engine
+
+    def prepare(self, connection: Connection) -> None:
+        """Set what a new connection needs: times in UTC, and a limit for each statement."""
+        connection.exec_driver_sql("SET timezone TO 'UTC'")
+        connection.exec_driver_sql(f"SET statement_timeout TO {self.statement_seconds * 1000:.0f}")
 
     def _chunks(self, result: CursorResult[Any]) -> Iterator[bytes]:
         names = list(result.keys())
         partitions = result.partitions(_CHUNK_ROWS)  # without a size it fetches all rows, whatever the option says
         first = next(partitions, ())
         if not first:
-            raise self._refused("has no rows for the query", "Check its conditions, and what fills the tables.")
+            raise self.refused("has no rows for the query", "Check its conditions, and what fills the tables.")
         yield _csv([names])
-        yield self._spelled(names, first)
+        yield _csv(self.spelled(names, first))
         for rows in partitions:
-            yield self._spelled(names, rows)
+            yield _csv(self.spelled(names, rows))
 
-    def _spelled(self, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> bytes:
-        try:
-            return _csv([[_SPELLING[type(value)](value) for value in row] for row in rows])
-        except KeyError:
-            name, value = next(
-                (name, value)
-                for row in rows
-                for name, value in zip(names, row, strict=True)
-                if type(value) not in _SPELLING
-            )
-            raise self._refused(
-                f"has values in column '{name}' that no cell can hold ({type(value).__name__})",
+    def spelled(self, names: Sequence[str], rows: Sequence[Sequence[Any]]) -> Iterator[tuple[str, ...]]:
+        """The rows as text.
+
+        Raises:
+            SourceError: a value of a type that has no plain spelling.
+        """
+        return zip(
+            *(self._column(name, cells) for name, cells in zip(names, zip(*rows, strict=True), strict=True)),
+            strict=True,
+        )
+
+    def _column(self, name: str, values: Sequence[Any]) -> Iterator[str]:
+        kinds = set(map(type, values))
+        odd = next((kind for kind in kinds if kind not in _SPELLING), None)
+        if odd:
+            raise self.refused(
+                f"has values in column '{name}' that no cell can hold ({odd.__name__})",
                 f"Cast it in the query, e.g. CAST({name} AS text).",
-            ) from None
+            )
+        if len(kinds) == 1:
+            return map(_SPELLING[kinds.pop()], values)
+        return (_SPELLING[type(value)](value) for value in values)
 
-    def _refused(self, fault: str, remedy: str) -> SourceError:
+    def refused(self, fault: str, remedy: str) -> SourceError:
+        """The error that tells of a fault of this warehouse."""
         return SourceError(f"{self.description} {fault}.", remedy)
+
+    def explained(self, error: StatementError) -> SourceError:
+        """The error that tells what SQLAlchemy has met."""
+        from sqlalchemy.exc import DBAPIError
+
+        if isinstance(error, DBAPIError):
+            return self.refused(*_fault(error.orig))  # type: ignore[arg-type]  # psycopg's, by the dialect
+        fault = f"cannot be asked: {str(error.orig).partition(' (')[0].lower()}"  # `:name` in the query
+        return self.refused(fault, r"Write `\:` in the query for a colon that names no parameter.")
 
 
 _SPELLING: dict[type, Callable[[Any], str]] = {
@@ -146,7 +188,7 @@ _SPELLING: dict[type, Callable[[Any], str]] = {
 }
 
 
-def _csv(rows: Sequence[Sequence[str]]) -> bytes:
+def _csv(rows: Iterable[Sequence[str]]) -> bytes:
     text = io.StringIO(newline="")
     csv.writer(text, lineterminator="\n").writerows(rows)
     return text.getvalue().encode()
