@@ -33,6 +33,7 @@ class Package:
         metadata: `CustomerMetadataProperties`: source, data_version, commit, branch, pipeline, …; see `training.register`.
         status: `PendingManualApproval`, `Approved` or `Rejected`.
         reason: why it has that status, in the words of whoever set it.
+        environment: the variables of the container that serves it.
     """
 
     arn: str
@@ -43,6 +44,12 @@ class Package:
     artifact: str
     reason: str = ""
     metadata: dict[str, str] = field(default_factory=dict)
+    environment: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def fleet(self) -> str:
+        """The S3 prefix of its models, one for each customer; empty for a single model."""
+        return self.metadata.get("fleet", "")
 
     @property
     def source(self) -> str:
@@ -243,6 +250,7 @@ def _package(answer: DescribeModelPackageOutputTypeDef) -> Package:
         artifact=container.get("ModelDataUrl", ""),
         reason=answer.get("ApprovalDescription") or answer.get("CustomerMetadataProperties", {}).get("gate", ""),
         metadata=dict(answer.get("CustomerMetadataProperties", {})),
+        environment=dict(container.get("Environment", {})),
     )
 
 

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 
 from common.aws import Aws, is_missing, says
 from common.deployment.declare import VARIANT
-from common.deployment.live import ROLLBACK_TAG, Live, describe_endpoint, observe
+from common.deployment.live import ROLLBACK_TAG, Live, describe_endpoint, observe, package_of
 from common.deployment.plan import (
     CHANGING,
     Action,
@@ -128,10 +128,12 @@ class Deployment:
             The ARN of the endpoint configuration.
         """
         sagemaker, tags = self.aws.sagemaker, tags_of(self.wanted.model)
+        if self.wanted.package.fleet:
+            self._require_approved()
         _unless_it_exists(
             lambda: sagemaker.create_model(
                 ModelName=self.wanted.model_name,
-                PrimaryContainer={"ModelPackageName": self.wanted.package.arn},
+                PrimaryContainer=self.wanted.container,
                 ExecutionRoleArn=self.aws.settings.execution_role,
                 Tags=tags,
             )
@@ -147,9 +149,18 @@ class Deployment:
         put_alarms(self.aws, self.wanted)
         return sagemaker.describe_endpoint_config(EndpointConfigName=self.wanted.configuration)["EndpointConfigArn"]
 
+    def _require_approved(self) -> None:
+        """SageMaker makes models from approved packages only; a fleet's is made from the package's parts, unseen by it."""
+        package = self.registry.describe(self.wanted.package.arn)
+        if not package.is_approved:
+            raise DeploymentError(
+                f"Version {package.version} of {self.wanted.model.name} is {package.status} by now: {package.reason}.",
+                "Nothing was changed. Only approved packages are deployed.",
+            )
+
     def _require_own_model(self) -> None:
         container = self.aws.sagemaker.describe_model(ModelName=self.wanted.model_name).get("PrimaryContainer", {})
-        if container.get("ModelPackageName") != self.wanted.package.arn:
+        if package_of(container) != self.wanted.package.arn:
             raise DeploymentError(
                 f"The SageMaker model {self.wanted.model_name} exists, but was not made from {self.wanted.package.arn}.",
                 "Somebody made it by hand, or the package group was made anew: delete that model, then deploy again.",

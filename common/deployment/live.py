@@ -18,6 +18,9 @@ It is the configuration that carries it, not the endpoint, so that a deploy whic
 takes the way back from another one that has begun meanwhile.
 """
 
+PACKAGE_VARIABLE = "MODEL_PACKAGE_ARN"
+"""Variable of a multi-model container: its package, from which SageMaker can make no multi-model model itself."""
+
 
 @dataclass(frozen=True)
 class Live:
@@ -101,5 +104,9 @@ def _package_arn(aws: Aws, model_name: str) -> str:
         if is_missing(error):
             return ""
         raise
-    container = description.get("PrimaryContainer") or description["Containers"][0]
-    return container.get("ModelPackageName", "")
+    return package_of(description.get("PrimaryContainer") or description["Containers"][0])
+
+
+def package_of(container: Mapping[str, Any]) -> str:
+    """The ARN of the package that a model's container was made from, or an empty string."""
+    return str(container.get("ModelPackageName") or container.get("Environment", {}).get(PACKAGE_VARIABLE, ""))

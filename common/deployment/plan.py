@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from common.deployment.declare import AllAtOnce, Canary, Endpoint, Linear
-from common.deployment.live import Live
+from common.deployment.live import PACKAGE_VARIABLE, Live
 from common.errors import DeploymentError
 from common.model import Model
 from common.registry import Package
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker.type_defs import ContainerDefinitionTypeDef
 
 
 @dataclass(frozen=True)
@@ -22,6 +26,19 @@ class Wanted:
     @property
     def model_name(self) -> str:
         return f"{self.model.name}-model-{self.package.version}"
+
+    @property
+    def container(self) -> ContainerDefinitionTypeDef:
+        """What SageMaker makes the model from: the package, or, for a fleet, the package's parts."""
+        package = self.package
+        if not package.fleet:
+            return {"ModelPackageName": package.arn}
+        return {
+            "Image": package.image,
+            "Mode": "MultiModel",
+            "ModelDataUrl": package.fleet,
+            "Environment": package.environment | {PACKAGE_VARIABLE: package.arn},
+        }
 
     @property
     def configuration(self) -> str:
@@ -94,10 +111,9 @@ def next_action(wanted: Wanted, live: Live) -> Action:
 def describe_plan(wanted: Wanted, live: Live) -> list[str]:
     """The steps of a deploy in words, for `--plan`."""
     name, package = wanted.model.name, wanted.package
-    check = f"check version {package.version}'s artifact offline against its golden predictions"
     prepare = [
-        check,
-        f"model {wanted.model_name}, endpoint configuration {wanted.configuration}, "
+        _check(package),
+        f"{'multi-model ' if package.fleet else ''}model {wanted.model_name}, endpoint configuration {wanted.configuration}, "
         f"alarms {', '.join(wanted.alarm_names)}: create what is missing",
     ]
     verify = ["ask the endpoint for the golden predictions", "record the deployment in the package"]
@@ -114,6 +130,15 @@ def describe_plan(wanted: Wanted, live: Live) -> list[str]:
             return [*prepare, shift, *verify, sweep]
         case WaitForEndpoint(status=status, leads_to=target):
             return [f"wait: {name} is {status}, towards {target}", "plan again when it has ended"]
+
+
+def _check(package: Package) -> str:
+    if package.fleet:
+        return (
+            f"check the {package.metadata.get('customers', '?')} customers' models of version {package.version} in "
+            f"{package.fleet}, and a sample offline against its golden predictions"
+        )
+    return f"check version {package.version}'s artifact offline against its golden predictions"
 
 
 def _rollout(endpoint: Endpoint) -> str:

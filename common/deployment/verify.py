@@ -10,14 +10,15 @@ from pathlib import Path
 from botocore.exceptions import ClientError
 
 from common.aws import Aws, error_code
+from common.deployment.fleet import check_fleet, check_fleet_endpoint
 from common.deployment.plan import Wanted
 from common.errors import DeploymentError
-from common.evaluation.golden import Golden
+from common.evaluation.golden import FleetGolden, Golden
 from common.storage import Bucket, Layout
 
 
-def golden_of(aws: Aws, wanted: Wanted) -> Golden:
-    """The golden predictions of the wanted package.
+def golden_of(aws: Aws, wanted: Wanted) -> bytes:
+    """The golden predictions of the wanted package, as its `golden.json` holds them.
 
     Raises:
         DeploymentError: they are missing, or not those that were registered.
@@ -31,22 +32,31 @@ def golden_of(aws: Aws, wanted: Wanted) -> Golden:
             f"The golden predictions of version {package.version} ({Bucket(aws).uri(key)}) are {state}.",
             "Without them nobody can tell whether the right model serves: restore them from the bucket's versions.",
         )
-    return Golden.from_json(content)
+    return content
 
 
 def check_artifact(aws: Aws, wanted: Wanted) -> None:
-    """Download the artifact and answer the golden records with it, before any endpoint sees it.
+    """Compare the artifact, or every customer's of a fleet, with what was registered, before any endpoint sees it.
+
+    The golden predictions are made again offline: by the artifact, or by a sample of the fleet.
 
     Raises:
-        DeploymentError: it is not the artifact that was evaluated and approved, or does not predict what it did.
+        DeploymentError: it is not what was evaluated and approved, or does not predict what it did.
         ArtifactError: there is none, or it is damaged or unsafe.
     """
+    if wanted.package.fleet:
+        check_fleet(aws, wanted.package, FleetGolden.from_json(golden_of(aws, wanted)))
+    else:
+        _check_single(aws, wanted)
+
+
+def _check_single(aws: Aws, wanted: Wanted) -> None:
     # Only a deploy that changes something needs XGBoost; a no-op answers without importing it.
     from common.serving.archive import digest, fetch_artifact, load_predictor
 
     package = wanted.package
     remedy = "Nothing was changed. Find out who wrote to the bucket, and restore the object from the bucket's versions."
-    golden = golden_of(aws, wanted)
+    golden = Golden.from_json(golden_of(aws, wanted))
     with tempfile.TemporaryDirectory() as folder:
         archive = fetch_artifact(aws, package.artifact, Path(folder))
         if digest(archive) != package.metadata.get("artifact_digest"):
@@ -64,7 +74,9 @@ def check_artifact(aws: Aws, wanted: Wanted) -> None:
 
 def check_endpoint(aws: Aws, wanted: Wanted) -> str:
     """What is wrong with the endpoint's answers to the golden records, in words; empty when they match."""
-    golden = golden_of(aws, wanted)
+    if wanted.package.fleet:
+        return check_fleet_endpoint(aws, wanted.model.name, FleetGolden.from_json(golden_of(aws, wanted)))
+    golden = Golden.from_json(golden_of(aws, wanted))
     try:
         answer = aws.runtime.invoke_endpoint(
             EndpointName=wanted.model.name,

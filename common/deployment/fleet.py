@@ -1,0 +1,195 @@
+"""Is it the fleet that was approved? Asked of every customer's artifact before traffic, and of a sample of the answers."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Mapping
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from common.aws import Aws, error_code, is_missing
+from common.errors import ArtifactError, DeploymentError
+from common.evaluation.fleet_manifest import FleetManifest, Listing
+from common.evaluation.golden import FleetGolden
+from common.registry import Package
+from common.storage import split_uri
+
+SUFFIX = ".tar.gz"
+_REMEDY = "Nothing was changed. Find out who wrote to the bucket, and restore the object from the bucket's versions."
+_LOADING_SECONDS, _PAUSE_SECONDS = 120.0, 2.0
+_ANSWER_SECONDS = 120
+# The container's own way from a request to an answer, for each golden customer: argument 1 is a folder with a folder for each.
+_ANSWER = """\
+import json, sys
+from pathlib import Path
+from inference import input_fn, model_fn, output_fn, predict_fn
+answers = {}
+for customer, request in json.loads(sys.stdin.read()).items():
+    model = model_fn(str(Path(sys.argv[1], customer)))
+    answer = output_fn(predict_fn(input_fn(json.dumps(request), "application/json"), model), "application/json")
+    answers[customer] = json.loads(answer[0] if isinstance(answer, tuple) else answer)
+print(json.dumps(answers))
+"""
+
+
+def manifest_of(aws: Aws, package: Package) -> FleetManifest:
+    """The manifest of a fleet's package.
+
+    Raises:
+        DeploymentError: it is not the one that was registered.
+        ArtifactError: it is missing, or damaged.
+    """
+    content = _registered(aws, package.artifact, package.metadata.get("artifact_digest"), package)
+    return FleetManifest.from_archive(content)
+
+
+def listing_of(aws: Aws, prefix: str) -> Listing:
+    """By customer, (ETag, bytes) of its artifact below a fleet's prefix: a call for each thousand of them."""
+    bucket, key = split_uri(prefix)
+    pages = aws.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
+    return {
+        entry["Key"].removeprefix(key).removesuffix(SUFFIX): (entry["ETag"].strip('"'), entry["Size"])
+        for page in pages
+        for entry in page.get("Contents", [])
+        if entry["Key"].endswith(SUFFIX)
+    }
+
+
+def check_fleet(aws: Aws, package: Package, golden: FleetGolden) -> None:
+    """Compare every customer's artifact with the manifest, and answer the golden requests with those of the sample.
+
+    One listing compares all of them: by the ETag that S3 gave each object when the fleet was registered, and its size.
+
+    Raises:
+        DeploymentError: an artifact is missing or another one, or the sample does not answer as it did.
+        ArtifactError: the manifest, the code or an artifact of the sample is missing or damaged.
+    """
+    manifest = manifest_of(aws, package)
+    if differs := manifest.differs(listing_of(aws, package.fleet)):
+        raise DeploymentError(
+            f"The fleet of version {package.version} in {package.fleet} is not the one that was approved: {differs}.",
+            _REMEDY,
+        )
+    code_uri = package.environment.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
+    code = _registered(aws, code_uri, package.metadata.get("code_digest"), package)
+    sample = {
+        customer: _registered(
+            aws, f"{package.fleet}{customer}{SUFFIX}", manifest.customers[customer]["digest"], package
+        )
+        for customer in golden.answers
+    }
+    answers = answered_offline(code, sample, {name: told["request"] for name, told in golden.answers.items()})
+    problems = filter(None, (golden.mismatch(customer, answers[customer]) for customer in golden.answers))
+    if problem := next(problems, ""):
+        raise DeploymentError(
+            f"Version {package.version} does not predict offline what it did when it was trained: {problem}.", _REMEDY
+        )
+
+
+def answered_offline(code: bytes, models: Mapping[str, bytes], requests: Mapping[str, Any]) -> dict[str, Any]:
+    """What customers' models answer with the code that will serve them.
+
+    The code is the package's own, which may be older than this checkout's. It runs in a process of its own, which is not
+    handed this one's environment with its credentials.
+
+    Args:
+        code, models: `tar.gz` archives whose digests have been compared.
+
+    Raises:
+        ArtifactError: the models cannot be loaded, or do not answer.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        for name, archive in [("code", code), *models.items()]:
+            _unpack(archive, Path(folder, "models" if name in models else "", name))
+        done = subprocess.run(
+            [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(Path(folder, 'code'))!r})\n{_ANSWER}",
+             str(Path(folder, "models"))],
+            input=json.dumps(dict(requests)), capture_output=True, text=True, check=False, env={},
+            timeout=_ANSWER_SECONDS,
+        )  # fmt: skip
+    if done.returncode:
+        reason = done.stderr.strip().splitlines()[-1:] or ["it says nothing"]
+        raise ArtifactError(f"The fleet's models cannot answer with its code: {reason[0]}.", _REMEDY)
+    return dict(json.loads(done.stdout))
+
+
+def check_fleet_endpoint(aws: Aws, endpoint: str, golden: FleetGolden) -> str:
+    """What is wrong with the endpoint's answers to the golden requests, in words; empty when they match."""
+    for customer, told in golden.answers.items():
+        try:
+            answer = ask_customer(aws, endpoint, customer, told["request"])
+        except ClientError as error:
+            # ValidationError: the endpoint has been deleted or is not in service, or S3 has no such model.
+            if error_code(error) not in ("ModelError", "ValidationError", "ModelNotReadyException"):
+                raise
+            return f"customer {customer}: it answers with an error: {error.response['Error']['Message']}"
+        except ValueError as error:
+            return f"customer {customer}: the answer is no JSON: {error}"
+        try:
+            problem = golden.mismatch(customer, answer)
+        except (AttributeError, TypeError, ValueError):
+            problem = f"customer {customer}: the answer is no forecast: {str(answer)[:80]}"
+        if problem:
+            return problem
+    return ""
+
+
+def ask_customer(aws: Aws, endpoint: str, customer: str, request: Any) -> Any:
+    """The JSON value that the customer's model answers with; waits for one that is still being loaded.
+
+    Raises:
+        ClientError: SageMaker's, or the model's own.
+        ValueError: the answer is no JSON.
+    """
+    deadline = time.monotonic() + _LOADING_SECONDS
+    while True:
+        try:
+            answer = aws.runtime.invoke_endpoint(
+                EndpointName=endpoint,
+                TargetModel=f"{customer}{SUFFIX}",
+                ContentType="application/json",
+                Accept="application/json",
+                Body=json.dumps(request).encode(),
+            )
+            return json.loads(answer["Body"].read())
+        except ClientError as error:
+            if error_code(error) != "ModelNotReadyException" or time.monotonic() > deadline:
+                raise
+        time.sleep(_PAUSE_SECONDS)
+
+
+def _registered(aws: Aws, uri: str, digest: str | None, package: Package) -> bytes:
+    """An object of the package, which has to be the one that was registered with it."""
+    bucket, key = split_uri(uri)
+    try:
+        content = aws.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    except ClientError as error:
+        if not is_missing(error):
+            raise
+        raise ArtifactError(f"{uri} of version {package.version} is missing from the bucket.", _REMEDY) from error
+    found = hashlib.sha256(content).hexdigest()
+    if found != digest:
+        raise DeploymentError(
+            f"{uri} is not what was registered with version {package.version}: its SHA-256 is {found}, registered is "
+            f"{digest}.",
+            _REMEDY,
+        )
+    return content
+
+
+def _unpack(archive: bytes, folder: Path) -> None:
+    folder.mkdir(parents=True)
+    try:
+        with tarfile.open(fileobj=BytesIO(archive), mode="r:gz") as tar:
+            tar.extractall(folder, filter="data")
+    except (tarfile.TarError, OSError, EOFError) as error:
+        raise ArtifactError(f"An archive of the fleet is damaged: {error}", _REMEDY) from error
