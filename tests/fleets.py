@@ -14,6 +14,11 @@ import numpy.typing as npt
 from common.evaluation.fleet import FleetChampion, FleetEvaluation, assess_fleet
 from common.evaluation.fleet_gate import FleetGate
 from common.evaluation.fleet_parts import Parts, read_parts
+from common.model import Model
+from common.report.cost import training_cost
+from common.report.fleet import FleetReport
+from common.report.plots.fleet import Example
+from tests.reports import LINEAGE
 
 Numbers = npt.NDArray[np.float64]
 GATE = FleetGate(at_most_mase=1.0)
@@ -82,3 +87,36 @@ def fleet(
     parts = parts_of(entries, {"7": "no reading is finite", "8": "one reading only"})
     rival = FleetChampion("version 6", customers={*entries, "7", "gone"} - {"1"}) if champion else FleetChampion()
     return assess_fleet(GATE, 0.02, parts, rival)
+
+
+def example(customer: str, seed: int) -> Example:
+    """Ninety days of a weekly rhythm with a gap, and a forecast that is too low for the last four weeks."""
+    random = np.random.default_rng(seed)
+    days = np.delete(np.arange(20363.0, 20453.0), range(20, 25))
+    truth = 400 + 60 * np.sin(2 * np.pi * days / 7)
+    ahead = days >= 20425
+    values = truth + random.normal(0, 25, len(days)) + 80 * ahead
+    mean = truth[ahead]
+    return Example(customer, days, values, 20425.0, days[ahead], mean, mean - 40, mean + 40)
+
+
+def fleet_report(evaluation: FleetEvaluation | None = None, *, champion: bool = True) -> FleetReport:
+    """A fleet's report with everything in it."""
+    evaluation = evaluation or fleet(champion=champion)
+    manifest = {
+        "version": "0123456789abcdef", "source": "<script>alert(1)</script>", "rows": 731_000, "customers": 400,
+        "floor": "2023-01-01", "ceiling": "2026-01-01", "gathered_at": "2026-01-02T03:04:05+00:00",
+    }  # fmt: skip
+    before = manifest | {"version": "fedcba9876543210", "rows": 719_000, "customers": 399, "ceiling": "2025-12-01"}
+    return FleetReport(
+        Model("energy", "What every customer will consume.", "consumption", "forecasting"),
+        evaluation,
+        manifest,
+        before if champion else None,
+        LINEAGE,
+        [example(customer, seed) for seed, customer in enumerate(evaluation.worst)],
+        {
+            "split": training_cost("eu-west-1", "ml.m5.xlarge", instances=1, seconds=40),
+            "fit": training_cost("eu-west-1", "ml.m5.xlarge", instances=10, seconds=60, training_seconds=200),
+        },
+    )

@@ -1,7 +1,8 @@
-"""A small chart kit: lines, areas, points, densities and horizontal bars as SVG.
+"""A small chart kit: lines, bands, areas, points, dots, densities and horizontal bars as SVG.
 
 Colours, dashes and fonts come from `chart.css`, so that a chart follows the reader's light or dark mode and prints. What is
-drawn is bounded: a line has at most `MOST_POINTS` points and a density `CELLS` × `CELLS` cells, whatever the rows.
+drawn is bounded: a line has at most `MOST_POINTS` points and a density `CELLS` × `CELLS` cells, whatever the rows. Only dots
+are all drawn, each in a dozen bytes: the caller decides from how many on a density says more.
 
     chart = LineChart("RMSE by version", (Series("RMSE", [1, 2, 3], [2.4, 2.2, 2.1]),), "version", "RMSE")
     page = f"<style>{CSS}</style>{chart.svg()}"
@@ -27,7 +28,7 @@ Numbers = Sequence[float] | npt.NDArray[np.float64]
 Range = tuple[float, float]
 Style = Literal["model", "champion", "reference", "good", "bad"]
 """Whom a series speaks of; `chart.css` gives each a colour and a dash of its own."""
-Shape = Literal["line", "steps", "area", "points", "density"]
+Shape = Literal["line", "band", "steps", "area", "points", "dots", "density"]
 
 WIDTH = 360
 """Width of every chart in SVG units; a phone shows them at about one pixel each."""
@@ -60,8 +61,9 @@ class Series:
 
     Attributes:
         label: its name in the legend; empty: it is not listed.
-        shape: `steps` and `area` hold each y until the next x, as histograms do; a `density` counts points in cells.
-        spread: for each point (low, high) of a vertical whisker, e.g. a confidence interval.
+        shape: `steps` and `area` hold each y until the next x, as histograms do; a `density` counts points in cells; a
+            `band` is a line with its spread shaded.
+        spread: for each point (low, high) of a vertical whisker, or of a band, e.g. a confidence interval.
         notes: for each point a few characters to print beside it.
     """
 
@@ -111,7 +113,7 @@ class LineChart:
 
     Attributes:
         x_range, y_range: the ends of the axes; by default those of the values. What lies outside is drawn at the edge.
-        x_ticks: (value, label) where numbers say little, e.g. versions or dates.
+        x_ticks, y_ticks: (value, label) where numbers say little, e.g. versions, dates or logarithms.
         height: of the plotting area, in SVG units.
     """
 
@@ -122,6 +124,7 @@ class LineChart:
     x_range: Range | None = None
     y_range: Range | None = None
     x_ticks: Sequence[tuple[float, str]] | None = None
+    y_ticks: Sequence[tuple[float, str]] | None = None
     height: int = 220
 
     def svg(self) -> Markup:
@@ -130,7 +133,7 @@ class LineChart:
         bottom, right = top + self.height, WIDTH - 14
         heights = [(*series.ys, *(end for ends in series.spread for end in ends)) for series in self.series]
         y = _Scale(*_ends(self.y_range, heights, margin=0.04), bottom, top)
-        y_ticks = y.ticks()
+        y_ticks = y.ticks(self.y_ticks)
         left = round(24 + _CHARACTER * max((len(tick.label) for tick in y_ticks), default=0))
         x = _Scale(*_ends(self.x_range, [series.xs for series in self.series], margin=0), left, right)
         return _render(
@@ -222,14 +225,20 @@ class _Drawing:
     whiskers: Sequence[tuple[float, float, float]] = ()
     notes: Sequence[_Note] = ()
     shades: Sequence[tuple[float, str]] = ()
+    band: str = ""
 
 
 def _drawing(series: Series, x: _Scale, y: _Scale) -> _Drawing:
     if series.shape == "density":
         return _density(series, x, y)
+    if series.shape == "dots":
+        return _Drawing(series.style, series.shape, _dots(series, x, y))
     kept = np.unique(np.linspace(0, len(series.xs) - 1, min(len(series.xs), MOST_POINTS)).round().astype(int))
     points = [(x(series.xs[i]), y(series.ys[i])) for i in kept]
     whiskers = [(x(series.xs[i]), y(series.spread[i][0]), y(series.spread[i][1])) for i in kept if len(series.spread)]
+    if series.shape == "band":
+        edge = [(at, low) for at, low, _ in whiskers] + [(at, high) for at, _, high in reversed(whiskers)]
+        return _Drawing(series.style, series.shape, _path(points, "line", y.start), band=f"{_path(edge, 'line', 0)}Z")
     notes = [_note(*point, series.notes[i], x, y) for i, point in zip(kept, points, strict=True) if len(series.notes)]
     path = "" if series.shape == "points" or not points else _path(points, series.shape, y.start)
     marks = points if series.shape == "points" or len(series.spread) else []
@@ -247,6 +256,12 @@ def _path(points: Sequence[tuple[float, float]], shape: Shape, floor: float) -> 
         return "M" + "L".join(f"{x:g} {y:g}" for x, y in points)
     stairs = f"M{points[0][0]:g} {points[0][1]:g}" + "".join(f"H{x:g}V{y:g}" for x, y in points[1:])
     return stairs if shape == "steps" else f"M{points[0][0]:g} {floor:g}L{stairs[1:]}V{floor:g}Z"
+
+
+def _dots(series: Series, x: _Scale, y: _Scale) -> str:
+    """A line without length for each distinct place; its round ends are the dot."""
+    places = dict.fromkeys((x(at), y(height)) for at, height in zip(series.xs, series.ys, strict=True))
+    return "".join(f"M{at:g} {height:g}h0" for at, height in places)
 
 
 def _density(series: Series, x: _Scale, y: _Scale) -> _Drawing:

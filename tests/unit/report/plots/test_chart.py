@@ -61,6 +61,24 @@ def test_values_lie_where_the_axes_say() -> None:
     assert (y0, y1) == (top + height, top)
 
 
+def test_every_dot_is_drawn_once_where_the_points_of_a_line_would_lie() -> None:
+    xs, ys = [0.0, 5.0, 5.0, 10.0], [0.0, 1.0, 1.0, 0.5]
+    dots = path(LineChart("Title", [Series("one", xs, ys, shape="dots")], "x", "y"), "dots")
+    assert dots.count("h0") == 3
+    assert set(re.findall(r"M([\d. ]+)h0", dots)) == set(path(line(xs, ys), "line")[1:].split("L"))
+
+
+def test_a_band_is_closed_around_its_line() -> None:
+    spread = [(0.0, 2.0), (1.0, 3.0)]
+    chart = LineChart("t", [Series("", [0, 1], [1, 2], shape="band", spread=spread)], "x", "y", y_range=(0, 3))
+    corners = [tuple(map(float, corner.split())) for corner in path(chart, "spread")[1:-1].split("L")]
+    middle = [tuple(map(float, corner.split())) for corner in path(chart, "band")[1:].split("L")]
+    assert [x for x, _ in corners] == [middle[0][0], middle[1][0], middle[1][0], middle[0][0]]
+    lower, upper = [y for _, y in corners[:2]], [y for _, y in corners[:1:-1]]
+    assert all(high < y < low for low, (_, y), high in zip(lower, middle, upper, strict=True))
+    assert path(chart, "spread").endswith("Z")
+
+
 def test_what_lies_outside_of_the_given_range_is_drawn_at_the_edge() -> None:
     inside, outside = (path(line([0, 1], [0, high], y_range=(0, 1)), "line") for high in (1, 100))
     assert inside == outside
