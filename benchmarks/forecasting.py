@@ -1,0 +1,124 @@
+"""The energy model's forecaster beside Prophet: fits in a second, accuracy on two families of series, and memory.
+
+Run it with `python -m benchmarks.forecasting`; Prophet has to be installed (`make setup-bench`).
+"""
+
+import time
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from multiprocessing import get_context
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.families import Sample, customers, others
+from common.forecasting.prophet import ProphetForecaster
+from common.forecasting.scores import forecast_at, naive
+from common.forecasting.series import Forecaster, Parameters, Unfit, Values
+from energy_model.holidays import HOLIDAYS
+
+HORIZONS = (7, 28)
+LEVELS = (0.8, 0.95)
+SEEDS = range(4)
+PER_KIND = {"customers": 14, "others": 16}
+"""Samples of each kind for each seed."""
+PROPHET = ProphetForecaster(HOLIDAYS)
+_DRAWS = 4000
+_BATCH = 20
+
+
+@dataclass(frozen=True)
+class Scores:
+    """What a forecaster reached on n samples.
+
+    Attributes:
+        errors: (n, 2) mean absolute error at each of `HORIZONS`, as a share of the mean of the history.
+        covered: (n, 2) share of the readings within the interval of each of `LEVELS`.
+    """
+
+    errors: Values
+    covered: Values
+
+
+def samples() -> list[Sample]:
+    found = [sample for seed in SEEDS for sample in customers(PER_KIND["customers"], seed)]
+    return found + [sample for seed in SEEDS for sample in others(PER_KIND["others"], seed)]
+
+
+def score(forecaster: Forecaster, chosen: Sequence[Sample]) -> Scores:
+    """Fit the histories in one batch, forecast what came after."""
+    fitted = forecaster.fit([sample.series for sample in chosen])
+    parameters: list[Parameters] = []
+    for sample, each in zip(chosen, fitted, strict=True):
+        if isinstance(each, Unfit):
+            raise TypeError(f"{forecaster.name} does not fit {sample.series.customer} ({sample.kind}): {each.reason}")
+        parameters.append(each)
+    times = [sample.days for sample in chosen]
+    by_level = [forecast_at(forecaster, parameters, times, level) for level in LEVELS]
+    covered = [
+        [((f.lower <= sample.actual) & (sample.actual <= f.upper)).mean() for f in forecasts]
+        for sample, *forecasts in zip(chosen, *by_level, strict=True)
+    ]
+    return Scores(errors(chosen, [forecast.mean for forecast in by_level[0]]), np.array(covered))
+
+
+def errors(chosen: Sequence[Sample], forecasts: Iterable[Values]) -> Values:
+    rows = []
+    for sample, forecast in zip(chosen, forecasts, strict=True):
+        absolute = np.abs(sample.actual - forecast) / np.abs(sample.series.values).mean()
+        ahead = sample.days - sample.origin
+        rows.append([absolute[ahead < days].mean() if (ahead < days).any() else np.nan for days in HORIZONS])
+    return np.array(rows)
+
+
+def in_two_processes(forecaster: Forecaster, chosen: Sequence[Sample]) -> Scores:
+    batches = [chosen[start : start + _BATCH] for start in range(0, len(chosen), _BATCH)]
+    with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
+        parts = list(pool.map(score, [forecaster] * len(batches), batches))
+    return Scores(*(np.concatenate([getattr(part, name) for part in parts]) for name in ("errors", "covered")))
+
+
+def ratio(ours: Values, theirs: Values) -> tuple[float, float, float]:
+    """The ratio of the mean errors, and its 95 % interval: paired bootstrap over the samples, by percentiles."""
+    known = ~np.isnan(ours)
+    ours, theirs = ours[known], theirs[known]
+    drawn = np.random.default_rng(0).integers(len(ours), size=(_DRAWS, len(ours)))
+    low, high = np.quantile(ours[drawn].sum(axis=1) / theirs[drawn].sum(axis=1), (0.025, 0.975))
+    return float(ours.sum() / theirs.sum()), float(low), float(high)
+
+
+def print_accuracy(chosen: Sequence[Sample], ours: Scores, prophet: Scores) -> None:
+    """A table of the ratios of mean errors, by family and kind; what loses to Prophet is marked."""
+    against = {
+        "Prophet": prophet.errors,
+        "naive": errors(chosen, (naive(sample.series, sample.days) for sample in chosen)),
+        "oracle": errors(chosen, (sample.oracle for sample in chosen)),
+    }
+    print(
+        "mean absolute error over Prophet's with the paired 95 % interval (× loses for sure, × > 5 % by more than that)"
+    )
+    print(f"  {'':<18} {'n':>4}" + "".join(f"  {days:>3} days {'':<15} naive oracle" for days in HORIZONS), end="")
+    print("   coverage of 80 % and 95 %, ours (Prophet's)")
+    groups = {f"{family}: all": family_mask(chosen, family) for family in PER_KIND}
+    for sample in chosen:
+        mask = np.array([(other.family, other.kind) == (sample.family, sample.kind) for other in chosen])
+        groups.setdefault(f"{sample.kind}" if sample.family == "customers" else f"• {sample.kind}", mask)
+    for name, mask in groups.items():
+        print(
+            f"  {name:<18} {mask.sum():>4}{''.join(_cell(i, mask, ours, against) for i in range(len(HORIZONS)))}",
+            end="",
+        )
+        print("  ", *(f"{ours.covered[mask, i].mean():6.1%} ({prophet.covered[mask, i].mean():.1%})" for i in (0, 1)))
+
+
+def family_mask(chosen: Sequence[Sample], family: str) -> NDArray[np.bool_]:
+    return np.array([sample.family == family for sample in chosen])
+
+
+def _cell(horizon: int, mask: NDArray[np.bool_], ours: Scores, against: dict[str, Values]) -> str:
+    mine = ours.errors[mask, horizon]
+    value, low, high = ratio(mine, against["Prophet"][mask, horizon])
+    mark = "  ×" if value > 1.05 else "  ·" if low > 1 else ""
+    others_ = "".join(f" {ratio(mine, against[name][mask, horizon])[0]:6.3f}" for name in ("naive", "oracle"))
+    return f"  {value:.3f} ({low:.3f}–{high:.3f}){mark:<3}{others_}"
