@@ -31,7 +31,7 @@ _TEXT_TYPES = ("application/json", "text/csv")
 class Defaults:
     """The framework's own handlers, for those that the script does not define."""
 
-    input_fn: Callable[[Any, str], Any]
+    input_fn: Callable[[Any, Any], Any]
     predict_fn: Callable[[Any, Any], Any]
 
 
@@ -51,11 +51,26 @@ def _decode_matrix(body: str | bytes, content_type: str) -> Any:
 
 
 SCIKIT_LEARN = Defaults(_decode_array, lambda data, model: model.predict(data))
+SCIKIT_LEARN_MULTI_MODEL = Defaults(
+    lambda body, content_type: np.atleast_2d(_decode_array(body, content_type)), SCIKIT_LEARN.predict_fn
+)
+"""The toolkit that serves several models takes one CSV row for a matrix of one row."""
 XGBOOST = Defaults(_decode_matrix, lambda data, model: model.predict(data, validate_features=False))
 
 
 def serve(entry: Path, folders: Folders, defaults: Defaults) -> None:
     """Import the script, load its model and answer requests until the process is killed."""
+    module = import_script(entry, folders, defaults)
+    model = module.model_fn(str(folders.model))
+    http.serve(lambda body, content_type, accept: invoke(module, model, defaults, body, content_type, accept))
+
+
+def import_script(entry: Path, folders: Folders, defaults: Defaults) -> ModuleType:
+    """The script as a module, with what it requires installed.
+
+    Raises:
+        SystemExit: its requirements cannot be installed, or it lacks a handler that it needs.
+    """
     try:
         packages = install_requirements(entry.parent, folders)
     except UserError as error:
@@ -70,8 +85,7 @@ def serve(entry: Path, folders: Folders, defaults: Defaults) -> None:
         hasattr(module, f"{part}_fn") for part in ("input", "predict", "output")
     ):
         raise SystemExit("Cannot use transform_fn implementation with input_fn, predict_fn, and/or output_fn")
-    model = module.model_fn(str(folders.model))
-    http.serve(lambda body, content_type, accept: invoke(module, model, defaults, body, content_type, accept))
+    return module
 
 
 def _wants_scikit_learn(folder: Path) -> bool:
@@ -84,19 +98,10 @@ def invoke(
 ) -> Response:
     """Answer one request by the script's handlers; what they raise is answered with 500."""
     content_type = content_type or "application/json"
-    accept = (
-        accept
-        if accept not in (None, "", "*/*")
-        else os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "application/json")
-    )
+    accept = accepted(accept)
     try:
         content = body.decode(errors="replace") if content_type in _TEXT_TYPES else body
-        if hasattr(module, "transform_fn"):
-            answer = module.transform_fn(model, content, content_type, accept)
-        else:
-            data = getattr(module, "input_fn", defaults.input_fn)(content, content_type)
-            prediction = getattr(module, "predict_fn", defaults.predict_fn)(data, model)
-            answer = getattr(module, "output_fn", _encode)(prediction, accept)
+        answer = call(module, model, defaults, content, content_type, accept)
     except Refusal:
         raise
     except Exception as error:
@@ -106,6 +111,24 @@ def invoke(
         return Response(answer.status_code, answer.get_data(), answer.mimetype)
     answer, kind = answer if isinstance(answer, tuple) else (answer, accept)
     return Response(200, answer if isinstance(answer, bytes) else str(answer).encode(), kind)
+
+
+def accepted(accept: str | None) -> str:
+    """The content type that a script is asked to answer in."""
+    if accept and accept != "*/*":
+        return accept
+    return os.environ.get("SAGEMAKER_DEFAULT_INVOCATIONS_ACCEPT", "application/json")
+
+
+def call(
+    module: ModuleType, model: Any, defaults: Defaults, content: str | bytes, content_type: str | None, accept: str
+) -> Any:
+    """What the script's handlers make of one request, the framework's own in place of those that it does not define."""
+    if hasattr(module, "transform_fn"):
+        return module.transform_fn(model, content, content_type, accept)
+    data = getattr(module, "input_fn", defaults.input_fn)(content, content_type)
+    prediction = getattr(module, "predict_fn", defaults.predict_fn)(data, model)
+    return getattr(module, "output_fn", _encode)(prediction, accept)
 
 
 def _encode(prediction: Any, accept: str) -> bytes:

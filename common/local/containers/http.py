@@ -4,20 +4,21 @@ import json
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from http.client import responses
 from typing import Any
 
 import waitress
 
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
-_REASONS = {
-    200: "OK",
-    204: "No Content",
-    400: "Bad Request",
-    404: "Not Found",
-    406: "Not Acceptable",
-    415: "Unsupported Media Type",
-    500: "Internal Server Error",
-}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    method: str
+    path: str
+    body: bytes
+    content_type: str | None
+    accept: str | None
 
 
 @dataclass(frozen=True)
@@ -43,23 +44,33 @@ class Refusal(Exception):
 Invoke = Callable[[bytes, str | None, str | None], Response]
 """(body, content type, accept) to the answer; may raise Refusal."""
 
+Answer = Callable[[Request], Response]
+"""A request to its answer; may raise Refusal."""
+
 
 def serve(invoke: Invoke) -> None:
-    """Answer requests at `SAGEMAKER_BIND_TO_PORT` until the process is killed. The model is loaded by now."""
+    """Answer invocations of the one model, which is loaded by now, until the process is killed."""
+
+    def answer(request: Request) -> Response:
+        if (request.method, request.path) != ("POST", "/invocations"):
+            return Response.refuse(404, "Not Found")
+        return invoke(request.body, request.content_type, request.accept)
+
+    listen(answer)
+
+
+def listen(answer: Answer) -> None:
+    """Answer requests at `SAGEMAKER_BIND_TO_PORT` until the process is killed."""
     limit = int(os.environ.get("MAX_CONTENT_LENGTH", MAX_PAYLOAD_BYTES))
-    execution = {
-        "MaxConcurrentTransforms": os.cpu_count(),
-        "BatchStrategy": "MULTI_RECORD",
-        "MaxPayloadInMB": limit // 1024**2,
-    }
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        answer = _answer(environ, invoke, execution)
-        headers = [] if answer.status == 204 else [("Content-Type", answer.content_type)]
+        reply = _reply(_request(environ), answer, limit)
+        headers = [] if reply.status == 204 else [("Content-Type", reply.content_type)]
         start_response(
-            f"{answer.status} {_REASONS[answer.status]}", [*headers, ("Content-Length", str(len(answer.body)))]
+            f"{reply.status} {responses.get(reply.status, 'Unknown')}",
+            [*headers, ("Content-Length", str(len(reply.body)))],
         )
-        return [answer.body]
+        return [reply.body]
 
     waitress.serve(
         application,
@@ -73,16 +84,27 @@ def serve(invoke: Invoke) -> None:
     )
 
 
-def _answer(environ: dict[str, Any], invoke: Invoke, execution: dict[str, Any]) -> Response:
-    route = environ["REQUEST_METHOD"], environ["PATH_INFO"]
-    if route == ("GET", "/ping"):
+def _request(environ: dict[str, Any]) -> Request:
+    return Request(
+        environ["REQUEST_METHOD"],
+        environ["PATH_INFO"],
+        environ["wsgi.input"].read(),
+        environ.get("CONTENT_TYPE") or None,
+        environ.get("HTTP_ACCEPT") or None,
+    )
+
+
+def _reply(request: Request, answer: Answer, limit: int) -> Response:
+    if (request.method, request.path) == ("GET", "/ping"):
         return Response(200)
-    if route == ("GET", "/execution-parameters"):
+    if (request.method, request.path) == ("GET", "/execution-parameters"):
+        execution = {
+            "MaxConcurrentTransforms": os.cpu_count(),
+            "BatchStrategy": "MULTI_RECORD",
+            "MaxPayloadInMB": limit // 1024**2,
+        }
         return Response(200, json.dumps(execution).encode(), "application/json")
-    if route != ("POST", "/invocations"):
-        return Response.refuse(404, "Not Found")
-    body = environ["wsgi.input"].read()
     try:
-        return invoke(body, environ.get("CONTENT_TYPE") or None, environ.get("HTTP_ACCEPT") or None)
+        return answer(request)
     except Refusal as refusal:
         return refusal.response

@@ -13,8 +13,11 @@ def train(folders: Folders) -> None:
 
 def serve(folders: Folders) -> None:
     """The inference server, until it is killed."""
-    from common.local.containers import handlers
+    from common.local.containers import handlers, multi_model
 
+    if script.is_multi_model():
+        multi_model.serve(folders, handlers.SCIKIT_LEARN_MULTI_MODEL)
+        return
     entry = script.find_serving_script(folders)
     if entry is None:
         raise SystemExit("no inference script: neither SAGEMAKER_PROGRAM nor inference.py in the model's archive")

@@ -16,6 +16,11 @@ def train(folders: Folders) -> None:
 
 def serve(folders: Folders) -> None:
     """The inference server, until it is killed."""
+    if script.is_multi_model():
+        from common.local.containers import handlers, multi_model
+
+        multi_model.serve(folders, handlers.XGBOOST)
+        return
     entry = script.find_serving_script(folders)
     if entry is not None:
         from common.local.containers import handlers

@@ -22,6 +22,11 @@ def is_training_script(folders: Folders) -> bool:
     return "program" in _settings(folders)
 
 
+def is_multi_model() -> bool:
+    """Whether the platform has started this container for a multi-model endpoint."""
+    return os.environ.get("SAGEMAKER_MULTI_MODEL") == "true"
+
+
 def train(folders: Folders) -> None:
     """Run the job's script as a process of its own, and end with its exit code.
 

@@ -14,6 +14,7 @@ from common.local.container_environment import container_environment
 from common.local.containers import UnknownImage, program
 from common.local.context import LocalAws
 from common.local.hosting.artifact import FleetFailure, unpack_artifact
+from common.local.hosting.multi_model import ModelHost, Store
 from common.local.hosting.spec import ContainerSpec, FleetSpec, VariantSpec
 from common.local.hosting.telemetry import Origin, Telemetry
 from common.local.hosting.traffic import Split
@@ -28,6 +29,10 @@ STARTUP_FLOOR_SECONDS = 15.0
 
 DRAIN_SECONDS = 60.0
 """The longest that an invocation can take, and so the longest that a retiring fleet waits for its last ones."""
+
+
+_DETOUR_REQUESTS = 4
+"""Requests by which an instance has to be busier before a model that it has is loaded on a second one, too."""
 
 
 @dataclass(frozen=True)
@@ -48,6 +53,8 @@ class Instance:
         self.variant = variant
         self.folder = folder
         self.workers: list[tuple[ContainerSpec, Worker]] = []
+        self.models: ModelHost | None = None
+        """Of a multi-model container."""
         self.busy = 0
         """Requests that it works on now."""
         self.served = 0
@@ -57,6 +64,23 @@ class Instance:
     @property
     def is_ready(self) -> bool:
         return all(worker.is_ready for _, worker in self.workers)
+
+    def load(self, target: str | None) -> int:
+        """How far it is from answering: the requests that it works on, and more where the model is not loaded here."""
+        loaded = self.models is None or target is None or self.models.has(target)
+        return self.busy if loaded else self.busy + _DETOUR_REQUESTS
+
+    def begin(self, target: str | None) -> None:
+        """Take one request, to the model `target` of a multi-model container."""
+        self.busy += 1
+        self.served += 1
+        if self.models is not None and target is not None:
+            self.models.claim(target)
+
+    def release(self, target: str | None) -> None:
+        """The request that `begin` took needs its model no more."""
+        if self.models is not None and target is not None:
+            self.models.release(target)
 
     def add(self, container: ContainerSpec, worker: Worker) -> None:
         """Own the worker: it ends with the instance, at once if that has been stopped meanwhile."""
@@ -122,20 +146,21 @@ class Fleet:
         self._drain_and_stop(leaving, DRAIN_SECONDS)
 
     @contextmanager
-    def instance(self, variant: str | None) -> Iterator[Instance | None]:
+    def instance(self, variant: str | None, target: str | None = None) -> Iterator[Instance | None]:
         """An instance for one request, of the given variant or of one by weight; None when the fleet is retired.
 
-        Ready instances go before those that restart, then the least busy one. Raises KeyError for an unknown variant.
+        Ready instances go before those that restart, then those that have the model `target`, unless they are much busier
+        than others, then the least busy one. Raises KeyError for an unknown variant.
         """
         with self._changed:
-            chosen = None if self._retired else self._choose(variant)
+            chosen = None if self._retired else self._choose(variant, target)
             if chosen is not None:
-                chosen.busy += 1
-                chosen.served += 1
+                chosen.begin(target)
         try:
             yield chosen
         finally:
             if chosen is not None:
+                chosen.release(target)
                 with self._changed:
                     chosen.busy -= 1
                     self._changed.notify_all()
@@ -160,9 +185,9 @@ class Fleet:
         with self._changed:
             return sum(instance.is_ready for instance in self._instances[variant])
 
-    def _choose(self, variant: str | None) -> Instance:
+    def _choose(self, variant: str | None, target: str | None) -> Instance:
         instances = self._instances[self._variants.choose() if variant is None else variant]
-        return min(instances, key=lambda instance: (not instance.is_ready, instance.busy, instance.served))
+        return min(instances, key=lambda instance: (not instance.is_ready, instance.load(target), instance.served))
 
     def _drain_and_stop(self, leaving: list[Instance], drain_seconds: float) -> None:
         with self._changed:
@@ -203,7 +228,20 @@ class Fleet:
             self._starting.append(instance)
         for container in variant.containers:
             base = instance.folder / container.label
-            instance.add(container, self._worker(variant, container, base, f"{variant.name}/{identifier}"))
+            worker = self._worker(variant, container, base, f"{variant.name}/{identifier}")
+            if container.multi_model:
+                instance.models = self._model_host(variant.name, container, base, worker)
+            instance.add(container, worker)
+
+    def _model_host(self, variant: str, container: ContainerSpec, base: Path, worker: Worker) -> ModelHost:
+        around = self._around
+        store = Store(around.aws.services, around.origin.account, container.model_data_url or "", base / "models")
+        return ModelHost(
+            store,
+            worker,
+            container.keeps_models,
+            lambda metric, value: around.telemetry.measure(around.origin, variant, metric, value),
+        )
 
     def _worker(self, variant: VariantSpec, container: ContainerSpec, base: Path, stream: str) -> Worker:
         around = self._around
@@ -213,15 +251,17 @@ class Fleet:
             raise FleetFailure(
                 f"The {container.label} container's image for production variant {variant.name} cannot be run: {unknown}"
             ) from unknown
-        if container.model_data_url is None:
+        given = container.environment
+        if container.multi_model:
+            (base / "models").mkdir(parents=True)
+            given = {**given, "SAGEMAKER_MULTI_MODEL": "true"}
+        elif container.model_data_url is None:
             (base / "model").mkdir(parents=True)
         else:
             unpack_artifact(
                 around.aws.services, around.origin.account, container.model_data_url, container.label, base / "model"
             )
-        environment = container_environment(
-            around.aws, around.origin.region, variant.role_arn, base, container.environment
-        )
+        environment = container_environment(around.aws, around.origin.region, variant.role_arn, base, given)
         return Worker(
             Launch(command, environment, base), lambda line: around.telemetry.log(around.origin, stream, line)
         )

@@ -42,8 +42,8 @@ class LiveEndpoint:
         return self.fleet if self._split is not None else None
 
     @contextmanager
-    def instance(self, variant: str | None, patience_seconds: float) -> Iterator[Instance]:
-        """An instance for one request, of one variant if it is given.
+    def instance(self, variant: str | None, patience_seconds: float, target: str | None = None) -> Iterator[Instance]:
+        """An instance for one request, of one variant if it is given; `target` names a model of a multi-model endpoint.
 
         Waits up to `patience_seconds` for an endpoint that comes up after a restart of the server.
 
@@ -53,7 +53,7 @@ class LiveEndpoint:
         """
         self._settled.wait(patience_seconds)
         while (split := self._split) is not None:
-            with split.choose().instance(variant) as instance:
+            with split.choose().instance(variant, target) as instance:
                 if instance is not None:
                     yield instance
                     return

@@ -21,7 +21,11 @@ class ContainerSpec:
     """How messages call it: `primary`, its `ContainerHostname`, or `container_<n>`."""
     image: str
     model_data_url: str | None
+    """The artifact, or the prefix of all artifacts of a multi-model container."""
     environment: dict[str, str]
+    multi_model: bool = False
+    keeps_models: bool = True
+    """Whether a multi-model container keeps a model loaded after a request (`ModelCacheSetting`)."""
 
 
 @dataclass(frozen=True)
@@ -121,8 +125,9 @@ def variant_spec(variant: dict[str, Any], model: dict[str, Any]) -> VariantSpec:
 
 
 def _container(container: dict[str, Any], index: int, of: int) -> ContainerSpec:
-    if container.get("Mode") == "MultiModel":
-        raise _unsupported("multi-model endpoints")
+    multi_model = container.get("Mode") == "MultiModel"
+    if multi_model:
+        _check_multi_model(container, of)
     source = container.get("ModelDataSource", {}).get("S3DataSource")
     if source and source.get("CompressionType") != "Gzip":
         raise _unsupported("uncompressed model data (ModelDataSource without Gzip)")
@@ -131,7 +136,18 @@ def _container(container: dict[str, Any], index: int, of: int) -> ContainerSpec:
         image=container["Image"],
         model_data_url=source["S3Uri"] if source else container.get("ModelDataUrl"),
         environment=container.get("Environment", {}),
+        multi_model=multi_model,
+        keeps_models=container.get("MultiModelConfig", {}).get("ModelCacheSetting") != "Disabled",
     )
+
+
+def _check_multi_model(container: dict[str, Any], of: int) -> None:
+    if of > 1:
+        raise _unsupported("a multi-model container in an inference pipeline")
+    if "ModelDataSource" in container:
+        raise _unsupported("ModelDataSource for a multi-model container (only ModelDataUrl)")
+    if "SAGEMAKER_PROGRAM" not in container.get("Environment", {}):
+        raise _unsupported("a multi-model container without a script (SAGEMAKER_PROGRAM in its Environment)")
 
 
 def _unsupported(what: str) -> Exception:

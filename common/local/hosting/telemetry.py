@@ -13,6 +13,9 @@ from common.local.services import Services
 NAMESPACE = "AWS/SageMaker"
 LOG_GROUP_PREFIX = "/aws/sagemaker/Endpoints/"
 
+_OTHER_UNITS = {"ModelCacheHit": "None", "LoadedModelCount": "None"}
+"""Of the metrics of multi-model endpoints; the others are durations in µs."""
+
 
 @dataclass(frozen=True, slots=True)
 class Origin:
@@ -50,11 +53,17 @@ class Telemetry:
         self._writing = threading.Lock()
         self._invocations: defaultdict[tuple[Origin, str], list[Invocation]] = defaultdict(list)
         self._lines: defaultdict[tuple[Origin, str], list[str]] = defaultdict(list)
+        self._measured: defaultdict[tuple[Origin, str, str], list[float]] = defaultdict(list)
 
     def record(self, origin: Origin, variant: str, invocation: Invocation) -> None:
         """Count a call to a variant."""
         with self._collecting:
             self._invocations[origin, variant].append(invocation)
+
+    def measure(self, origin: Origin, variant: str, metric: str, value: float) -> None:
+        """Record a value of one of a multi-model endpoint's own metrics."""
+        with self._collecting:
+            self._measured[origin, variant, metric].append(value)
 
     def log(self, origin: Origin, stream: str, line: str) -> None:
         """Append a line to one of the endpoint's log streams."""
@@ -67,13 +76,15 @@ class Telemetry:
             with self._collecting:
                 invocations, self._invocations = self._invocations, defaultdict(list)
                 lines, self._lines = self._lines, defaultdict(list)
+                measured, self._measured = self._measured, defaultdict(list)
             for (origin, stream), texts in lines.items():
                 self._services.put_log_events(origin.account, origin.region, origin.log_group, stream, texts)
             for (origin, variant), calls in invocations.items():
-                self._put(origin, variant, calls)
+                self._put_calls(origin, variant, calls)
+            for (origin, variant, metric), values in measured.items():
+                self._put(origin, variant, metric, values, _OTHER_UNITS.get(metric, "Microseconds"))
 
-    def _put(self, origin: Origin, variant: str, calls: list[Invocation]) -> None:
-        dimensions = {"EndpointName": origin.endpoint, "VariantName": variant}
+    def _put_calls(self, origin: Origin, variant: str, calls: list[Invocation]) -> None:
         metrics = {
             ("Invocations", "None"): [1.0] * len(calls),
             ("Invocation4XXErrors", "None"): [float(400 <= call.status < 500) for call in calls],
@@ -82,4 +93,8 @@ class Telemetry:
             ("OverheadLatency", "Microseconds"): [call.overhead_latency for call in calls],
         }
         for (name, unit), values in metrics.items():
-            self._services.put_metric(origin.account, origin.region, NAMESPACE, name, dimensions, values, unit)
+            self._put(origin, variant, name, values, unit)
+
+    def _put(self, origin: Origin, variant: str, metric: str, values: list[float], unit: str) -> None:
+        dimensions = {"EndpointName": origin.endpoint, "VariantName": variant}
+        self._services.put_metric(origin.account, origin.region, NAMESPACE, metric, dimensions, values, unit)

@@ -83,7 +83,11 @@ class Worker:
         return self._settled.wait(seconds) and self._ready.is_set()
 
     def invoke(self, body: bytes, headers: Mapping[str, str], timeout: float) -> Reply:
-        """Send one request to `POST /invocations`.
+        """Send one request to `POST /invocations`; raises as `request` does."""
+        return self.request("POST", "/invocations", body, headers, timeout)
+
+    def request(self, method: str, path: str, body: bytes, headers: Mapping[str, str], timeout: float) -> Reply:
+        """Send one request to the container.
 
         Raises:
             TimeoutError: no answer within `timeout` seconds.
@@ -91,7 +95,7 @@ class Worker:
         """
         connection = self._connection(timeout)
         try:
-            connection.request("POST", "/invocations", body, dict(headers))
+            connection.request(method, path, body, dict(headers))
             response = connection.getresponse()
             payload = response.read()
         except TimeoutError:

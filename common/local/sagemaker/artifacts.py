@@ -9,11 +9,16 @@ def check_model_data(call: Call, container: dict[str, Any]) -> None:
     """Check that the model data which a container definition names exist, as SageMaker does before it takes it.
 
     Raises:
-        ApiError: `ValidationException`, when an object or everything below a prefix is missing.
+        ApiError: `ValidationException`, when an object or everything below a prefix is missing, or the prefix of a
+            multi-model container does not end with a slash.
     """
     source = container.get("ModelDataSource", {}).get("S3DataSource", {})
     prefix = source.get("S3DataType") == "S3Prefix" or container.get("Mode") == "MultiModel"
     uri = source.get("S3Uri") or container.get("ModelDataUrl")
+    if container.get("Mode") == "MultiModel" and not str(uri).endswith("/"):
+        raise validation_error(
+            f"The model data of a multi-model container is a prefix that ends with a slash, not {uri}."
+        )
     if uri and not _exists(call, uri, prefix):
         raise validation_error(f"Could not find model data at {uri}.")
 

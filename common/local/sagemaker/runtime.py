@@ -1,11 +1,13 @@
 """SageMaker Runtime: InvokeEndpoint, with the error contract that callers see on AWS."""
 
 import time
+import uuid
 
 from common.local.api import ApiError, Call
 from common.local.hosting.host import Hosting
 from common.local.hosting.lifecycle import KIND
 from common.local.hosting.live import NotServing
+from common.local.hosting.multi_model import LoadFailed, ModelHost, ModelMissing, ModelNotReady
 from common.local.hosting.spec import ContainerSpec
 from common.local.hosting.telemetry import Invocation, Origin
 from common.local.hosting.worker import Reply, Worker, WorkerGone
@@ -36,8 +38,9 @@ def invoke_endpoint(call: Call, body: bytes) -> tuple[bytes, dict[str, str]]:
     checked against the API's limits before.
 
     Raises:
-        ApiError: `ValidationError` when the endpoint or variant does not serve or the request does not fit it;
-            `ModelError` (424) when the container answers an error, not in time, or not at all.
+        ApiError: `ValidationError` when the endpoint or variant does not serve or the request does not fit it, or when
+            there is no such model; `ModelError` (424) when the container answers an error, not in time, or not at all;
+            `ModelNotReadyException` (429) when a model is not loaded in time.
     """
     began = time.perf_counter()
     request = call.request
@@ -48,10 +51,16 @@ def invoke_endpoint(call: Call, body: bytes) -> tuple[bytes, dict[str, str]]:
     if live is None:
         raise _not_serving(call, name)
     _refuse_foreign_targets(request, name)
+    target = _target_model(request)
     headers = {header: request[member] for member, header in _FORWARDED.items() if request.get(member)}
     try:
-        with live.instance(request.get("TargetVariant"), TIMEOUT_SECONDS) as instance:
-            label, reply, model_seconds = _through(instance.workers, body, headers)
+        with live.instance(request.get("TargetVariant"), TIMEOUT_SECONDS, target) as instance:
+            if instance.models is None:
+                _refuse_target(target, name)
+                label, reply, model_seconds = _through(instance.workers, body, headers)
+            else:
+                [(container, _)] = instance.workers
+                label, reply, model_seconds = _to_model(instance.models, container.label, target, body, headers)
     except NotServing:
         raise _not_serving(call, name) from None
     except KeyError:
@@ -86,18 +95,54 @@ def _through(
         left = TIMEOUT_SECONDS - (time.perf_counter() - began)
         try:
             reply = worker.invoke(reply.body, sent, max(left, 0.001))
-        except TimeoutError:
-            reply = Reply(0, _TIMED_OUT.format(label=label).encode(), None, None)
-        except WorkerGone as gone:
-            reply = Reply(503, f"The container is not available: {gone}".encode(), None, None)
+        except (TimeoutError, WorkerGone) as fault:
+            reply = _unanswered(label, fault)
         if not 200 <= reply.status < 300:
             break
     return label, reply, time.perf_counter() - began
 
 
+def _unanswered(label: str, fault: TimeoutError | WorkerGone) -> Reply:
+    if isinstance(fault, TimeoutError):
+        return Reply(0, _TIMED_OUT.format(label=label).encode(), None, None)
+    return Reply(503, f"The container is not available: {fault}".encode(), None, None)
+
+
+def _to_model(
+    models: ModelHost, label: str, target: str | None, body: bytes, headers: dict[str, str]
+) -> tuple[str, Reply, float]:
+    """Ask one model of a multi-model container; returns what `_through` does."""
+    if target is None:
+        raise _invalid(f"Request {uuid.uuid4()} is missing a target model header.")
+    began = time.perf_counter()
+    try:
+        reply, seconds = models.invoke(target, body, headers, TIMEOUT_SECONDS)
+    except ModelMissing as missing:
+        raise _invalid(str(missing)) from None
+    except ModelNotReady as wait:
+        raise ApiError("ModelNotReadyException", str(wait), 429) from None
+    except LoadFailed as failure:
+        reply, seconds = failure.reply, 0.0
+    except (TimeoutError, WorkerGone) as fault:
+        reply, seconds = _unanswered(label, fault), time.perf_counter() - began
+    return label, reply, seconds
+
+
+def _target_model(request: dict[str, str]) -> str | None:
+    """The model that the request asks for, by its key below the endpoint's prefix."""
+    target = request.get("TargetModel")
+    if target is not None and (target.startswith("/") or {"..", "."} & set(target.split("/"))):
+        raise _invalid(f"TargetModel {target} must be the path of an object below the endpoint's prefix.")
+    return target
+
+
+def _refuse_target(target: str | None, name: str) -> None:
+    if target is not None:
+        raise _invalid(f"Endpoint {name} is not a multi-model endpoint and does not support target model header.")
+
+
 def _refuse_foreign_targets(request: dict[str, str], name: str) -> None:
     for member, kind in {
-        "TargetModel": "multi-model endpoints",
         "TargetContainerHostname": "multi-container endpoints in direct mode",
         "InferenceComponentName": "endpoints with inference components",
         "SessionId": "stateful endpoints",

@@ -325,10 +325,22 @@ def test_what_is_not_supported_yet_says_so_instead_of_serving_without_it(
     assert what in message
 
 
-def test_multi_model_containers_are_not_supported_yet(local: Local) -> None:
-    local.model_from("a", {"Image": IMAGE, "ModelDataUrl": "s3://b/prefix/", "Mode": "MultiModel"})
+@pytest.mark.parametrize(
+    ("members", "others", "what"),
+    [
+        ({}, [], "without a script"),
+        ({"ModelDataSource": {"S3DataSource": {}}}, [], "ModelDataSource"),
+        ({}, [{"Image": IMAGE}], "inference pipeline"),
+    ],
+)
+def test_multi_model_containers_of_some_kinds_are_not_supported_yet(
+    local: Local, members: dict[str, Any], others: list[dict[str, Any]], what: str
+) -> None:
+    container = {"Image": IMAGE, "ModelDataUrl": "s3://b/prefix/", "Mode": "MultiModel", **members}
+    local.model_from("a", container, *others)
     message = refused(local, "CreateEndpoint", EndpointName="e", EndpointConfigName=local.config("a"))
-    assert message == "This local AWS does not support multi-model endpoints yet."
+    assert message.startswith("This local AWS does not support")
+    assert what in message
 
 
 def test_data_capture_that_is_switched_off_is_described(local: Local) -> None:

@@ -110,12 +110,20 @@ def test_a_body_of_the_limit_is_served_and_one_byte_more_is_refused(local: Local
     assert "6291456" in error.message
 
 
-@pytest.mark.parametrize("member", ["TargetModel", "TargetContainerHostname", "InferenceComponentName", "SessionId"])
-def test_targets_of_another_kind_of_endpoint_are_refused(local: Local, member: str) -> None:
+@pytest.mark.parametrize(
+    ("member", "named"),
+    [
+        ("TargetModel", "target model header"),
+        ("TargetContainerHostname", "TargetContainerHostname"),
+        ("InferenceComponentName", "InferenceComponentName"),
+        ("SessionId", "SessionId"),
+    ],
+)
+def test_targets_of_another_kind_of_endpoint_are_refused(local: Local, member: str, named: str) -> None:
     local.serving("a")
     error = refused(local, b"", "e", **{member: "something"})
     assert (error.code, error.status) == ("ValidationError", 400)
-    assert member in error.message
+    assert named in error.message
 
 
 def test_a_target_variant_is_asked_whatever_the_weights(local: Local) -> None:
