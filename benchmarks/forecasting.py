@@ -3,7 +3,6 @@
 Run it with `python -m benchmarks.forecasting`; Prophet has to be installed (`make setup-bench`).
 """
 
-import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass

@@ -107,7 +107,6 @@ class ProphetForecaster:
 def _prophet() -> Any:
     try:
         with _quiet():
-            import cmdstanpy  # noqa: F401 – sets the level of its logger, which Prophet would have it do in the middle of a fit
             from prophet import Prophet
     except ImportError:
         raise ProphetMissing from None
@@ -141,15 +140,16 @@ def _from_parameters(parameters: Parameters, calendar: Any) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Prophet and CmdStan report each fit."""
-    before = {name: logging.getLogger(name).level for name in _LOUD}
-    for name in _LOUD:
-        logging.getLogger(name).setLevel(logging.CRITICAL)
+    """Prophet and CmdStan report each fit; by level they cannot be silenced, since CmdStan sets its own at its first fit."""
+    loggers = [logging.getLogger(name) for name in _LOUD]
+    before = [logger.disabled for logger in loggers]
+    for logger in loggers:
+        logger.disabled = True
     try:
         yield
     finally:
-        for name, level in before.items():
-            logging.getLogger(name).setLevel(level)
+        for logger, disabled in zip(loggers, before):  # noqa: B905 – Python 3.9
+            logger.disabled = disabled
 
 
 @contextmanager
