@@ -1,0 +1,268 @@
+"""The default forecaster: a structural time-series model of each customer, fitted for thousands of customers at once.
+
+A reading, or its logarithm where that is more likely, is the sum of a level that drifts, a slope, a yearly and a weekly
+season, the effects of holidays, and noise that remembers the day before. `structural_design` says how these are modelled,
+`structural_fit` how they are estimated. Readings on one grid of days are fitted together with all that share its length;
+those at irregular times have sums of their own.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import lru_cache
+from typing import Any, NamedTuple, Union
+
+import numpy as np
+from scipy.special import ndtri
+
+from .series import Forecast, Parameters, Series, Unfit, Values
+from .structural_design import HORIZONS, SEASONS, YEAR, Setting, knots, seasons_from, settings
+from .structural_fit import Fitted, Frame, fit_frame
+
+LEAST_READINGS = 14
+_BLOCK = 256
+"""Series that are fitted together: their readings of some years stay in the processor's cache."""
+_IRREGULAR_BLOCK = 16
+_MOST_MISSING = 0.35
+"""With more days missing, a grid is treated as irregular."""
+_DIGITS = 6
+_EPOCH = date(1970, 1, 1).toordinal()
+
+
+@dataclass(frozen=True)
+class Structural:
+    """The structural model.
+
+    Attributes:
+        holidays: by name, ISO dates; those to come are needed to forecast them.
+    """
+
+    holidays: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    name: str = field(default="structural", init=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """What `from_json` makes the same forecaster from."""
+        return {"name": self.name, "holidays": {name: list(dates) for name, dates in self.holidays.items()}}
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Structural:
+        return cls(holidays=document["holidays"])
+
+    def fit(self, batch: Sequence[Series]) -> list[Union[Parameters, Unfit]]:
+        """The parameters of each series, in order, or why it has none."""
+        found: list[Union[Parameters, Unfit]] = [Unfit("")] * len(batch)
+        grids: dict[tuple[int, int], list[int]] = {}
+        irregular: list[int] = []
+        for i, series in enumerate(batch):
+            unfit = _unfit(series)
+            length = 0 if unfit else _grid_length(series.days)
+            if unfit:
+                found[i] = unfit
+            elif length:
+                grids.setdefault((length, int(series.days[-1] // 1) if self.holidays else 0), []).append(i)
+            else:
+                irregular.append(i)
+        dates = self._dates()
+        for (length, last), members in grids.items():
+            frame = _grid_frame(length, last, dates)
+            for block in _blocks(members, _BLOCK):
+                _put(found, block, _fit_grid([batch[i] for i in block], frame, length))
+        irregular.sort(key=lambda i: len(batch[i].days))
+        for block in _blocks(irregular, _IRREGULAR_BLOCK):
+            _put(found, block, _fit_irregular([batch[i] for i in block], dates))
+        return found
+
+    def forecast(self, parameters: Sequence[Parameters], days: Values, level: float = 0.8) -> Forecast:
+        """Medians and intervals, each (n, h), at `days` (n, h)."""
+
+        def column(name: str) -> Values:
+            return np.array([each[name] for each in parameters], dtype=float)
+
+        last = column("last")[:, None]
+        ahead = days - last
+        season = seasons_from(ahead, last % 1)
+        centre = column("level")[:, None] + column("slope")[:, None] * ahead / YEAR
+        centre += (season @ column("seasons")[..., None])[..., 0]
+        dates = np.floor(days)
+        for effect, holiday in zip(column("holidays").T if self.holidays else (), self._dates()):
+            centre += effect[:, None] * np.isin(dates, holiday)
+        centre += column("residual")[:, None] * column("memory")[:, None] ** ahead.clip(0)
+        half = _spread(column("spread"), ahead) * _tail(column("tails"), level)
+        bounds = [centre, centre - half, centre + half]
+        logarithmic, positive = column("logarithmic")[:, None] == 1, column("positive")[:, None] == 1
+        bounds = [
+            np.where(logarithmic, np.exp(np.where(logarithmic, bound, 0).clip(-700, 700)), bound) for bound in bounds
+        ]
+        return Forecast(*(np.where(positive, bound.clip(0), bound) for bound in bounds))
+
+    def _dates(self) -> tuple[tuple[int, ...], ...]:
+        return tuple(
+            tuple(date.fromisoformat(each).toordinal() - _EPOCH for each in dates) for dates in self.holidays.values()
+        )
+
+
+class _Tried(NamedTuple):
+    """Readings as they are, or their logarithms; centred and scaled, (g, k, n)."""
+
+    values: Values
+    centre: Values
+    scale: Values
+    jacobian: Values
+    """What the transformation adds to the logarithm of the likelihood."""
+
+
+def _unfit(series: Series) -> Union[Unfit, None]:
+    if len(series.days) < LEAST_READINGS:
+        return Unfit(f"{len(series.days)} readings; a model needs {LEAST_READINGS}")
+    if not (np.isfinite(series.values).all() and np.isfinite(series.days).all()):
+        return Unfit("a reading or its time is not a finite number")
+    if np.ptp(series.values) == 0:
+        return Unfit(f"all readings are {series.values[0]:g}: a constant needs no model")
+    if series.days[-1] - series.days[0] < LEAST_READINGS - 1:
+        return Unfit(
+            f"the readings are of {series.days[-1] - series.days[0]:.1f} days; a model needs {LEAST_READINGS - 1}"
+        )
+    return None
+
+
+def _grid_length(days: Values) -> int:
+    """The days of the grid on which these are fitted; 0 where they are on none, or on one of which too many are missing.
+
+    Of a long series the oldest days are left out, up to a fiftieth, so that few different lengths share their sums.
+    """
+    since = days[-1] - days
+    if np.any(since % 1):
+        return 0
+    length = int(since[0]) + 1
+    step = max(1, length // 50)
+    length -= length % step
+    return length if np.count_nonzero(since < length) >= (1 - _MOST_MISSING) * length else 0
+
+
+@lru_cache(maxsize=64)
+def _grid_frame(length: int, last: int, dates: tuple[tuple[int, ...], ...]) -> Frame:
+    times = np.arange(1.0 - length, 1)[None]
+    return Frame(times, knots(length), _holidays(times + last, dates), np.zeros((1, 1)))
+
+
+def _holidays(days: Values, dates: tuple[tuple[int, ...], ...]) -> Values:
+    """Columns of 0 and 1: (…, holidays)."""
+    on = np.floor(days)
+    return np.stack([np.isin(on, each).astype(float) for each in dates], axis=-1) if dates else np.zeros((*on.shape, 0))
+
+
+def _fit_grid(block: list[Series], frame: Frame, length: int) -> list[Parameters]:
+    values, observed = np.zeros((1, len(block), length)), np.zeros((1, len(block), length))
+    for k, series in enumerate(block):
+        place = (series.days - series.days[-1]).astype(int) + length - 1
+        values[0, k, place[place >= 0]] = series.values[place >= 0]
+        observed[0, k, place[place >= 0]] = 1
+    return _fit(block, frame, values, observed, settings(frame.holidays > 0))
+
+
+def _fit_irregular(block: list[Series], dates: tuple[tuple[int, ...], ...]) -> list[Parameters]:
+    most = max(len(series.days) for series in block)
+    span = max(float(np.ptp(series.days)) for series in block)
+    times, values, observed = (np.zeros((len(block), most)) for _ in range(3))
+    last = np.array([[series.days[-1]] for series in block])
+    for g, series in enumerate(block):
+        times[g] = series.days[0] - series.days[-1]
+        times[g, most - len(series.days) :] = series.days - series.days[-1]
+        values[g, most - len(series.days) :] = series.values
+        observed[g, most - len(series.days) :] = 1
+    padding = observed == 0
+    frame = Frame(times, knots(span), _holidays(times + last, dates), last % 1, padding)
+    tried = [each for each in settings(frame.holidays > 0) if each.memory in (0.0, 0.6)]
+    return _fit(block, frame, values[:, None], observed[:, None], tried)
+
+
+def _fit(block: list[Series], frame: Frame, values: Values, observed: Values, tried: list[Setting]) -> list[Parameters]:
+    """Parameters of the readings as they are, or of their logarithms, whichever is more likely."""
+    candidates = [_standardise(values, observed, np.zeros(values.shape[:2]))]
+    above = np.where(observed > 0, values, np.inf).min(-1) > 0
+    logarithms = np.log(np.where((observed > 0) & above[..., None], values, 1.0))
+    candidates.append(_standardise(logarithms, observed, logarithms.sum(-1)))
+    fitted = [fit_frame(frame, each.values, observed, tried) for each in candidates]
+    evidence = [fit.evidence + each.jacobian for fit, each in zip(fitted, candidates)]
+    logarithmic = above & (evidence[1] > evidence[0])
+    documents = [_documents(block, frame, fit, each, tried) for fit, each in zip(fitted, candidates)]
+    return [
+        {
+            "logarithmic": int(log),
+            "positive": int(series.values.min() >= 0),
+            **(documents[1] if log else documents[0])[i],
+        }
+        for i, (series, log) in enumerate(zip(block, logarithmic.ravel()))
+    ]
+
+
+def _standardise(values: Values, observed: Values, logarithms: Values) -> _Tried:
+    count = observed.sum(-1)
+    centre = (values * observed).sum(-1) / count
+    centred = (values - centre[..., None]) * observed
+    scale = np.sqrt((centred**2).sum(-1) / count)
+    scale = np.where(scale > 0, scale, 1.0)
+    return _Tried(centred / scale[..., None], centre, scale, -count * np.log(scale) - logarithms)
+
+
+def _documents(
+    block: list[Series], frame: Frame, fit: Fitted, tried: _Tried, settings: list[Setting]
+) -> list[Parameters]:
+    scale, centre, chosen = tried.scale.ravel(), tried.centre.ravel(), fit.chosen.ravel()
+    coefficients = fit.coefficients.reshape(len(block), -1) * scale[:, None]
+    spreads = {i: np.sqrt(frame.spread(settings[i])) for i in np.unique(chosen)}
+    first_season = coefficients.shape[1] - frame.holidays - SEASONS
+    residual, shock = fit.residual.ravel() * scale, fit.scale.ravel() * scale
+    documents = []
+    for i, series in enumerate(block):
+        spread = spreads[chosen[i]]
+        documents.append(
+            {
+                "last": float(series.days[-1]),
+                "level": _rounded(coefficients[i, 0] + centre[i]),
+                "slope": _rounded(coefficients[i, 1]),
+                "seasons": _rounded(coefficients[i, first_season : first_season + SEASONS]),
+                "holidays": _rounded(coefficients[i, first_season + SEASONS :]),
+                "memory": settings[chosen[i]].memory,
+                "residual": _rounded(residual[i]),
+                "spread": _rounded(spread[i if len(spread) > 1 else 0] * shock[i]),
+                "tails": [float(x) for x in (1.28155, 1.95996)],
+            }
+        )
+    return documents
+
+
+def _rounded(values: Any) -> Any:
+    """To `_DIGITS` significant digits, as JSON has them."""
+    if np.ndim(values):
+        return [float(f"{value:.{_DIGITS}g}") for value in values]
+    return float(f"{values:.{_DIGITS}g}")
+
+
+def _spread(spreads: Values, ahead: Values) -> Values:
+    """The standard deviation at each horizon, along straight lines over the logarithm of the horizon."""
+    at, over = np.log(ahead.clip(HORIZONS[0], HORIZONS[-1])), np.log(HORIZONS)
+    right = np.searchsorted(over, at).clip(1, len(over) - 1)
+    share = (at - over[right - 1]) / (over[right] - over[right - 1])
+    rows = np.arange(len(spreads))[:, None]
+    return np.asarray(spreads[rows, right - 1] * (1 - share) + spreads[rows, right] * share)
+
+
+def _tail(tails: Values, level: float) -> Values:
+    """The standard deviations on either side of the centre between which a reading lies with this probability: (n, 1)."""
+    wanted, narrow, wide = (float(ndtri((1 + each) / 2)) for each in (level, 0.8, 0.95))
+    share = (wanted - narrow) / (wide - narrow)
+    if share < 0:
+        return np.asarray(tails[:, :1] * wanted / narrow)
+    return np.asarray(tails[:, :1] + (tails[:, 1:] - tails[:, :1]) * share)
+
+
+def _blocks(members: list[int], size: int) -> Iterator[list[int]]:
+    return (members[i : i + size] for i in range(0, len(members), size))
+
+
+def _put(found: list[Union[Parameters, Unfit]], block: Iterable[int], parameters: list[Parameters]) -> None:
+    for i, each in zip(block, parameters):
+        found[i] = each
