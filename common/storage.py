@@ -30,6 +30,22 @@ class Layout:
         """Which data version a source gathered."""
         return f"{self.model}/sources/{source}/data.json"
 
+    def code(self, source: str) -> str:
+        """The code archive that runs in a fleet's containers."""
+        return f"{self.model}/sources/{source}/code.tar.gz"
+
+    def customers(self, version: str, source: str, name: str) -> str:
+        """A part of the clean readings of a data version, as the checks of a source left them: `part-00000.csv.gz`."""
+        return self.data(version, f"customers/{source}/{name}")
+
+    def index(self, version: str, source: str, name: str) -> str:
+        """The index of such a part: `part-00000.json`."""
+        return self.data(version, f"index/{source}/{name}")
+
+    def fleet(self, source: str, data_version: str, name: str) -> str:
+        """What the fit of a fleet left: `models/<customer>.tar.gz`, and the results, `parts/part-00000.json.gz`."""
+        return f"{self.model}/fleets/{source}-{data_version}/{name}"
+
     def training(self) -> str:
         """The prefix that SageMaker writes training outputs below, a folder for each job."""
         return f"{self.model}/training"
@@ -80,6 +96,10 @@ class Bucket:
         """Write an object, of the content type that its name says: a browser shows a report, and does not download it."""
         content_type = mimetypes.guess_type(key)[0] or "application/octet-stream"
         self.aws.s3.put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type)
+
+    def upload(self, key: str, path: Path) -> None:
+        """Write an object from a file, whatever its size."""
+        self.aws.s3.upload_file(str(path), self.name, key)
 
     def write_json(self, key: str, document: Mapping[str, Any]) -> None:
         body = json.dumps(document, indent=2, sort_keys=True).encode()

@@ -18,6 +18,7 @@ from typing import Any, BinaryIO
 from common.data.extract import Reading, ReadingsSource, Wanted
 from common.errors import DataError
 
+MANIFEST = "manifest.json"
 HEADER = b"customer,timestamp,value\n"
 PART_ROWS = 200_000
 """A part ends with the customer who brings it to so many rows, so that a job's instances can share parts among them."""
@@ -53,7 +54,7 @@ def write_parts(source: ReadingsSource, wanted: Wanted, folder: Path, say: Calla
         "customers": parts.customers,
         "parts": written,
     }
-    (folder / "manifest.json").write_text(json.dumps(manifest, indent=2, sort_keys=True))
+    (folder / MANIFEST).write_text(json.dumps(manifest, indent=2, sort_keys=True))
     return manifest
 
 

@@ -12,6 +12,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -28,27 +29,37 @@ if TYPE_CHECKING:
 
 def gather(model: Model, dataset: Dataset) -> None:
     """Gather the model's data into the bucket."""
-    refresh = _refresh(_parser(model, "Gather, check and split the data, and put them in the bucket."))
+    parser = _parser(model, "Gather, check and split the data, and put them in the bucket.")
+    _offer_refresh(parser)
+    options = parser.parse_args()
     with failures_explained():
         from common.steps.context import Context
         from common.steps.gather import gather_data
 
-        gather_data(Context.from_environment(), model, dataset, refresh=refresh)
+        gather_data(Context.from_environment(), model, dataset, refresh=options.refresh)
 
 
 def gather_series(model: Model, readings: Readings) -> None:
     """Gather the readings of a fleet's customers into the bucket."""
-    refresh = _refresh(_parser(model, "Gather the readings, and put them in the bucket."))
+    parser = _parser(model, "Gather the readings, and put them in the bucket.")
+    _offer_refresh(parser)
+    parser.add_argument("--to", type=Path, metavar="FOLDER", help="write them into a folder, and not into the bucket")
+    parser.add_argument("--customer", metavar="ID", help="with --to: of this customer only")
+    options = parser.parse_args()
+    if options.customer is not None and options.to is None:
+        parser.error("--customer goes with --to: a data version has all customers")
     with failures_explained():
         from common.steps.context import Context
-        from common.steps.gather_series import gather_readings
+        from common.steps.gather_series import gather_readings, write_readings
 
-        gather_readings(Context.from_environment(), model, readings, refresh=refresh)
+        if options.to is not None:
+            write_readings(model, readings, options.to, options.customer)
+        else:
+            gather_readings(Context.from_environment(), model, readings, refresh=options.refresh)
 
 
-def _refresh(parser: argparse.ArgumentParser) -> bool:
+def _offer_refresh(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--refresh", action="store_true", help="gather again although this source has gathered before")
-    return bool(parser.parse_args().refresh)
 
 
 def train_and_register(model: Model, training: XGBoost) -> None:
