@@ -1,21 +1,26 @@
-"""The image of SageMaker's built-in XGBoost."""
+"""The images that jobs and endpoints run."""
 
 import json
 import re
 from importlib.metadata import distribution
 from pathlib import Path
+from typing import Literal
 
 from botocore.loaders import create_loader
 
 from common.errors import SettingsError
 
-IMAGE_VERSION = "3.2-0"
-"""Of the built-in image; its xgboost is the version that requirements.txt pins for evaluation."""
+Framework = Literal["xgboost", "sklearn"]
 
-_TABLE = "sagemaker/core/image_uri_config/xgboost.json"
+VERSIONS: dict[Framework, str] = {"xgboost": "3.2-0", "sklearn": "1.4-2-py312"}
+"""Of the images. XGBoost's is the version that requirements.txt pins for evaluation. scikit-learn's runs the scripts of a
+fleet with Python 3.12, NumPy 2.1, SciPy and pandas 2.3; its 1.4-2 with an older
+Python is listed for jobs only."""
+
+_TABLES = "sagemaker/core/image_uri_config"
 
 
-def image_uri(region: str) -> str:
+def image_uri(region: str, framework: Framework = "xgboost") -> str:
     """The image in a region, by the SDK's own table.
 
     The table is read as the file that it is: to import the SDK for one look-up takes one to three seconds.
@@ -23,14 +28,16 @@ def image_uri(region: str) -> str:
     Raises:
         SettingsError: AWS publishes no image there.
     """
-    table = json.loads(Path(str(distribution("sagemaker-core").locate_file(_TABLE))).read_text())
-    image = table["training"]["versions"][IMAGE_VERSION]
+    version = VERSIONS[framework]
+    table = json.loads(Path(str(distribution("sagemaker-core").locate_file(f"{_TABLES}/{framework}.json"))).read_text())
+    image = table["training"]["versions"][version]
     account = image["registries"].get(region)
     if account is None:
         raise SettingsError(
-            f"There is no image of XGBoost {IMAGE_VERSION} in the region '{region}'.",
+            f"There is no image of {framework} {version} in the region '{region}'.",
             f"Set AWS_REGION to one of {', '.join(sorted(image['registries']))}.",
         )
     partitions = create_loader().load_data("partitions")["partitions"]
     suffix = next(p["outputs"]["dnsSuffix"] for p in partitions if re.fullmatch(p["regionRegex"], region))
-    return f"{account}.dkr.ecr.{region}.{suffix}/{image['repository']}:{IMAGE_VERSION}"
+    tag = "-".join([version, *image.get("processors", ()), *image.get("py_versions", ())])
+    return f"{account}.dkr.ecr.{region}.{suffix}/{image['repository']}:{tag}"

@@ -28,7 +28,12 @@ Job = TypeVar("Job")
 
 
 def run_training_job(
-    aws: Aws, base_name: str, request: Callable[[], CreateTrainingJobRequestTypeDef], say: Say
+    aws: Aws,
+    base_name: str,
+    request: Callable[[], CreateTrainingJobRequestTypeDef],
+    say: Say,
+    *,
+    resumes: bool = False,
 ) -> DescribeTrainingJobResponseTypeDef:
     """Train, or join the training that is already under way or done, and answer the completed job.
 
@@ -37,6 +42,8 @@ def run_training_job(
 
     Args:
         request: makes the request; called only where a job has to be started.
+        resumes: whether an attempt goes on from the checkpoints of the one before. Otherwise each has its own, below those
+            of the request.
 
     Raises:
         TrainingError: the job failed or was stopped, with SageMaker's reason, or its request was refused.
@@ -45,7 +52,7 @@ def run_training_job(
         base_name,
         kind="training",
         describe=lambda name: aws.sagemaker.describe_training_job(TrainingJobName=name),
-        create=lambda name: aws.sagemaker.create_training_job(**_named(request(), name)),
+        create=lambda name: aws.sagemaker.create_training_job(**_named(request(), name, resumes)),
         status=lambda job: job["TrainingJobStatus"],
     )
     name = job["TrainingJobName"]
@@ -119,10 +126,10 @@ def _created(kind: str, create: Callable[[str], object], name: str) -> bool:
     return True
 
 
-def _named(request: CreateTrainingJobRequestTypeDef, name: str) -> CreateTrainingJobRequestTypeDef:
-    """The request under its name, with checkpoints of its own: those of an earlier attempt must never be resumed."""
+def _named(request: CreateTrainingJobRequestTypeDef, name: str, resumes: bool) -> CreateTrainingJobRequestTypeDef:
+    """The request under its name; with checkpoints of its own, unless it goes on from those of an earlier attempt."""
     named: CreateTrainingJobRequestTypeDef = {**request, "TrainingJobName": name}
-    if "CheckpointConfig" in request:
+    if "CheckpointConfig" in request and not resumes:
         named["CheckpointConfig"] = {"S3Uri": f"{request['CheckpointConfig']['S3Uri']}/{name}"}
     return named
 
