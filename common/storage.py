@@ -77,6 +77,20 @@ class Bucket:
                 return None
             raise
 
+    def read_range(self, key: str, offset: int, length: int) -> bytes:
+        """A part of an object that is there."""
+        wanted = f"bytes={offset}-{offset + length - 1}"
+        return self.aws.s3.get_object(Bucket=self.name, Key=key, Range=wanted)["Body"].read()
+
+    def listing(self, prefix: str) -> dict[str, tuple[str, int]]:
+        """(ETag, bytes) of each object below a prefix, by what its key has after that; a call for each thousand."""
+        pages = self.aws.s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
+        return {
+            entry["Key"].removeprefix(prefix): (entry["ETag"].strip('"'), entry["Size"])
+            for page in pages
+            for entry in page.get("Contents", [])
+        }
+
     def read_json(self, key: str) -> dict[str, Any] | None:
         """The object's JSON document, or None when there is no object.
 

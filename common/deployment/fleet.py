@@ -16,12 +16,12 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from common.aws import Aws, error_code, is_missing
+from common.aws import Aws, error_code
 from common.errors import ArtifactError, DeploymentError
 from common.evaluation.fleet_manifest import FleetManifest, Listing
 from common.evaluation.golden import FleetGolden
 from common.registry import Package
-from common.storage import split_uri
+from common.storage import Bucket, split_uri
 
 SUFFIX = ".tar.gz"
 _REMEDY = "Nothing was changed. Find out who wrote to the bucket, and restore the object from the bucket's versions."
@@ -53,15 +53,9 @@ def manifest_of(aws: Aws, package: Package) -> FleetManifest:
 
 
 def listing_of(aws: Aws, prefix: str) -> Listing:
-    """By customer, (ETag, bytes) of its artifact below a fleet's prefix: a call for each thousand of them."""
-    bucket, key = split_uri(prefix)
-    pages = aws.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=key)
-    return {
-        entry["Key"].removeprefix(key).removesuffix(SUFFIX): (entry["ETag"].strip('"'), entry["Size"])
-        for page in pages
-        for entry in page.get("Contents", [])
-        if entry["Key"].endswith(SUFFIX)
-    }
+    """By customer, (ETag, bytes) of its artifact below a fleet's prefix."""
+    found = Bucket(aws).listing(split_uri(prefix)[1])
+    return {name.removesuffix(SUFFIX): entry for name, entry in found.items() if name.endswith(SUFFIX)}
 
 
 def check_fleet(aws: Aws, package: Package, golden: FleetGolden) -> None:
@@ -169,13 +163,9 @@ def ask_customer(aws: Aws, endpoint: str, customer: str, request: Any) -> Any:
 
 def _registered(aws: Aws, uri: str, digest: str | None, package: Package) -> bytes:
     """An object of the package, which has to be the one that was registered with it."""
-    bucket, key = split_uri(uri)
-    try:
-        content = aws.s3.get_object(Bucket=bucket, Key=key)["Body"].read()
-    except ClientError as error:
-        if not is_missing(error):
-            raise
-        raise ArtifactError(f"{uri} of version {package.version} is missing from the bucket.", _REMEDY) from error
+    content = Bucket(aws).read(split_uri(uri)[1])
+    if content is None:
+        raise ArtifactError(f"{uri} of version {package.version} is missing from the bucket.", _REMEDY)
     found = hashlib.sha256(content).hexdigest()
     if found != digest:
         raise DeploymentError(

@@ -58,26 +58,41 @@ def invoke_model(context: Context, model: Model, records: list[Record]) -> list[
         )
     except ClientError as error:
         if is_missing(error):
-            raise DeploymentError(
-                f"There is no endpoint {model.name} in this account and region.",
-                f"`models deploy {model.name}` makes it.",
-            ) from error
+            raise no_endpoint(model) from error
         if error_code(error) == "ModelError":
-            raise _model_error(model, error.response) from error
+            raise answered_with_error(
+                model, error.response, f"{model.folder}/gather_data.py declares what a record holds."
+            ) from error
         raise
     found: list[Record] = json.loads(answer["Body"].read())["predictions"]
     return found
 
 
-def _model_error(model: Model, response: Any) -> DataError | DeploymentError:
-    """Whose fault it is, by the status that the model answered with."""
+def no_endpoint(model: Model) -> DeploymentError:
+    return DeploymentError(
+        f"There is no endpoint {model.name} in this account and region.",
+        f"`models deploy {model.name}` makes it.",
+    )
+
+
+def answered_with_error(model: Model, response: Any, remedy: str) -> DataError | DeploymentError:
+    """Whose fault it is, by the status that the model answered with.
+
+    Args:
+        remedy: what a caller can do whose request was refused.
+    """
     message = str(response.get("OriginalMessage") or response["Error"]["Message"])
     if response.get("OriginalStatusCode") == 400:
-        return DataError(
-            f"The model cannot answer: {json.loads(message)['error']}.",
-            f"{model.folder}/gather_data.py declares what a record holds.",
-        )
+        return DataError(f"The model cannot answer: {_told(message)}.", remedy)
     return DeploymentError(
         f"The model answers with an error: {message}",
         f"The endpoint's log is in CloudWatch, /aws/sagemaker/Endpoints/{model.name}.",
     )
+
+
+def _told(message: str) -> str:
+    """The sentence in a model's refusal: a JSON document of this project's own server, or the first line above a traceback."""
+    try:
+        return str(json.loads(message)["error"])
+    except (ValueError, TypeError, KeyError):
+        return message.partition("\n")[0].removesuffix(".")
