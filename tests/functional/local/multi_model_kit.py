@@ -94,13 +94,14 @@ class MultiModel:
         """The error that an invocation is answered with."""
         with pytest.raises(ClientError) as error:
             self.ask(target, body, endpoint)
-        response: dict[str, Any] = error.value.response
-        return response
+        return dict(error.value.response)
 
     def log(self, endpoint: str = "e") -> list[str]:
         """What the endpoint's containers have printed."""
         logs = self.aws.client("logs")
         group = f"/aws/sagemaker/Endpoints/{endpoint}"
+        if not logs.describe_log_groups(logGroupNamePrefix=group)["logGroups"]:
+            return []
         streams = [each["logStreamName"] for each in logs.describe_log_streams(logGroupName=group)["logStreams"]]
         return [
             event["message"]
