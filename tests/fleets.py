@@ -85,7 +85,11 @@ def fleet(
         if i not in (7, 8)
     }  # fmt: skip
     parts = parts_of(entries, {"7": "no reading is finite", "8": "one reading only"})
-    rival = FleetChampion("version 6", customers={*entries, "7", "gone"} - {"1"}) if champion else FleetChampion()
+    rival = (
+        FleetChampion("version 6", customers={*entries, "7", "gone"} - {"1"}, kept=["7"])
+        if champion
+        else FleetChampion()
+    )
     return assess_fleet(GATE, 0.02, parts, rival)
 
 

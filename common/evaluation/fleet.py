@@ -29,11 +29,13 @@ class FleetChampion:
     Attributes:
         package: e.g. `version 6`; empty where there is none.
         customers: those that it has a model of.
+        kept: those of them that go on with their model, because they are set aside and the new code can serve it.
         reason: why the fit job did not score it; empty where it did.
     """
 
     package: str = ""
     customers: Collection[str] = ()
+    kept: Collection[str] = ()
     reason: str = ""
 
 
@@ -46,7 +48,8 @@ class Population:
         set_aside: why each of the others in the data has none.
         kept: those set aside that keep the champion's model.
         new: those fitted that the champion has no model of; empty where there is no champion.
-        dropped: those of the champion that are gone from the data.
+        dropped: those of the champion that have no model any more: they are gone from the data, or were set aside and their
+            model cannot be kept.
         before: how many the champion has; None where there is none.
         short: those fitted whose history is too short for a holdout: they have no scores.
     """
@@ -182,13 +185,13 @@ def assess_fleet(gate: FleetGate, tolerance: float, parts: Parts, champion: Flee
 
 
 def _population(parts: Parts, champion: FleetChampion) -> Population:
-    before, fitted, set_aside = set(champion.customers), parts.customers.keys(), parts.set_aside.keys()
+    before, fitted = set(champion.customers), parts.customers.keys()
     return Population(
         fitted=tuple(sorted(fitted)),
         set_aside=dict(sorted(parts.set_aside.items())),
-        kept=tuple(sorted(before & set_aside)),
+        kept=tuple(sorted(champion.kept)),
         new=tuple(sorted(fitted - before)) if champion.package else (),
-        dropped=tuple(sorted(before - fitted - set_aside)),
+        dropped=tuple(sorted(before - fitted - set(champion.kept))),
         before=len(before) if champion.package else None,
         short=tuple(sorted(name for name, entry in parts.customers.items() if not entry["holdout"])),
     )

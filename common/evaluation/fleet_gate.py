@@ -39,7 +39,7 @@ class FleetGate:
         may_lose_share: by how much the share of customers that lose to their champion may exceed that of those that win.
         naive_lose_share: the share of customers that may lose to the seasonal naive forecast.
         coverage: between which bounds the 80 % prediction interval has to cover.
-        may_drop_share: the share of the champion's customers that may be gone from the data.
+        may_drop_share: the share of the champion's customers that may have no model any more.
         confidence: how sure a failure must be for the fleet to be refused, from 0.5 to 0.999.
 
     Raises:
@@ -154,10 +154,10 @@ def _dropped(gate: FleetGate, figures: FleetFigures) -> Check:
     dropped, before = len(population.dropped), population.before or 0
     share = dropped / max(1, before)
     detail = (
-        f"{dropped:,} of the champion's {before:,} customers are gone from the data ({percent(share)}), "
+        f"{dropped:,} of the champion's {before:,} customers would have no model any more ({percent(share)}), "
         f"{percent(gate.may_drop_share)} may be"
     )
-    return Check("customers that are gone", share <= gate.may_drop_share, detail)
+    return Check("customers without a model", share <= gate.may_drop_share, detail)
 
 
 def percent(share: float) -> str:

@@ -77,7 +77,7 @@ def customers_table(evaluation: FleetEvaluation) -> Table:
     }
     if population.before is not None:
         groups["new since the champion"] = (len(population.new), population.new)
-        groups["gone since the champion: no model any more"] = (len(population.dropped), population.dropped)
+        groups["had a model, and have none any more"] = (len(population.dropped), population.dropped)
     rows = tuple((group, f"{count:,}", _some(names)) for group, (count, names) in groups.items())
     return Table(("customers", "number", "which"), rows)
 

@@ -14,6 +14,7 @@ from common.data.stored import Stored
 from common.deployment.live import observe
 from common.errors import ArtifactError, DataError
 from common.evaluation.document import Champion, Evaluation, assess
+from common.evaluation.gate import Verdict
 from common.evaluation.golden import GOLDEN_ROWS, Golden
 from common.evaluation.metrics import Values, choose_threshold
 from common.evaluation.tuning_summary import TuningSummary
@@ -26,6 +27,7 @@ from common.report.report import Report
 from common.serving.archive import ENVIRONMENT, digest, fetch_artifact, load_predictor, load_trained, pack
 from common.serving.inference import Predictor, RequestError
 from common.steps.context import Context
+from common.steps.registering import run_facts
 from common.storage import Layout
 from common.training.image import image_uri
 from common.training.job import run_training_job
@@ -66,6 +68,14 @@ class Candidate:
     source: str
     data: Stored
     testing: bool
+
+    @property
+    def data_version(self) -> str:
+        return self.data.version
+
+    @property
+    def verdict(self) -> Verdict:
+        return self.evaluation.verdict
 
     @cached_property
     def rows(self) -> dict[str, Values]:
@@ -202,16 +212,9 @@ class Candidate:
     @cached_property
     def lineage(self) -> dict[str, str]:
         """What the model was made from, by whom and where."""
-        run, checkout, tuning = self.context.run, self.context.checkout, self.trained.tuning
+        tuning = self.trained.tuning
         facts = {
-            "source": self.source,
-            "data_version": self.data.version,
-            "commit": checkout.commit(),
-            "branch": run.branch or checkout.branch(),
-            "trained_by": run.user,
-            "pipeline": run.pipeline,
-            "build_number": run.number,
-            "build_url": run.url,
+            **run_facts(self.context, self.source, self.data.version),
             "training_job": self.trained.job["TrainingJobName"],
             "tuning_job": tuning.job if tuning else "",
             "warm_start": " ".join(parent.name for parent in tuning.parents) if tuning else "",

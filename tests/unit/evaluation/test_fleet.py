@@ -109,6 +109,13 @@ def test_new_dropped_kept_and_set_aside_customers_are_told_apart() -> None:
     assert (population.seen, population.served, population.before) == (400, 399, 399)
 
 
+def test_a_customer_set_aside_whose_model_cannot_be_kept_loses_it() -> None:
+    parts = parts_of({"a": entry(1.0, 1.0)}, {"b": "one reading only", "c": "one reading only"})
+    champion = FleetChampion("version 2", ["a", "b", "c"], kept=["b"])
+    population = assess_fleet(GATE, 1, parts, champion).figures.population
+    assert (population.kept, population.dropped, population.served) == (("b",), ("c",), 2)
+
+
 def test_without_a_champion_nobody_is_new_or_gone() -> None:
     evaluation = fleet(champion=False)
     population = evaluation.figures.population
@@ -127,7 +134,7 @@ def test_the_worst_customers_are_those_that_lose_most() -> None:
 
 def test_a_champion_that_could_not_be_scored_is_named_with_the_reason() -> None:
     parts = parts_of({"a": entry(1.0)})
-    lost = assess_fleet(GATE, 0, parts, FleetChampion("version 2", ["a"], "its parts are gone"))
+    lost = assess_fleet(GATE, 0, parts, FleetChampion("version 2", ["a"], reason="its parts are gone"))
     assert (lost.champion, lost.no_champion) == ("version 2", "its parts are gone")
     unseen = assess_fleet(GATE, 0, parts, FleetChampion("version 2", ["a"]))
     assert unseen.no_champion == "none of its customers could be scored on readings that it had not seen"

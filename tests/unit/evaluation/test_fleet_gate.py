@@ -78,10 +78,10 @@ def test_more_set_aside_than_the_tolerance_is_refused_with_the_commonest_reasons
     assert failed(assess_fleet(GATE, 0.03, parts_of(customers, aside), FleetChampion())) == []
 
 
-def test_more_customers_gone_than_may_be_is_refused() -> None:
+def test_more_customers_that_lose_their_model_than_may_is_refused() -> None:
     customers = {str(i): entry(1.0, 1.0) for i in range(90)}
     champion = FleetChampion("version 1", [*customers, "gone", "lost"])
-    assert decided(customers, champion) == ["customers that are gone"]
+    assert decided(customers, champion) == ["customers without a model"]
 
 
 def test_a_figure_that_is_no_number_passes_no_check() -> None:

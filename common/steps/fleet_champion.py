@@ -1,0 +1,105 @@
+"""The fleet that serves now: whom it serves, and the models that customers keep who get no new one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from common.deployment.fleet import manifest_of
+from common.deployment.live import observe
+from common.errors import ArtifactError, DeploymentError
+from common.evaluation.fleet_manifest import FleetManifest
+from common.forecasting.artifacts import DamagedModel, unpack_model
+from common.model import Model
+from common.registry import Package
+from common.steps.context import Context
+from common.steps.fleet_objects import keys_below, model_key
+from common.storage import split_uri
+
+MODELS, RESULTS = "models/", "parts/"
+
+
+class Kept(NamedTuple):
+    """A model that goes on serving in a new fleet.
+
+    Attributes:
+        entry: what the new manifest says of it: what its own said, and `kept_from`, the fleet that it was fitted in.
+    """
+
+    archive: bytes
+    entry: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class DeployedFleet:
+    """The fleet behind the endpoint.
+
+    Attributes:
+        manifest: None where it is lost or another one than was registered: the fleet still serves, but what it consists of
+            is not known.
+        results: S3 prefix of the fit job's results, which a new fit scores it by; empty where they are gone.
+        reason: why it cannot be scored; empty where it can.
+    """
+
+    context: Context
+    package: Package
+    manifest: FleetManifest | None
+    results: str
+    reason: str
+
+    @property
+    def name(self) -> str:
+        return f"version {self.package.version}"
+
+    @property
+    def data_version(self) -> str:
+        return self.package.data_version
+
+    @property
+    def customers(self) -> Mapping[str, Mapping[str, Any]]:
+        """What the manifest says of each customer that it serves."""
+        return self.manifest.customers if self.manifest else {}
+
+    def kept(self, customers: Collection[str], forecaster: str) -> dict[str, Kept]:
+        """The models of these customers that are what was registered, and that a forecaster of this digest can serve."""
+        fitted_in = f"{self.package.source}-{self.package.data_version}"
+        found = {}
+        for customer in sorted(customers):
+            archive = self.context.bucket.read(split_uri(model_key(self.package.fleet, customer))[1])
+            problem = self._unusable(customer, archive, forecaster)
+            if archive is None or problem:
+                self.context.say(f"  warning: customer {customer} cannot keep its model of {self.name}: {problem}")
+            else:
+                found[customer] = Kept(archive, {"kept_from": fitted_in, **self.customers[customer]})
+        return found
+
+    def _unusable(self, customer: str, archive: bytes | None, forecaster: str) -> str:
+        if archive is None:
+            return "it is gone from the bucket"
+        if hashlib.sha256(archive).hexdigest() != self.customers[customer]["digest"]:
+            return "it is not the one that was registered"
+        try:
+            fitted_by = unpack_model(archive).forecaster
+        except DamagedModel as error:
+            return str(error)
+        return "" if fitted_by == forecaster else "it was fitted by a forecaster that is declared in another way"
+
+
+def deployed_fleet(context: Context, model: Model) -> DeployedFleet | None:
+    """The fleet of the package that is deployed; None where none of the registry's is."""
+    package = context.registry(model).serving(observe(context.aws, model).package_arn)
+    if package is None or not package.fleet:
+        return None
+    manifest, reason = None, ""
+    try:
+        manifest = manifest_of(context.aws, package)
+    except (ArtifactError, DeploymentError) as error:
+        # A lost champion must not keep its successor from being trained; the report says that it was not compared.
+        reason = error.what
+        context.say(f"  warning: the customers of version {package.version} are not known: {error.what}")
+    results = f"{package.fleet.removesuffix(MODELS)}{RESULTS}"
+    if not keys_below(context.bucket, split_uri(results)[1], ".json.gz"):
+        results, reason = "", reason or f"the results of its fit are gone from {results}"
+    return DeployedFleet(context, package, manifest, results if not reason else "", reason)
