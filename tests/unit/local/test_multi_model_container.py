@@ -1,0 +1,161 @@
+"""The container contract of multi-model endpoints, and what becomes of a handler's answers and errors."""
+
+import json
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+from common.local.containers.handlers import SCIKIT_LEARN_MULTI_MODEL
+from common.local.containers.http import Refusal, Request, Response
+from common.local.containers.multi_model import Models
+
+JSON = "application/json"
+
+
+class Rejected(Exception):
+    """As sagemaker_inference.errors has it."""
+
+    def __init__(self, status_code: Any, message: str) -> None:
+        super().__init__(status_code, message)
+        self.status_code = status_code
+        self.message = message
+
+
+def script(**handlers: Any) -> ModuleType:
+    module = ModuleType("inference")
+    module.__dict__.update({"model_fn": lambda folder: Path(folder).name, **handlers})
+    return module
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    for name in "ab":
+        (tmp_path / name).mkdir()
+    return tmp_path
+
+
+def container(limit: int | None = None, **handlers: Any) -> Models:
+    handlers = handlers or {"transform_fn": lambda model, content, kind, accept: f"{model} {content} {kind} {accept}"}
+    return Models(script(**handlers), "inference.py", SCIKIT_LEARN_MULTI_MODEL, limit)
+
+
+def send(
+    models: Models, method: str, path: str, body: bytes = b"", kind: str | None = JSON, accept: str | None = None
+) -> Response:
+    try:
+        return models.answer(Request(method, path, body, kind, accept))
+    except Refusal as refusal:
+        return refusal.response
+
+
+def load(models: Models, folder: Path, name: str) -> int:
+    body = json.dumps({"model_name": name, "url": str(folder / name)}).encode()
+    return send(models, "POST", "/models", body).status
+
+
+def test_models_are_loaded_listed_described_and_unloaded_by_name(folder: Path) -> None:
+    models = container()
+    assert [load(models, folder, name) for name in "ab"] == [200, 200]
+    assert load(models, folder, "a") == 409
+    assert [each["modelName"] for each in json.loads(send(models, "GET", "/models").body)["models"]] == ["a", "b"]
+    assert json.loads(send(models, "GET", "/models/a").body) == {"modelName": "a", "modelUrl": str(folder / "a")}
+    assert send(models, "DELETE", "/models/a").status == 200
+    for method, path in (("GET", "/models/a"), ("DELETE", "/models/a"), ("POST", "/models/a/invoke")):
+        answer = send(models, method, path)
+        assert (answer.status, json.loads(answer.body)["message"]) == (404, "Model not found: a")
+    assert load(models, folder, "a") == 200
+
+
+def test_requests_that_are_none_of_the_contract_are_refused(folder: Path) -> None:
+    models = container()
+    assert load(models, folder, "missing") == 404
+    assert send(models, "POST", "/models", b"{}").status == 400
+    assert send(models, "POST", "/models", b"no JSON").status == 400
+    assert send(models, "POST", "/invocations").status == 404
+
+
+def test_a_full_container_answers_507_until_a_model_leaves(folder: Path) -> None:
+    models = container(limit=1)
+    assert [load(models, folder, "a"), load(models, folder, "b"), load(models, folder, "a")] == [200, 507, 409]
+    send(models, "DELETE", "/models/a")
+    assert load(models, folder, "b") == 200
+
+
+def test_a_model_that_does_not_fit_into_the_memory_is_answered_with_507(folder: Path) -> None:
+    def model_fn(_folder: str) -> None:
+        raise MemoryError
+
+    models = container(model_fn=model_fn)
+    assert load(models, folder, "a") == 507
+    assert json.loads(send(models, "GET", "/models").body) == {"models": []}
+
+
+def test_text_reaches_the_script_as_text_and_all_else_as_bytes(folder: Path) -> None:
+    models = container()
+    load(models, folder, "a")
+    assert send(models, "POST", "/models/a/invoke", b"1", "text/csv").body == b"a 1 text/csv application/json"
+    assert send(models, "POST", "/models/a/invoke", b"1", None).body == b"a b'1' None application/json"
+    assert send(models, "POST", "/models/a/invoke", b"1", "text/csv", "text/x").body == b"a 1 text/csv text/x"
+    assert send(models, "POST", "/models/a/invoke", b"\xff", "text/csv").status == 500
+
+
+@pytest.mark.parametrize(
+    ("answer", "body", "kind"),
+    [
+        (b"\x00", b"\x00", JSON),
+        ("ä", "ä".encode(), JSON),
+        (("1,2", "text/csv"), b"1,2", "text/csv"),
+        ([1], b"[\n  1\n]", JSON),
+    ],
+)
+def test_answers_are_bytes_text_or_indented_json(folder: Path, answer: Any, body: bytes, kind: str) -> None:
+    models = container(transform_fn=lambda *_: answer)
+    load(models, folder, "a")
+    response = send(models, "POST", "/models/a/invoke")
+    assert (response.status, response.body, response.content_type) == (200, body, kind)
+
+
+@pytest.mark.parametrize(
+    ("error", "status", "message"),
+    [
+        (Rejected(400, "period is no number"), 400, "period is no number"),
+        (Rejected(200, "no error's status"), 500, "no error's status"),
+        (Rejected("400", "no number"), 500, "no number"),
+        (ValueError("anything else"), 500, "anything else"),
+    ],
+)
+def test_an_error_has_the_status_that_it_carries_and_shows_its_traceback(
+    folder: Path, error: Exception, status: int, message: str
+) -> None:
+    def transform_fn(*_: Any) -> None:
+        raise error
+
+    models = container(transform_fn=transform_fn)
+    load(models, folder, "a")
+    answer = send(models, "POST", "/models/a/invoke")
+    first, second, *_ = answer.body.decode().splitlines()
+    assert (answer.status, first, second) == (status, message, "Traceback (most recent call last):")
+
+
+def test_a_model_fn_that_fails_is_called_again_by_each_request(folder: Path) -> None:
+    faults = [ValueError("first"), ValueError("second")]
+
+    def model_fn(_folder: str) -> str:
+        if faults:
+            raise faults.pop(0)
+        return "ready"
+
+    models = container(model_fn=model_fn, transform_fn=lambda model, *_: model)
+    assert load(models, folder, "a") == 200
+    assert send(models, "POST", "/models/a/invoke").status == 500
+    assert send(models, "POST", "/models/a/invoke").body == b"ready"
+
+
+def test_one_row_of_csv_is_a_matrix_for_scikit_learns_default_handlers(folder: Path) -> None:
+    models = container(predict_fn=lambda data, _model: data.sum(axis=1))
+    load(models, folder, "a")
+    assert send(models, "POST", "/models/a/invoke", b"1,2", "text/csv").body == b"[3.0]"
+    assert send(models, "POST", "/models/a/invoke", b"1,2\n3,4", "text/csv").body == b"[3.0, 7.0]"
+    assert send(models, "POST", "/models/a/invoke", b"1,2", "text/plain").status == 500
