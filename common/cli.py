@@ -180,11 +180,18 @@ def train(
     """
     with failures_explained():
         from common.steps.gather import gather_data
+        from common.steps.gather_series import gather_readings
         from common.steps.train import train_model
+        from common.steps.train_fleet import train_fleet_model
 
         context, model = _context(), find_model(name)
-        gather_data(context, model, model.declaration("gather_data", "DATA"), refresh=refresh)
-        train_model(context, model, model.declaration("train_register", "TRAINING"), testing=testing)
+        data, training = model.declaration("gather_data", "DATA"), model.declaration("train_register", "TRAINING")
+        if model.is_fleet:
+            gather_readings(context, model, data, refresh=refresh)
+            train_fleet_model(context, model, training, testing=testing)
+        else:
+            gather_data(context, model, data, refresh=refresh)
+            train_model(context, model, training, testing=testing)
 
 
 @app.command()

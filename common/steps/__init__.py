@@ -78,12 +78,14 @@ def train_and_register(model: Model, training: XGBoost) -> None:
 
 def train_fleet(model: Model, fleet: Fleet) -> None:
     """Train a model for each customer on the gathered readings, evaluate the fleet, and register its package."""
-    _parser(model, "Train a model for each customer, evaluate the fleet, and register its package.").parse_args()
+    parser = _parser(model, "Train a model for each customer, evaluate the fleet, and register its package.")
+    parser.add_argument("--testing", action="store_true", help="try it out: nothing is registered")
+    options = parser.parse_args()
     with failures_explained():
         from common.steps.context import Context
-        from common.steps.train_fleet import train_models
+        from common.steps.train_fleet import train_fleet_model
 
-        train_models(Context.from_environment(), model, fleet)
+        train_fleet_model(Context.from_environment(), model, fleet, testing=options.testing)
 
 
 def deploy(model: Model, endpoint: Endpoint) -> None:
