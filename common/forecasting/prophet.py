@@ -65,7 +65,7 @@ class ProphetForecaster:
     def forecast(self, parameters: Sequence[Parameters], days: NDArray[np.float64], level: float = 0.8) -> Forecast:
         """Means and intervals, each (n, h), at `days` (n, h); the same ones each time, although Prophet draws them."""
         with _quiet(), _seeded():
-            rows = [self._forecast_one(*each, level) for each in zip(parameters, days)]  # noqa: B905 – Python 3.9
+            rows = [self._forecast_one(*each, level) for each in zip(parameters, days, strict=True)]
         return Forecast(*(np.array([row[i] for row in rows]) for i in range(3)))
 
     def _fit_one(self, prophet: Any, series: Series) -> Parameters | Unfit:
@@ -148,7 +148,7 @@ def _quiet() -> Iterator[None]:
     try:
         yield
     finally:
-        for logger, disabled in zip(loggers, before):  # noqa: B905 – Python 3.9
+        for logger, disabled in zip(loggers, before, strict=True):
             logger.disabled = disabled
 
 
