@@ -215,8 +215,8 @@ def _uninformative(rows: _Rows, limits: Limits) -> dict[int, str]:
 
 
 def _series(rows: _Rows) -> Iterator[Series]:
-    starts = rows.starts()
-    for start, end in zip(starts.tolist(), [*starts[1:].tolist(), len(rows.codes)], strict=True):
+    starts = rows.starts().tolist()
+    for start, end in pairwise([*starts, len(rows.codes)]):
         yield Series(rows.names[rows.codes[start]], rows.days[start:end], rows.values[start:end])
 
 
