@@ -2,11 +2,16 @@
 
 import gzip
 import io
+import os
 import tarfile
-from collections.abc import Sequence
+import time
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from common.local.jobs.inputs import InputObject, Source, download
+
+_TICK_NANOSECONDS = 50_000_000
+"""A file that is younger may change again without a change of its time: file systems count time in steps."""
 
 
 def pack(folders: Sequence[Path]) -> bytes | None:
@@ -34,18 +39,21 @@ def pack(folders: Sequence[Path]) -> bytes | None:
 
 
 class Mirror:
-    """A folder whose files are copied below an S3 prefix whenever they have changed; files removed here stay there."""
+    """A folder whose files are copied below an S3 prefix whenever they have changed; files removed here stay there.
+
+    What `restore` has put into the folder counts as copied until it is changed here: several hosts may share a prefix, and
+    none writes back what another has replaced meanwhile.
+    """
 
     def __init__(self, s3: Source, bucket: str, prefix: str, folder: Path) -> None:
         self._s3 = s3
         self._bucket = bucket
         self._prefix = prefix.rstrip("/") + "/" if prefix else ""
-        folder.mkdir(parents=True, exist_ok=True)
-        self._folder = folder.resolve()
-        self._copied: dict[Path, tuple[int, int]] = {}
+        self._folder = folder
+        self._copied: dict[str, tuple[int, int]] = {}
 
     def restore(self) -> None:
-        """Fill the folder from S3.
+        """Make the folder and fill it from S3.
 
         Raises:
             KeyError: the bucket is missing.
@@ -53,24 +61,38 @@ class Mirror:
         """
         keys = [key for key, _ in self._s3.services.list_objects(self._s3.account, self._bucket, self._prefix)]
         objects = [InputObject(self._bucket, key, key.removeprefix(self._prefix)) for key in keys if key[-1] != "/"]
-        for path in download(self._s3, objects, self._folder):
-            self._copied[path] = _version(path)
+        download(self._s3, objects, self._folder)
+        self._copied = {file.path: _version(file) for file in _files(self._folder)}
 
     def copy(self) -> None:
         """Write what is new or changed to S3. Raises KeyError when the bucket is missing."""
-        for path in sorted(self._folder.rglob("*")):
+        for file in sorted(_files(self._folder), key=lambda file: file.path):
             try:
-                version = _version(path)
-                if not path.is_file() or self._copied.get(path) == version:
+                version = _version(file)
+                if self._copied.get(file.path) == version:
                     continue
-                content = path.read_bytes()
+                content = Path(file.path).read_bytes()
             except FileNotFoundError:  # the job replaces its checkpoints while they are read
                 continue
-            key = self._prefix + path.relative_to(self._folder).as_posix()
+            key = self._prefix + Path(file.path).relative_to(self._folder).as_posix()
             self._s3.services.write_object(self._s3.account, self._bucket, key, content)
-            self._copied[path] = version
+            if time.time_ns() - version[0] > _TICK_NANOSECONDS:
+                self._copied[file.path] = version
 
 
-def _version(path: Path) -> tuple[int, int]:
-    status = path.stat()
+def _files(folder: Path | str) -> Iterator[os.DirEntry[str]]:
+    """The files below a folder, without those of folders that are removed meanwhile."""
+    try:
+        entries = list(os.scandir(folder))
+    except FileNotFoundError:
+        return
+    for entry in entries:
+        if entry.is_dir(follow_symlinks=False):
+            yield from _files(entry.path)
+        elif entry.is_file():
+            yield entry
+
+
+def _version(file: os.DirEntry[str]) -> tuple[int, int]:
+    status = file.stat()
     return status.st_mtime_ns, status.st_size

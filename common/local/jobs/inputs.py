@@ -1,6 +1,7 @@
 """The S3 objects of an input channel, which host gets which, and where they land."""
 
 import json
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -67,28 +68,30 @@ def share(objects: Sequence[InputObject], distribution: str, host: int, hosts: i
     return list(objects[host::hosts] if distribution == "ShardedByS3Key" else objects)
 
 
-def download(source: Source, objects: Sequence[InputObject], folder: Path) -> list[Path]:
-    """Write the objects below the folder, which is made even when there are none; returns the files.
+def download(source: Source, objects: Sequence[InputObject], folder: Path) -> None:
+    """Write the objects below the folder, which is made even when there are none. It is one without symbolic links.
 
     Raises:
         InputError: an object is gone, or its key leads out of the folder or through a file.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    files = [(folder / item.path).resolve() for item in objects]
-    for item, target in zip(objects, files, strict=True):
-        if not target.is_relative_to(folder.resolve()):
+    made = {folder}
+    for item in objects:
+        target = Path(os.path.normpath(folder / item.path))
+        if folder not in target.parents:
             raise InputError(
                 f"ClientError: Data download failed:the key {item.key} leads out of the folder {folder.name}"
             )
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
+            if target.parent not in made:
+                target.parent.mkdir(parents=True, exist_ok=True)
+                made.add(target.parent)
             source.services.download(source.account, item.bucket, item.key, target)
         except KeyError:
             uri = f"s3://{item.bucket}/{item.key}"
             raise InputError(_nothing_there(source, uri, "The specified key does not exist")) from None
         except OSError as error:
             raise InputError(f"ClientError: Data download failed:{item.key}: {error.strerror}") from error
-    return files
 
 
 def _from_manifest(source: Source, bucket: str, key: str) -> list[InputObject]:

@@ -4,6 +4,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -86,8 +87,7 @@ class TrainingRun(JobRun[JobState]):
         self._state.enter("Training")
         containers = self._start(hosts)
         try:
-            mirrors = [host.checkpoints for host in hosts if host.checkpoints]
-            ending = self._watch(containers, mirrors, timed_out, deadline)
+            ending = self._watch(containers, _checkpoints(hosts), timed_out, deadline)
         finally:
             for container in containers:
                 container.finish()
@@ -98,7 +98,7 @@ class TrainingRun(JobRun[JobState]):
         else:
             self._state.enter("Uploading")
             self._upload(hosts)
-        for mirror in mirrors:
+        for mirror in _checkpoints(hosts):
             mirror.copy()
         return ending
 
@@ -112,11 +112,12 @@ class TrainingRun(JobRun[JobState]):
         names = contract.host_names(self._job["ResourceConfig"]["InstanceCount"])
         hosts = [Host(name, self._folder / name, self._mirror(self._folder / name)) for name in names]
         self._require_bucket(self._job["OutputDataConfig"]["S3OutputPath"])
+        if "CheckpointConfig" in self._job:
+            self._require_bucket(self._job["CheckpointConfig"]["S3Uri"])
         for host in hosts:
             contract.write_config(self._job, host.name, host.base)
-            if host.checkpoints:
-                self._require_bucket(self._job["CheckpointConfig"]["S3Uri"])
-                host.checkpoints.restore()
+        with ThreadPoolExecutor(len(hosts)) as pool:
+            list(pool.map(Mirror.restore, _checkpoints(hosts)))
         for channel in contract.channels(self._job):
             s3 = channel["DataSource"]["S3DataSource"]
             objects = find_objects(self._s3, s3)
@@ -170,3 +171,7 @@ class TrainingRun(JobRun[JobState]):
             return None
         bucket, prefix = parse_s3_uri(config["S3Uri"])
         return Mirror(self._s3, bucket, prefix, contract.checkpoint_folder(self._job, base))
+
+
+def _checkpoints(hosts: Sequence[Host]) -> list[Mirror]:
+    return [host.checkpoints for host in hosts if host.checkpoints]
