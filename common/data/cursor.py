@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from psycopg import ClientCursor
 from sqlalchemy import Date, Executable, Select, bindparam, column, func, or_, select, text
@@ -35,20 +35,25 @@ Rows = Sequence[Sequence[Any]]
 
 @dataclass
 class _Place:
-    """How far the readings have come: to the `passed`th of the customer, after `before` readings of others."""
+    """How far the readings have come: `passed` of one customer, after `before` of others.
+
+    Attributes:
+        digest: of those of the customer, the sum of their hashes.
+    """
 
     customer: Any
     passed: int = 0
     before: int = 0
-    last: Reading = ("", "", "")
+    digest: int = 0
 
-    def advanced(self, rows: Rows, last: Reading) -> _Place:
-        """The place after these rows."""
+    def advanced(self, rows: Rows, readings: list[Reading]) -> _Place:
+        """The place after these rows, which are spelled as these readings."""
         customer = rows[-1][0]
         own = next((n for n, row in enumerate(reversed(rows)) if row[0] != customer), len(rows))
+        digest = sum(map(hash, readings[-own:]))
         if customer == self.customer:
-            return _Place(customer, self.passed + own, self.before, last)
-        return _Place(customer, own, self.before + self.passed + len(rows) - own, last)
+            return _Place(customer, self.passed + own, self.before, self.digest + digest)
+        return _Place(customer, own, self.before + self.passed + len(rows) - own, digest)
 
 
 class Cursor:
@@ -60,7 +65,7 @@ class Cursor:
     Where the connection breaks off, a new one reads on: from the customer at which it broke, whose first readings are passed
     over. That is a second snapshot. It continues the first if nothing before the ceiling has changed between, which holds
     for readings that are only ever added, and is checked: the new snapshot must have as many readings of the customers
-    before that one, and the last one that was read in its place.
+    before that one, and the same first ones of that customer.
     """
 
     def __init__(self, warehouse: Warehouse, wanted: Wanted) -> None:
@@ -80,7 +85,7 @@ class Cursor:
             try:
                 for rows in self._rows():
                     chunk = self._spelled(rows)
-                    self._place = (self._place or _Place(rows[0][0])).advanced(rows, chunk[-1])
+                    self._place = (self._place or _Place(rows[0][0])).advanced(rows, chunk)
                     yield chunk
             except StatementError as error:
                 if attempt == _ATTEMPTS or not _passing(error, attempt):
@@ -97,7 +102,7 @@ class Cursor:
             )
 
     def _spelled(self, rows: Rows) -> list[Reading]:
-        return [(customer, time, value) for customer, time, value in self._warehouse.spelled(self._names, rows)]
+        return cast("list[Reading]", list(self._warehouse.spelled(self._names, rows)))
 
     def _pause(self, attempt: int) -> None:
         read, at = 0, ""
@@ -145,18 +150,18 @@ class Cursor:
 
     def _passed_over(self, chunks: Iterator[Rows], place: _Place) -> Iterator[Rows]:
         """The rows after those that were read before."""
-        passed = 0
+        remaining, digest = place.passed, 0
         for rows in chunks:
-            here = place.passed - passed
-            if 0 < here <= len(rows) and self._spelled([rows[here - 1]]) != [place.last]:
-                break
-            passed += len(rows)
-            if here < len(rows):
-                yield rows[max(here, 0) :]
-        else:
-            if passed >= place.passed:
-                return
-        raise self._changed(f"reading {place.passed:,} of customer '{place.customer}' is another one now")
+            again = rows[:remaining]
+            if again:
+                digest += sum(map(hash, self._spelled(again)))
+                remaining -= len(again)
+                if not remaining and digest != place.digest:
+                    break
+            if len(again) < len(rows):
+                yield rows[len(again) :]
+        if remaining or digest != place.digest:
+            raise self._changed(f"the first {place.passed:,} readings of customer '{place.customer}' are others now")
 
     def _changed(self, what: str) -> Exception:
         return self._warehouse.refused(

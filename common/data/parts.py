@@ -36,13 +36,14 @@ def write_parts(source: ReadingsSource, wanted: Wanted, folder: Path, say: Calla
         SourceError: the source cannot be read. The folder has no manifest then.
         DataError: its readings are not sorted by customer.
     """
-    parts, spoken = Parts(folder), time.monotonic()
-    for readings in source.readings(wanted):
-        parts.add(readings)
-        if time.monotonic() - spoken > _PROGRESS_SECONDS:
-            say(f"  {parts.rows:,} readings of {parts.customers:,} customers so far")
-            spoken = time.monotonic()
-    version, written = parts.close()
+    spoken = time.monotonic()
+    with Parts(folder) as parts:
+        for readings in source.readings(wanted):
+            parts.add(readings)
+            if time.monotonic() - spoken > _PROGRESS_SECONDS:
+                say(f"  {parts.rows:,} readings of {parts.customers:,} customers so far")
+                spoken = time.monotonic()
+        version, written = parts.finish()
     manifest = {
         "version": version,
         "source": source.description,
@@ -70,6 +71,13 @@ class Parts:
         self._seen: set[str] = set()
         self._content = hashlib.sha256()
 
+    def __enter__(self) -> Parts:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._open:
+            self._open.release()
+
     @property
     def rows(self) -> int:
         """How many readings have been written."""
@@ -90,7 +98,7 @@ class Parts:
             part = self._open if self._open and customer == self._customer else self._begin(customer)
             self._content.update(part.write(list(own)))
 
-    def close(self) -> tuple[str, list[dict[str, Any]]]:
+    def finish(self) -> tuple[str, list[dict[str, Any]]]:
         """End the last part; (data version, what the manifest says of each part).
 
         The data version is 16 hexadecimal digits over the rows, whatever the parts and the compression.
@@ -113,7 +121,7 @@ class Parts:
                 "Sort the readings by customer.",
             )
         if self._open and self._open.rows >= PART_ROWS:
-            self.close()
+            self.finish()
         if self._open is None:
             self._open = _Part.create(self._folder / f"part-{len(self._closed):05d}.csv.gz", customer)
         self._seen.add(customer)
@@ -148,10 +156,14 @@ class _Part:
         self.rows += len(readings)
         return lines
 
-    def close(self, last: str) -> dict[str, Any]:
-        """End the file; what the manifest says of it."""
+    def release(self) -> None:
+        """Close the file."""
         self.packed.close()
         self.file.close()  # which gzip leaves open, since it has not opened it
+
+    def close(self, last: str) -> dict[str, Any]:
+        """End the file; what the manifest says of it."""
+        self.release()
         with self.path.open("rb") as written:
             digest = hashlib.file_digest(written, "sha256").hexdigest()
         return {
