@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from common.model import ROOT, all_models, find_model
-from common.scaffold import commands
-from common.steps import failures_explained
+from common.scaffold import commands as scaffold
+from common.steps import commands, failures_explained
 from common.tables import text_table
 
 if TYPE_CHECKING:
@@ -275,38 +274,10 @@ def deploy(
         deploy_model(_context(), model, model.declaration("deploy", "ENDPOINT"), plan=plan, version=version)
 
 
-@app.command()
-def invoke(
-    name: Name,
-    records: Annotated[str, typer.Argument(help="A JSON record or a list of them, or @FILE.csv, or - to read JSON.")],
-) -> None:
-    """Ask the endpoint for predictions of raw records.
-
-    \b
-    Examples:
-      models invoke abalone '{"sex": "M", "length": 0.455, "diameter": 0.365, …}'
-      models invoke abalone @animals.csv
-      echo '[{…}, {…}]' | models invoke abalone -
-    """
-    with failures_explained():
-        from common.steps.invoke import invoke_model, read_records
-
-        given = read_records(sys.stdin.read() if records == "-" else records)
-        answers = invoke_model(_context(), find_model(name), given)
-        columns = list(dict.fromkeys(column for record in given for column in record))
-        rows = [
-            [*(str(record.get(column, "")) for column in columns), *(_figure(value) for value in answer.values())]
-            for record, answer in zip(given, answers, strict=True)
-        ]
-        typer.echo(text_table([*columns, *answers[0]], rows))
-
-
-def _figure(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
-
-
-app.command()(commands.new)
-app.command()(commands.remove)
+app.command()(commands.invoke)
+app.command()(commands.add_customer)
+app.command()(scaffold.new)
+app.command()(scaffold.remove)
 
 State = Annotated[Path, typer.Option(help="The folder of the local AWS's state.")]
 
