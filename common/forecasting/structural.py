@@ -12,14 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
-from typing import Any, NamedTuple, Union
+from typing import Any, Union
 
 import numpy as np
 from scipy.special import ndtri
 
 from .series import Forecast, Parameters, Series, Unfit, Values
-from .structural_design import HORIZONS, SEASONS, YEAR, Setting, knots, seasons_from, settings
-from .structural_fit import Fitted, Frame, fit_frame
+from .structural_design import HORIZONS, SEASONS, YEAR, Frame, Setting, knots, seasons_from, settings
+from .structural_fit import Candidate, fit_frame
 
 LEAST_READINGS = 14
 _BLOCK = 256
@@ -103,16 +103,6 @@ class Structural:
         )
 
 
-class _Tried(NamedTuple):
-    """Readings as they are, or their logarithms; centred and scaled, (g, k, n)."""
-
-    values: Values
-    centre: Values
-    scale: Values
-    jacobian: Values
-    """What the transformation adds to the logarithm of the likelihood."""
-
-
 def _unfit(series: Series) -> Union[Unfit, None]:
     if len(series.days) < LEAST_READINGS:
         return Unfit(f"{len(series.days)} readings; a model needs {LEAST_READINGS}")
@@ -144,7 +134,9 @@ def _grid_length(days: Values) -> int:
 @lru_cache(maxsize=64)
 def _grid_frame(length: int, last: int, dates: tuple[tuple[int, ...], ...]) -> Frame:
     times = np.arange(1.0 - length, 1)[None]
-    return Frame(times, knots(length), _holidays(times + last, dates), np.zeros((1, 1)))
+    return Frame(
+        times, knots(length), _holidays(times + last, dates), np.zeros((1, 1)), np.zeros(times.shape, dtype=bool)
+    )
 
 
 def _holidays(days: Values, dates: tuple[tuple[int, ...], ...]) -> Values:
@@ -180,65 +172,49 @@ def _fit_irregular(block: list[Series], dates: tuple[tuple[int, ...], ...]) -> l
 
 def _fit(block: list[Series], frame: Frame, values: Values, observed: Values, tried: list[Setting]) -> list[Parameters]:
     """Parameters of the readings as they are, or of their logarithms, whichever is more likely."""
-    candidates = [_standardise(values, observed, np.zeros(values.shape[:2]))]
-    above = np.where(observed > 0, values, np.inf).min(-1) > 0
-    logarithms = np.log(np.where((observed > 0) & above[..., None], values, 1.0))
-    candidates.append(_standardise(logarithms, observed, logarithms.sum(-1)))
-    fitted = [fit_frame(frame, each.values, observed, tried) for each in candidates]
-    evidence = [fit.evidence + each.jacobian for fit, each in zip(fitted, candidates)]
-    logarithmic = above & (evidence[1] > evidence[0])
-    documents = [_documents(block, frame, fit, each, tried) for fit, each in zip(fitted, candidates)]
-    return [
-        {
-            "logarithmic": int(log),
-            "positive": int(series.values.min() >= 0),
-            **(documents[1] if log else documents[0])[i],
-        }
-        for i, (series, log) in enumerate(zip(block, logarithmic.ravel()))
-    ]
+    least = np.where(observed > 0, values, np.inf).min(-1)
+    positive = (observed > 0) & (least > 0)[..., None]
+    logarithms = np.log(values, out=np.zeros_like(values), where=positive)
+    jacobians = np.zeros_like(least), np.where(least > 0, -logarithms.sum(-1), -np.inf)
+    candidates, centres, scales = zip(*map(_standardised, (values, logarithms), jacobians, (observed, observed)))
+    fitted = fit_frame(frame, candidates, observed, tried)
+    centre, scale = (np.choose(fitted.candidate, each).ravel() for each in (centres, scales))
+    chosen = fitted.setting.ravel()
+    spreads = {i: np.sqrt(frame.spread(tried[i])) for i in np.unique(chosen)}
+    spread = np.stack([spreads[i][g if len(spreads[i]) > 1 else 0] for g, i in enumerate(chosen)])
+    coefficients = fitted.coefficients.reshape(len(block), -1) * scale[:, None]
+    end = coefficients.shape[1] - frame.holidays
+    columns = {
+        "last": [float(series.days[-1]) for series in block],
+        "level": _rounded(coefficients[:, 0] + centre),
+        "slope": _rounded(coefficients[:, 1]),
+        "seasons": _rounded(coefficients[:, end - SEASONS : end]),
+        "holidays": _rounded(coefficients[:, end:]),
+        "memory": [tried[i].memory for i in chosen],
+        "residual": _rounded(fitted.residual.ravel() * scale),
+        "spread": _rounded(spread * (fitted.scale.ravel() * scale)[:, None]),
+        "tails": [[1.28155, 1.95996]] * len(block),
+        "logarithmic": fitted.candidate.ravel().tolist(),
+        "positive": (least.ravel() >= 0).astype(int).tolist(),
+    }
+    return [dict(zip(columns, row)) for row in zip(*columns.values())]
 
 
-def _standardise(values: Values, observed: Values, logarithms: Values) -> _Tried:
+def _standardised(values: Values, jacobian: Values, observed: Values) -> tuple[Candidate, Values, Values]:
+    """(the candidate, the centres that were subtracted, the scales that were divided by)."""
     count = observed.sum(-1)
     centre = (values * observed).sum(-1) / count
     centred = (values - centre[..., None]) * observed
-    scale = np.sqrt((centred**2).sum(-1) / count)
+    scale = np.sqrt(np.einsum("gkn,gkn->gk", centred, centred) / count)
     scale = np.where(scale > 0, scale, 1.0)
-    return _Tried(centred / scale[..., None], centre, scale, -count * np.log(scale) - logarithms)
+    return Candidate(centred / scale[..., None], jacobian - count * np.log(scale)), centre, scale
 
 
-def _documents(
-    block: list[Series], frame: Frame, fit: Fitted, tried: _Tried, settings: list[Setting]
-) -> list[Parameters]:
-    scale, centre, chosen = tried.scale.ravel(), tried.centre.ravel(), fit.chosen.ravel()
-    coefficients = fit.coefficients.reshape(len(block), -1) * scale[:, None]
-    spreads = {i: np.sqrt(frame.spread(settings[i])) for i in np.unique(chosen)}
-    first_season = coefficients.shape[1] - frame.holidays - SEASONS
-    residual, shock = fit.residual.ravel() * scale, fit.scale.ravel() * scale
-    documents = []
-    for i, series in enumerate(block):
-        spread = spreads[chosen[i]]
-        documents.append(
-            {
-                "last": float(series.days[-1]),
-                "level": _rounded(coefficients[i, 0] + centre[i]),
-                "slope": _rounded(coefficients[i, 1]),
-                "seasons": _rounded(coefficients[i, first_season : first_season + SEASONS]),
-                "holidays": _rounded(coefficients[i, first_season + SEASONS :]),
-                "memory": settings[chosen[i]].memory,
-                "residual": _rounded(residual[i]),
-                "spread": _rounded(spread[i if len(spread) > 1 else 0] * shock[i]),
-                "tails": [float(x) for x in (1.28155, 1.95996)],
-            }
-        )
-    return documents
-
-
-def _rounded(values: Any) -> Any:
+def _rounded(values: Values) -> Any:
     """To `_DIGITS` significant digits, as JSON has them."""
-    if np.ndim(values):
-        return [float(f"{value:.{_DIGITS}g}") for value in values]
-    return float(f"{values:.{_DIGITS}g}")
+    exponent = _DIGITS - 1 - np.floor(np.log10(np.abs(values), out=np.zeros_like(values), where=values != 0))
+    up, down = 10.0 ** exponent.clip(0), 10.0 ** (-exponent).clip(0)
+    return (np.round(values * up / down) / up * down).tolist()
 
 
 def _spread(spreads: Values, ahead: Values) -> Values:

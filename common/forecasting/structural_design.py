@@ -9,13 +9,12 @@ both are a model that does not know when its year begins.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from functools import lru_cache
 from itertools import product
-from typing import NamedTuple
+from typing import NamedTuple, Optional
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg.lapack import dtrtrs
 
 from .series import Values
 
@@ -26,9 +25,8 @@ HORIZONS = np.array([1.0, 2, 4, 7, 14, 28, 60, 120, 240, 400])
 """Days after the last reading at which the spread of a forecast is kept; between them it is interpolated."""
 _FLAT = 1e4
 """The prior variance of the level, in those of the noise: as good as none."""
-_SLOPE = 3.0
+_SLOPE = 10.0
 _WEEKLY = 1.0
-_HOLIDAY = 4.0
 
 
 class Setting(NamedTuple):
@@ -37,7 +35,7 @@ class Setting(NamedTuple):
     Attributes:
         memory: the correlation of the noise with that of a day before.
         drift: the standard deviation of the random walk of the level after a day.
-        yearly: that of the first yearly wave; the k-th has a k-th of it.
+        yearly: that of the first yearly wave; the k-th has a k²-th of it.
         holiday: that of the effect of a holiday.
     """
 
@@ -96,51 +94,173 @@ def prior(setting: Setting, walk: Values, holidays: int) -> Values:
         [
             [_FLAT, _SLOPE**2],
             setting.drift**2 * np.diff(walk),
-            np.tile((setting.yearly / wave) ** 2, 2),
+            np.tile((setting.yearly / wave**2) ** 2, 2),
             np.full(2 * WEEKLY_WAVES, _WEEKLY**2),
             np.full(holidays, setting.holiday**2),
         ]
     )
 
 
-@dataclass(frozen=True)
-class Noise:
-    """An Ornstein–Uhlenbeck process whose shocks have variance 1 after a day, at times with these gaps.
+class _Noise:
+    """An Ornstein–Uhlenbeck process whose shocks have variance 1 after a day: on a daily grid an AR(1) process.
 
-    What it whitens is independent with variance 1; padding has an infinite gap and weight 0.
+    It turns values (…, n) white: independent, with variance 1 (at padding, 0).
     """
 
-    decay: Values
-    weight: Values
-
-    @classmethod
-    def between(cls, gaps: Values, memory: float, padding: NDArray[np.bool_]) -> Noise:
-        decay = memory ** np.where(padding, np.inf, gaps) if memory else np.zeros_like(gaps)
-        weight = np.sqrt((1 - memory**2) / (1 - decay**2))
-        return cls(decay, np.where(padding, 0.0, weight))
+    def __init__(self, gaps: Values, padding: NDArray[np.bool_], memory: float):
+        """
+        Args:
+            gaps: (g, n) days since the reading before, infinite where there is none.
+            padding: (g, n) which readings are none.
+        """
+        self.decay = memory**gaps if memory else np.zeros_like(gaps)
+        self.weight = np.where(padding, 0.0, np.sqrt((1 - memory**2) / (1 - self.decay**2)))
+        self.log_determinant = np.log(np.where(padding, 1.0, self.weight) ** 2).sum(-1)
+        """(g,) of the inverse of the covariance."""
 
     def whiten(self, values: Values) -> Values:
-        """Along the last axis."""
-        whitened = values.copy()
-        whitened[..., 1:] -= self.decay[..., 1:] * values[..., :-1]
-        return np.asarray(whitened * self.weight)
+        """(g, n, any) → the same."""
+        white = values * self.weight[..., None]
+        white[:, 1:] -= (self.weight[:, 1:] * self.decay[:, 1:])[..., None] * values[:, :-1]
+        return white
 
-    def unwhiten(self, whitened: Values) -> Values:
-        """The transpose of `whiten`, so that both make the product with the inverse of the covariance."""
-        weighted = whitened * self.weight
-        product = weighted.copy()
-        product[..., :-1] -= self.decay[..., 1:] * weighted[..., 1:]
+    def precision(self, values: Values) -> Values:
+        """The inverse of the covariance, which is tridiagonal, times values (g, k, n)."""
+        outer, diagonal = self.neighbours[:, None], self.diagonal[:, None]
+        product = diagonal * values
+        product[..., 1:] -= outer * values[..., :-1]
+        product[..., :-1] -= outer * values[..., 1:]
         return product
 
     @property
-    def diagonal(self) -> Values:
-        """Of the inverse of the covariance."""
-        squared = self.weight**2
-        diagonal = squared.copy()
-        diagonal[..., :-1] += self.decay[..., 1:] ** 2 * squared[..., 1:]
-        return diagonal
+    def neighbours(self) -> Values:
+        """(g, n − 1) minus what is beside the diagonal of the inverse of the covariance."""
+        return np.asarray(self.weight[:, 1:] ** 2 * self.decay[:, 1:])
 
     @property
-    def log_determinant(self) -> Values:
-        """Of the inverse of the covariance, at the times that are no padding."""
-        return np.asarray(2 * np.log(np.where(self.weight > 0, self.weight, 1.0)).sum(axis=-1))
+    def diagonal(self) -> Values:
+        """(g, n) of the inverse of the covariance."""
+        diagonal = self.weight**2
+        diagonal[:, :-1] += self.neighbours * self.decay[:, 1:]
+        return diagonal
+
+
+class Factor(NamedTuple):
+    """L, the Cholesky factor of the posterior precision of the coefficients, in a group of columns each.
+
+    Attributes:
+        lower: (g, p, p)
+        inverse: of L, where there is one group, whose many series it pays for.
+        constant: (g, 1) what is added to the logarithm of the likelihood.
+    """
+
+    lower: Values
+    inverse: Optional[Values]
+    constant: Values
+
+    def solve(self, vectors: Values) -> Values:
+        """L⁻¹v: (g, k, p) → the same."""
+        if self.inverse is not None:
+            return np.asarray(vectors @ self.inverse.T)
+        return np.stack([dtrtrs(lower.T, vector.T, trans=1)[0].T for lower, vector in zip(self.lower, vectors)])
+
+    def solve_transposed(self, vectors: Values) -> Values:
+        """L'⁻¹v: (g, k, p) → the same."""
+        if self.inverse is not None:
+            return np.asarray(vectors @ self.inverse)
+        return np.stack([dtrtrs(lower.T, vector.T)[0].T for lower, vector in zip(self.lower, vectors)])
+
+
+class Frame:
+    """What series at the same times share. Of g groups, each has times and columns of its own.
+
+    Attributes:
+        columns: (g, n, p)
+    """
+
+    def __init__(
+        self, times: Values, walk: Values, holidays: Values, fraction: Values, padding: NDArray[np.bool_]
+    ) -> None:
+        """
+        Args:
+            times: (g, n) since the last reading, padded in front.
+            walk: the knots.
+            holidays: (g, n, h) columns of 0 and 1.
+            fraction: (g, 1) the time of day of the last reading.
+            padding: (g, n) which times are none.
+        """
+        self.holidays = holidays.shape[-1]
+        self.columns = np.concatenate([columns(times, walk, fraction), holidays], axis=-1)
+        self._walk, self._padding, self._fraction = walk, padding, fraction
+        self._gaps = np.diff(times, axis=-1, prepend=-np.inf)
+        self._gaps[:, 1:][padding[:, :-1]] = np.inf
+        self._noises: dict[float, _Noise] = {}
+        self._sums: dict[float, tuple[Values, Values]] = {}
+        self._factors: dict[Setting, Factor] = {}
+
+    def of(self, groups: NDArray[np.intp]) -> Frame:
+        """The frame of some groups alone, with what was already computed."""
+        part: Frame = object.__new__(Frame)
+        part.holidays, part._walk = self.holidays, self._walk
+        part.columns, part._padding = self.columns[groups], self._padding[groups]
+        part._gaps, part._fraction = self._gaps[groups], self._fraction[groups]
+        part._noises = {}
+        part._sums = {memory: (weighted[groups], gram[groups]) for memory, (weighted, gram) in self._sums.items()}
+        part._factors = {
+            setting: Factor(lower[groups], inverse, constant[groups])
+            for setting, (lower, inverse, constant) in self._factors.items()
+        }
+        return part
+
+    def noise(self, memory: float) -> _Noise:
+        if memory not in self._noises:
+            self._noises[memory] = _Noise(self._gaps, self._padding, memory)
+        return self._noises[memory]
+
+    def products(self, values: Values, memory: float) -> tuple[Values, Values]:
+        """(with the columns (g, k, p), with themselves (g, k)) of the whitened values (g, k, n)."""
+        noise, (weighted, _) = self.noise(memory), self._weighted(memory)
+        squares = np.einsum("gkn,gkn,gn->gk", values, values, noise.diagonal)
+        if memory:
+            squares -= 2 * np.einsum("gkn,gkn,gn->gk", values[..., 1:], values[..., :-1], noise.neighbours)
+        return values @ weighted, squares
+
+    def factor(self, setting: Setting) -> Factor:
+        if setting not in self._factors:
+            _, gram = self._weighted(setting.memory)
+            variance = prior(setting, self._walk, self.holidays)
+            lower = np.linalg.cholesky(gram + np.diag(1 / variance))
+            log_determinant = 2 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(-1) + np.log(variance).sum()
+            constant = (self.noise(setting.memory).log_determinant - log_determinant)[:, None] / 2
+            inverse = np.linalg.inv(lower[0]) if len(lower) == 1 else None
+            self._factors[setting] = Factor(lower, inverse, constant)
+        return self._factors[setting]
+
+    def smooth(self, values: Values, setting: Setting) -> Values:
+        """The inverse of the covariance of the series, with that of the coefficients in it, times values (g, k, n)."""
+        products, _ = self.products(values, setting.memory)
+        factor = self.factor(setting)
+        fitted = factor.solve_transposed(factor.solve(products)) @ self.columns.swapaxes(1, 2)
+        return self.noise(setting.memory).precision(values - fitted)
+
+    def diagonal(self, memory: float) -> Values:
+        """(g, 1, n) of the inverse of the covariance of the noise; 1 at padding."""
+        diagonal = self.noise(memory).diagonal[:, None]
+        return np.where(diagonal > 0, diagonal, 1.0)
+
+    def spread(self, setting: Setting) -> Values:
+        """The variance of forecasts at `HORIZONS` over that of a shock: (g, horizons)."""
+        ahead = columns(np.broadcast_to(HORIZONS, (len(self.columns), len(HORIZONS))), self._walk, self._fraction)
+        ahead = np.concatenate([ahead, np.zeros((*ahead.shape[:2], self.holidays))], axis=-1)
+        fade = setting.memory**HORIZONS
+        uncertain = self.factor(setting).solve(ahead - fade[:, None] * self.columns[:, -1:])
+        noise = (1 - fade**2) / (1 - setting.memory**2)
+        return np.asarray((uncertain**2).sum(-1) + noise + setting.drift**2 * HORIZONS)
+
+    def _weighted(self, memory: float) -> tuple[Values, Values]:
+        """(the columns times the inverse of the noise's covariance (g, n, p), and once more the columns (g, p, p))."""
+        if memory not in self._sums:
+            white = self.noise(memory).whiten(self.columns)
+            weighted = np.ascontiguousarray(self.noise(memory).precision(self.columns.swapaxes(1, 2)).swapaxes(1, 2))
+            self._sums[memory] = weighted, white.swapaxes(1, 2) @ white
+        return self._sums[memory]
