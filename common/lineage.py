@@ -33,6 +33,8 @@ FLEET_CODE = (
     *_OF_ALL,
     "common/forecasting/",
     "common/steps/fleet_candidate.py",
+    "common/steps/fleet_champion.py",
+    "common/steps/fleet_objects.py",
     "common/steps/gather_series.py",
     "common/steps/train_fleet.py",
 )
