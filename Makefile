@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help setup demo test test-long check bench lock docs clean
+.PHONY: help setup setup-bench demo test test-long check bench lock docs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -22,6 +22,17 @@ setup:  ## create or refresh .venv, when requirements.txt is not what it was mad
 	  fi; \
 	  cp requirements.txt .venv/requirements.txt; }
 
+setup-bench: setup  ## add what only the benchmarks need: Prophet, and a FastAPI server to compare with
+	@cmp -s requirements-bench.txt .venv/requirements-bench.txt || { \
+	  set -e; \
+	  echo "Installing the yardsticks of the benchmarks …"; \
+	  if [ -n "$(UV)" ]; then \
+	    "$(UV)" pip install -q --python $(BIN)/python -r requirements-bench.txt; \
+	  else \
+	    $(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-bench.txt; \
+	  fi; \
+	  cp requirements-bench.txt .venv/requirements-bench.txt; }
+
 demo: setup  ## push, click, merge: the whole story on this machine, to a live prediction (MODEL=name: of one model)
 	@$(BIN)/python -m common.local.demo $(MODEL)
 
@@ -36,12 +47,16 @@ test: check  ## lint, types and all tests but the long ones
 test-long: setup  ## the tests that take more than a minute
 	@$(BIN)/python -m pytest -m long
 
-bench: setup  ## the figures of benchmarks/, each beside its yardstick in the same run
+bench: setup-bench  ## the figures of benchmarks/, each beside its yardstick in the same run
 	@$(BIN)/python -m benchmarks
 
-lock: setup  ## compile requirements.txt from pyproject.toml (needs uv)
-	@uv pip compile -q --upgrade --universal --python-version 3.11 --extra dev --no-emit-index-url --no-emit-find-links \
-	  --no-header --output-file requirements.txt pyproject.toml
+LOCK := uv pip compile -q --upgrade --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header
+lock: setup  ## compile the requirements from pyproject.toml (needs uv)
+	@$(LOCK) --extra dev --output-file requirements.txt pyproject.toml
+	@printf 'prophet\nfastapi\nuvicorn\n' | $(LOCK) -c requirements.txt --output-file requirements-bench.txt -
+	@# Without NumPy and pandas: in a training container it is installed beside those of the image, which stay what they are.
+	@printf 'prophet\n' | $(LOCK) -c requirements-bench.txt --no-emit-package numpy --no-emit-package pandas \
+	  --output-file requirements-prophet.txt -
 
 docs: setup  ## regenerate the pages that are made from the code
 	@$(BIN)/python -m common.local.operations_doc
