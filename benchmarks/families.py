@@ -86,7 +86,7 @@ def _others(kind: str, seed: int) -> Iterator[Sample]:
     for number in count():
         random = np.random.default_rng((seed, OTHER_KINDS.index(kind), number))
         origin = _OTHER_DAYS - HORIZON - ORIGINS[number % len(ORIGINS)]
-        days = float(LAST.astype(np.int64)) + 1 - _OTHER_DAYS + np.arange(_OTHER_DAYS)
+        days = np.arange(_OTHER_DAYS, dtype=np.float64) + (LAST.astype(np.int64) + 1 - _OTHER_DAYS)
         values, oracle = _other(kind, days, origin, random)
         history, future = slice(random.integers(origin - 700), origin), slice(origin, origin + HORIZON)
         series = Series(f"{kind}-{number}", days[history], values[history])
