@@ -60,17 +60,10 @@ class SecretWarehouse:
         Raises:
             SourceError: there is no such secret, it may not be read, or it names no warehouse. Never repeats the secret.
         """
-        text = self._fetched()
-        if text.startswith(("postgresql://", "postgres://")):
-            return Warehouse(text.strip(), self.query)
-        try:
-            parts = json.loads(text)
-            login = {name: str(parts[name]) for name in ("username", "password", "host", "port")}
-            database = str(parts.get("dbname") or parts["database"])
-            return Warehouse(_url(login, database, self.parameters), self.query)
-        except (ValueError, KeyError, TypeError, AttributeError):
-            # without its cause, which may repeat parts of the secret
-            raise SourceError(f"The secret {self.secret} names no warehouse.", f"Write {_FORM} into it.") from None
+        url = _url(self._fetched(), self.parameters)
+        if url is None:
+            raise SourceError(f"The secret {self.secret} names no warehouse.", f"Write {_FORM} into it.")
+        return Warehouse(url, self.query)
 
     def _fetched(self) -> str:
         import boto3
@@ -85,7 +78,8 @@ class SecretWarehouse:
             "AccessDeniedException": "This role needs secretsmanager:GetSecretValue for it, and kms:Decrypt of its key.",
         }
         with explained():
-            client: Any = boto3.client("secretsmanager", region_name=os.environ.get("AWS_REGION"), config=config)
+            session: Any = boto3.Session(region_name=os.environ.get("AWS_REGION"))
+            client = session.client("secretsmanager", config=config)
             try:
                 found = client.get_secret_value(SecretId=self.secret)
             except ClientError as error:
@@ -97,10 +91,16 @@ class SecretWarehouse:
         return str(found.get("SecretString", "")).strip()
 
 
-def _url(login: dict[str, str], database: str, parameters: str) -> str:
+def _url(text: str, parameters: str) -> str | None:
+    """The URL that the secret's text is or describes; None where it does neither, since an error could repeat parts of it."""
     from sqlalchemy import URL
 
-    url = URL.create(
-        "postgresql", login["username"], login["password"], login["host"], int(login["port"]), database
-    ).render_as_string(hide_password=False)
-    return f"{url}?{parameters}" if parameters else url
+    if text.startswith(("postgresql://", "postgres://")):
+        return text
+    try:
+        parts = json.loads(text)
+        login, host, port = (str(parts["username"]), str(parts["password"])), str(parts["host"]), int(parts["port"])
+        url = URL.create("postgresql", *login, host, port, str(parts.get("dbname") or parts["database"]))
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
+    return url.render_as_string(hide_password=False) + (f"?{parameters}" if parameters else "")
