@@ -17,6 +17,7 @@ from common.errors import DataError, UsageError
 from common.model import Model
 from common.registry import Package
 from common.steps.context import Context
+from common.steps.fleet_objects import read_index
 from common.steps.invoke import answered_with_error, no_endpoint
 from common.storage import Layout
 
@@ -128,14 +129,9 @@ def last_readings(context: Context, model: Model, customer: str) -> tuple[Any, A
 
 def _member(context: Context, model: Model, package: Package, customer: str) -> bytes | None:
     """The customer's own bytes of the clean readings that the package was trained on."""
-    layout, bucket = Layout(model.name), context.bucket
-    index = layout.index(package.data_version, package.source, "")
-    for name in bucket.listing(index):
-        place = (bucket.read_json(f"{index}{name}") or {})["customers"].get(customer)
-        if place:
-            part = layout.customers(package.data_version, package.source, f"{name.removesuffix('.json')}.csv.gz")
-            return bucket.read_range(part, place["offset"], place["length"])
-    return None
+    index = read_index(context.bucket, Layout(model.name).index(package.data_version, package.source, ""))
+    place = index.customers.get(customer)
+    return context.bucket.read_range(place["part"], place["offset"], place["length"]) if place else None
 
 
 def _days(ds: str) -> float:
