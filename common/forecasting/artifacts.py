@@ -16,7 +16,7 @@ import json
 import tarfile
 import zlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -54,7 +54,7 @@ def forecaster_digest(document: Mapping[str, Any]) -> str:
 
 def pack_model(model: CustomerModel) -> bytes:
     """The archive that serves the customer."""
-    content = _json(asdict(model))
+    content = _json(vars(model))
     info = tarfile.TarInfo(MODEL_FILE)
     info.size = len(content)
     padding = bytes(-len(content) % _BLOCK_BYTES + 2 * _BLOCK_BYTES)  # a tar ends with two empty blocks
@@ -89,15 +89,13 @@ def load_model(folder: Path) -> CustomerModel:
     return _parsed(content)
 
 
-def write_results(path: Path, results: Mapping[str, Any]) -> None:
-    """Write the results of a part as gzipped JSON: whole, or not at all."""
-    partial = path.with_name(f".{path.name}.partial")
-    partial.write_bytes(gzip.compress(_json(results), compresslevel=6, mtime=0))
-    partial.replace(path)
+def pack_results(results: Mapping[str, Any]) -> bytes:
+    """The results of a part as gzipped JSON, which ends with a checksum: what was cut off is told from what is whole."""
+    return gzip.compress(_json(results), compresslevel=6, mtime=0)
 
 
 def read_results(content: bytes) -> dict[str, Any]:
-    """The results of a part, as `write_results` wrote them.
+    """The results of a part, as `pack_results` made them.
 
     Raises:
         DamagedModel: they are damaged.

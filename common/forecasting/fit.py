@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import forecaster_from
-from .artifacts import CustomerModel, DamagedModel, forecaster_digest, pack_model, read_results, write_results
+from .artifacts import CustomerModel, DamagedModel, forecaster_digest, pack_model, pack_results, read_results
 from .parallel import Failed, Stopped, for_each, say
 from .readings import iso_date, read_part
 from .scores import Holdout, forecast_at, hold_out, score, score_champion, unseen
@@ -226,7 +226,7 @@ class Shard:
         fitted = fit(list(read_part(part.read_bytes())))
         for customer, archive in fitted.models.items():
             self.model(customer).write_bytes(archive)
-        write_results(self.results(part), {"part": part.name.partition(".")[0], **fitted.results})
+        self.results(part).write_bytes(pack_results({"part": part.name.partition(".")[0], **fitted.results}))
 
     def summary(self) -> dict[str, float]:
         """The host's metrics."""

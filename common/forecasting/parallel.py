@@ -34,7 +34,7 @@ class _Stop:
     def __call__(self, *_: object) -> None:
         self.asked = True
         for process in self.processes:
-            with suppress(ValueError, AttributeError):  # one that is not started yet
+            with suppress(ValueError, AttributeError, AssertionError):  # not started yet, or not by this process
                 process.terminate()
 
 
@@ -81,10 +81,10 @@ def _work(work: Callable[[Item], None], items: Sequence[Item], stop: _Stop, pare
             work(item)
         except DamagedPart as error:
             failed = True
-            say(f"{item}: {error}")
+            _complain(f"{item}: {error}")
         except Exception:
             failed = True
-            say(f"{item}:\n{traceback.format_exc()}")
+            _complain(f"{item}:\n{traceback.format_exc()}")
     if failed:
         sys.exit(1)
 
@@ -93,3 +93,9 @@ def say(line: str) -> None:
     """One line of the job's log."""
     sys.stdout.write(f"{line}\n")
     sys.stdout.flush()
+
+
+def _complain(text: str) -> None:
+    """Standard error, whose end is the reason that SageMaker gives for a failed training job."""
+    sys.stderr.write(f"{text}\n")
+    sys.stderr.flush()

@@ -1,0 +1,126 @@
+"""What is left of an interrupted fit is used, and the fleet is the same as without the interruption."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from common.errors import TrainingError
+from energy_model.consumers import Generated
+from tests.functional.fleet.fleet_kit import Host, Trainer, write_raw
+
+PARTS, ROWS = 12, 14_000
+
+
+@pytest.fixture
+def undisturbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
+    """A host that has split and fitted all parts."""
+    raw = write_raw(tmp_path / "raw", Generated(200), ROWS, monkeypatch)
+    host = Host(tmp_path / "undisturbed")
+    assert host.split(raw).returncode == 0
+    assert host.fit().returncode == 0
+    assert len(host.results()) == PARTS
+    return host
+
+
+def checkpoints(host: Host) -> dict[str, bytes]:
+    folder = host.base / "checkpoints"
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+def test_an_instance_killed_in_the_middle_and_started_again_ends_in_the_same_fleet(
+    trainer: Trainer, undisturbed: Host, tmp_path: Path
+) -> None:
+    trainer.upload(tmp_path / "raw", "data-1")
+    killer = threading.Thread(target=kill_an_instance, args=("energy-source-1-data-1",))
+    killer.start()
+    with pytest.raises(TrainingError, match="energy-source-1-data-1 is Failed"):
+        trainer.train("source-1", "data-1")
+    killer.join()
+    kept = [name for name in trainer.files("source-1", "data-1") if name.startswith("parts/")]
+    assert 0 < len(kept) < PARTS
+
+    trainer.said.clear()
+    jobs = trainer.train("source-1", "data-1")
+    assert jobs.fit["TrainingJobName"] == "energy-source-1-data-1-2"
+    assert trainer.files("source-1", "data-1") == checkpoints(undisturbed)
+    assert sum("customers fitted" in line for line in trainer.said) == PARTS - len(kept)
+
+
+def kill_an_instance(job: str) -> None:
+    """Kill the program on the second instance as soon as that has fitted a part."""
+    while True:
+        for process in processes(f"/{job}/algo-2"):
+            command = (process / "cmdline").read_bytes().split(b"\0")
+            base = next(
+                entry.partition(b"=")[2].decode()
+                for entry in (process / "environ").read_bytes().split(b"\0")
+                if entry.startswith(b"SAGEMAKER_BASE_DIR=")
+            )
+            if b"fit.py" in command and any(Path(base, "checkpoints/parts").glob("*")):
+                os.kill(int(process.name), signal.SIGKILL)
+                return
+        time.sleep(0.005)
+
+
+def processes(folder: str) -> Iterator[Path]:
+    """The processes of a container, the oldest first."""
+    for process in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
+        try:
+            if any(entry.endswith(folder.encode()) for entry in (process / "environ").read_bytes().split(b"\0")):
+                yield process
+        except (PermissionError, FileNotFoundError, ProcessLookupError):
+            continue
+
+
+def test_a_fit_that_is_asked_to_stop_ends_between_parts(undisturbed: Host) -> None:
+    whole = checkpoints(undisturbed)
+    for part in sorted((undisturbed.base / "checkpoints/parts").iterdir()):
+        part.unlink()
+    process = undisturbed.start_fit()
+    assert process.stdout
+    next(line for line in process.stdout if "customers fitted" in line)
+    process.terminate()
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 143, said
+    assert "Stopped; when the job is started again, it goes on" in said
+    kept = checkpoints(undisturbed)
+    done = [name for name in kept if name.startswith("parts/")]
+    assert 0 < len(done) < PARTS
+    assert all(whole[name] == kept[name] for name in done)
+
+    again = undisturbed.fit()
+    assert f"{PARTS} parts, {len(done)} of them done already" in again.stdout
+    assert checkpoints(undisturbed) == whole
+
+
+def test_results_whose_models_were_not_kept_or_that_were_cut_off_are_made_again(undisturbed: Host) -> None:
+    whole = checkpoints(undisturbed)
+    (undisturbed.base / "checkpoints/models/7.tar.gz").unlink()
+    damaged = undisturbed.base / "checkpoints/parts/part-00004.json.gz"
+    damaged.write_bytes(damaged.read_bytes()[:-9])
+    again = undisturbed.fit()
+    assert f"{PARTS} parts, {PARTS - 2} of them done already" in again.stdout
+    assert checkpoints(undisturbed) == whole
+
+
+def test_a_process_that_is_killed_fails_the_fit_and_leaves_none_behind(undisturbed: Host) -> None:
+    for part in (undisturbed.base / "checkpoints/parts").iterdir():
+        part.unlink()
+    process = undisturbed.start_fit()
+    assert process.stdout
+    next(line for line in process.stdout if "customers fitted" in line)
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    os.kill(int(children[0]), signal.SIGKILL)
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 1
+    assert "killed by signal 9" in said
+    alive = subprocess.run(["ps", "-o", "pid=", "-p", ",".join(children)], capture_output=True, text=True, check=False)
+    assert alive.stdout == ""
