@@ -8,6 +8,7 @@ Prophet comes with the extra `energy-prophet`.
 from __future__ import annotations
 
 import logging
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -140,13 +141,19 @@ def _from_parameters(parameters: Parameters, calendar: Any) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Prophet and CmdStan report each fit; by level they cannot be silenced, since CmdStan sets its own at its first fit."""
+    """Without CmdStan's report of each fit, and pandas' of how Prophet uses it.
+
+    The loggers cannot be silenced by their levels: CmdStan sets its own at its first fit.
+    """
     loggers = [logging.getLogger(name) for name in _LOUD]
     before = [logger.disabled for logger in loggers]
     for logger in loggers:
         logger.disabled = True
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            warnings.simplefilter("ignore", FutureWarning)
+            yield
     finally:
         for logger, disabled in zip(loggers, before, strict=True):
             logger.disabled = disabled
