@@ -5,6 +5,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
+from botocore.exceptions import ClientError
+
 from tests.accounts import Account
 from tests.functional.local.training_support import ENDED, SCIKIT_LEARN, keys, put
 
@@ -68,6 +70,13 @@ def log_lines(aws: Account, job: str, host: str = "algo-1") -> list[str]:
     [stream] = logs.describe_log_streams(**where, logStreamNamePrefix=f"{job}/{host}-")["logStreams"]
     events = logs.get_log_events(**where, logStreamName=stream["logStreamName"], startFromHead=True)["events"]
     return [event["message"] for event in events]
+
+
+def logged(aws: Account, job: str, text: str) -> bool:
+    try:
+        return text in log_lines(aws, job)
+    except (ClientError, ValueError):  # no log yet, or no stream in it
+        return False
 
 
 def printed(aws: Account, job: str, host: str = "algo-1") -> Any:
