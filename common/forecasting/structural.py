@@ -12,14 +12,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 from scipy.special import ndtri
 
 from .series import Forecast, Parameters, Series, Unfit, Values
 from .structural_design import HORIZONS, SEASONS, YEAR, Frame, Setting, knots, seasons_from, settings
-from .structural_fit import Candidate, fit_frame
+from .structural_fit import NORMAL_TAILS, Candidate, fit_frame
 
 LEAST_READINGS = 14
 _BLOCK = 256
@@ -50,9 +50,9 @@ class Structural:
     def from_json(cls, document: Mapping[str, Any]) -> Structural:
         return cls(holidays=document["holidays"])
 
-    def fit(self, batch: Sequence[Series]) -> list[Union[Parameters, Unfit]]:
+    def fit(self, batch: Sequence[Series]) -> list[Parameters | Unfit]:
         """The parameters of each series, in order, or why it has none."""
-        found: list[Union[Parameters, Unfit]] = [Unfit("")] * len(batch)
+        found: list[Parameters | Unfit] = [Unfit("")] * len(batch)
         grids: dict[tuple[int, int], list[int]] = {}
         irregular: list[int] = []
         for i, series in enumerate(batch):
@@ -98,12 +98,14 @@ class Structural:
         return Forecast(*(np.where(positive, bound.clip(0), bound) for bound in bounds))
 
     def _dates(self) -> tuple[tuple[int, ...], ...]:
+        """The days of each holiday, in the order of the names: the JSON that travels may have another than the declaration."""
         return tuple(
-            tuple(date.fromisoformat(each).toordinal() - _EPOCH for each in dates) for dates in self.holidays.values()
+            tuple(date.fromisoformat(each).toordinal() - _EPOCH for each in dates)
+            for _, dates in sorted(self.holidays.items())
         )
 
 
-def _unfit(series: Series) -> Union[Unfit, None]:
+def _unfit(series: Series) -> Unfit | None:
     if len(series.days) < LEAST_READINGS:
         return Unfit(f"{len(series.days)} readings; a model needs {LEAST_READINGS}")
     if not (np.isfinite(series.values).all() and np.isfinite(series.days).all()):
@@ -193,7 +195,7 @@ def _fit(block: list[Series], frame: Frame, values: Values, observed: Values, tr
         "memory": [tried[i].memory for i in chosen],
         "residual": _rounded(fitted.residual.ravel() * scale),
         "spread": _rounded(spread * (fitted.scale.ravel() * scale)[:, None]),
-        "tails": [[1.28155, 1.95996]] * len(block),
+        "tails": _rounded(fitted.tails.reshape(-1, 2)),
         "logarithmic": fitted.candidate.ravel().tolist(),
         "positive": (least.ravel() >= 0).astype(int).tolist(),
     }
@@ -228,7 +230,7 @@ def _spread(spreads: Values, ahead: Values) -> Values:
 
 def _tail(tails: Values, level: float) -> Values:
     """The standard deviations on either side of the centre between which a reading lies with this probability: (n, 1)."""
-    wanted, narrow, wide = (float(ndtri((1 + each) / 2)) for each in (level, 0.8, 0.95))
+    wanted, (narrow, wide) = float(ndtri((1 + level) / 2)), NORMAL_TAILS
     share = (wanted - narrow) / (wide - narrow)
     if share < 0:
         return np.asarray(tails[:, :1] * wanted / narrow)
@@ -239,6 +241,6 @@ def _blocks(members: list[int], size: int) -> Iterator[list[int]]:
     return (members[i : i + size] for i in range(0, len(members), size))
 
 
-def _put(found: list[Union[Parameters, Unfit]], block: Iterable[int], parameters: list[Parameters]) -> None:
+def _put(found: list[Parameters | Unfit], block: Iterable[int], parameters: list[Parameters]) -> None:
     for i, each in zip(block, parameters):
         found[i] = each

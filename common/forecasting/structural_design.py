@@ -25,6 +25,7 @@ HORIZONS = np.array([1.0, 2, 4, 7, 14, 28, 60, 120, 240, 400])
 """Days after the last reading at which the spread of a forecast is kept; between them it is interpolated."""
 _FLAT = 1e4
 """The prior variance of the level, in those of the noise: as good as none."""
+_RECENT = 168
 _SLOPE = 10.0
 _WEEKLY = 1.0
 
@@ -50,7 +51,7 @@ def settings(holidays: bool) -> list[Setting]:
     return [
         Setting(*each)
         for each in product(
-            (0.0, 0.2, 0.4, 0.6, 0.8, 0.92), (0.003, 0.015, 0.05, 0.15), (0.3, 3.0), (0.1, 4.0) if holidays else (0.0,)
+            (0.0, 0.2, 0.4, 0.6, 0.8, 0.92), (0.003, 0.02, 0.08, 0.3), (1.0, 4.0), (0.1, 4.0) if holidays else (0.0,)
         )
     ]
 
@@ -59,7 +60,7 @@ def knots(span: float) -> Values:
     """How long before the last reading the random walk of the level has its knots: dense at the end, where it matters."""
     steps = [7.0, 7.0, 14.0]
     while sum(steps) < span:
-        steps.append(28.0)
+        steps.append(28.0 if sum(steps) < _RECENT else 56.0)
     return np.concatenate([[0.0], np.cumsum(steps)])
 
 
@@ -117,12 +118,6 @@ class _Noise:
         self.weight = np.where(padding, 0.0, np.sqrt((1 - memory**2) / (1 - self.decay**2)))
         self.log_determinant = np.log(np.where(padding, 1.0, self.weight) ** 2).sum(-1)
         """(g,) of the inverse of the covariance."""
-
-    def whiten(self, values: Values) -> Values:
-        """(g, n, any) → the same."""
-        white = values * self.weight[..., None]
-        white[:, 1:] -= (self.weight[:, 1:] * self.decay[:, 1:])[..., None] * values[:, :-1]
-        return white
 
     def precision(self, values: Values) -> Values:
         """The inverse of the covariance, which is tridiagonal, times values (g, k, n)."""
@@ -198,18 +193,17 @@ class Frame:
         self._sums: dict[float, tuple[Values, Values]] = {}
         self._factors: dict[Setting, Factor] = {}
 
-    def of(self, groups: NDArray[np.intp]) -> Frame:
-        """The frame of some groups alone, with what was already computed."""
+    def of(self, groups: NDArray[np.intp], setting: Setting) -> Frame:
+        """The frame of some groups alone, for one setting."""
         part: Frame = object.__new__(Frame)
         part.holidays, part._walk = self.holidays, self._walk
         part.columns, part._padding = self.columns[groups], self._padding[groups]
         part._gaps, part._fraction = self._gaps[groups], self._fraction[groups]
+        weighted, gram = self._weighted(setting.memory)
+        lower, inverse, constant = self.factor(setting)
         part._noises = {}
-        part._sums = {memory: (weighted[groups], gram[groups]) for memory, (weighted, gram) in self._sums.items()}
-        part._factors = {
-            setting: Factor(lower[groups], inverse, constant[groups])
-            for setting, (lower, inverse, constant) in self._factors.items()
-        }
+        part._sums = {setting.memory: (weighted[groups], gram[groups])}
+        part._factors = {setting: Factor(lower[groups], inverse, constant[groups])}
         return part
 
     def noise(self, memory: float) -> _Noise:
@@ -260,7 +254,9 @@ class Frame:
     def _weighted(self, memory: float) -> tuple[Values, Values]:
         """(the columns times the inverse of the noise's covariance (g, n, p), and once more the columns (g, p, p))."""
         if memory not in self._sums:
-            white = self.noise(memory).whiten(self.columns)
-            weighted = np.ascontiguousarray(self.noise(memory).precision(self.columns.swapaxes(1, 2)).swapaxes(1, 2))
-            self._sums[memory] = weighted, white.swapaxes(1, 2) @ white
+            noise = self.noise(memory)
+            weighted = noise.diagonal[..., None] * self.columns
+            weighted[:, 1:] -= noise.neighbours[..., None] * self.columns[:, :-1]
+            weighted[:, :-1] -= noise.neighbours[..., None] * self.columns[:, 1:]
+            self._sums[memory] = weighted, weighted.swapaxes(1, 2) @ self.columns
         return self._sums[memory]

@@ -11,16 +11,17 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
+from scipy.special import ndtri
 
 from .series import Values
 from .structural_design import Factor, Frame, Setting
 
 _HUBER = 3.5
 """Standard deviations beyond which a reading is taken for an outlier, and drawn in."""
-_SHIFT = 5.0
-"""Standard deviations beyond which a shift of the level is taken for one."""
-_SHIFT_MARGIN = 7
-"""Nearer to the ends of the series, a shift cannot be told from outliers."""
+_TAILS_PRIOR = 50
+LEVELS = np.array([0.8, 0.95])
+"""Probabilities for which the tails of the noise are estimated."""
+NORMAL_TAILS = ndtri((1 + LEVELS) / 2)
 _START = Setting(memory=0.4, drift=0.015, yearly=3.0, holiday=4.0)
 
 
@@ -44,6 +45,7 @@ class Fitted(NamedTuple):
         coefficients: (g, k, p)
         residual: of the last reading.
         scale: the standard deviation of a shock.
+        tails: (g, k, 2) how many of them are not exceeded by 80 % and by 95 % of the shocks.
     """
 
     candidate: Values
@@ -51,6 +53,7 @@ class Fitted(NamedTuple):
     coefficients: Values
     residual: Values
     scale: Values
+    tails: Values
 
 
 def fit_frame(frame: Frame, candidates: Sequence[Candidate], observed: Values, tried: Sequence[Setting]) -> Fitted:
@@ -62,14 +65,15 @@ def fit_frame(frame: Frame, candidates: Sequence[Candidate], observed: Values, t
     count = observed.sum(-1)
     repaired, evidence = [], []
     for candidate in candidates:
-        values, unlikely = _repair(frame, _fill(candidate.values, observed), observed)
+        values, surprise = _repair(frame, _fill(candidate.values, observed), observed)
         repaired.append(values)
-        evidence.append(_evidence(frame, values, count, [_START])[0] + candidate.jacobian - unlikely)
+        beyond = _HUBER * (np.abs(surprise) - _HUBER).clip(0).sum(-1)
+        evidence.append(_evidence(frame, values, count, [_START])[0] + candidate.jacobian - beyond)
     better = np.argmax(evidence, axis=0)
     values = np.choose(better[..., None], repaired)
-    values, _ = _repair(frame, values, observed)
+    values, surprise = _repair(frame, values, observed)
     chosen = _evidence(frame, values, count, tried).argmax(0)
-    return _posterior(frame, values, count, tried, chosen, better)
+    return _posterior(frame, values, count, tried, chosen, better)._replace(tails=_tails(surprise, observed))
 
 
 def _evidence(frame: Frame, values: Values, count: Values, tried: Sequence[Setting]) -> Values:
@@ -94,7 +98,7 @@ def _posterior(
     for i in np.unique(chosen):
         groups, series = np.nonzero(chosen == i)
         shared = len(frame.columns) == 1
-        own = frame if shared else frame.of(groups)
+        own = frame if shared else frame.of(groups, tried[i])
         picked = values[:, series] if shared else values[groups]
         products, squares = own.products(picked, tried[i].memory)
         factor = own.factor(tried[i])
@@ -103,7 +107,7 @@ def _posterior(
         left = (squares - (explained**2).sum(-1)).ravel()
         scale[groups, series] = np.sqrt(_variance(left, count[groups, series]))
     last = (coefficients @ frame.columns[:, -1, :, None])[..., 0]
-    return Fitted(candidate, chosen, coefficients, values[..., -1] - last, scale)
+    return Fitted(candidate, chosen, coefficients, values[..., -1] - last, scale, NORMAL_TAILS)
 
 
 def _variance(left: Values, count: Values) -> Values:
@@ -119,14 +123,27 @@ def _repair(frame: Frame, values: Values, observed: Values) -> tuple[Values, Val
     diagonal is taken without the share of the coefficients, which is small.
 
     Returns:
-        the values, and how much less likely the outliers make the series.
+        the values, and by how many standard deviations the readings had been beyond what the rest says; 0 at gaps.
     """
     smooth = frame.smooth(values, _START)
     surprise = smooth / frame.diagonal(_START.memory)
     scale = _robust_scale(surprise, observed)[..., None]
-    drawn = surprise.clip(-_HUBER * scale, _HUBER * scale) * observed
-    beyond = (np.abs(surprise) * observed / scale - _HUBER).clip(0)
-    return values - surprise + drawn, _HUBER * beyond.sum(-1)
+    standard = surprise * (observed / scale)
+    return values - surprise + scale * standard.clip(-_HUBER, _HUBER), standard
+
+
+def _tails(surprise: Values, observed: Values) -> Values:
+    """Quantiles of |surprise| over the standard deviation when outliers are drawn in, which that of the shocks is, too.
+
+    Those of a normal distribution count as much as `_TAILS_PRIOR` readings.
+    """
+    n = surprise.shape[-1]
+    size, count = np.sort(np.abs(surprise), axis=-1), observed.sum(-1, keepdims=True)
+    # What was not observed stands in front, with size 0.
+    places = n - 1 - np.rint((count - 1) * (1 - LEVELS)).astype(int)
+    deviation = np.sqrt((size.clip(0, _HUBER) ** 2).sum(-1, keepdims=True) / count)
+    share = count / (count + _TAILS_PRIOR)
+    return np.asarray(share * np.take_along_axis(size, places, -1) / deviation + (1 - share) * NORMAL_TAILS)
 
 
 def _robust_scale(surprise: Values, observed: Values) -> Values:
