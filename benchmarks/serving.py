@@ -9,35 +9,28 @@ import functools
 import http.client
 import json
 import os
-import socket
-import statistics
 import subprocess
 import sys
 import tarfile
 import tempfile
-import threading
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import boto3
-import numpy as np
 import xgboost
 from botocore.config import Config
 
 from abalone_model.gather_data import DATA
-from benchmarks.kit import IMAGE, local_aws, paired, table
+from benchmarks.kit import IMAGE, Ask, compare, free_port, local_aws, paired, table, until_ready
 from common.data.dataset import from_csv, read_records, to_csv, to_records
 from common.local.containers import program
 from common.serving.archive import ENVIRONMENT, pack
 from common.serving.inference import Encoder, Number, Predictor, transform_fn
 
-_SECONDS, _ROUNDS = 2.0, 3
 _DIRECT = "container, asked directly"
 _JSON, _CSV = "application/json", "text/csv"
-Ask = Callable[[], object]
 
 
 def main() -> None:
@@ -46,19 +39,19 @@ def main() -> None:
     with local_aws(), tempfile.TemporaryDirectory() as folder:
         _create_endpoint("raw", pack(predictor), ENVIRONMENT)
         _create_endpoint("features", _job_output(predictor.booster), {})
-        port = _free_port()
+        port = free_port()
         with subprocess.Popen(
             program(IMAGE).serve_command, env=_container(Path(folder), predictor, port), stderr=subprocess.DEVNULL
         ) as container:
             try:
-                _until_ready(port)
+                until_ready(port)
                 for concurrency in (1, 8):
                     candidates = {
                         _DIRECT: lambda: _direct(port, record),
                         "InvokeEndpoint, raw record": lambda: _boto3("raw", _JSON, record),
                         "InvokeEndpoint, features": lambda: _boto3("features", _CSV, features),
                     }
-                    _compare(concurrency, candidates)
+                    compare(concurrency, candidates, _DIRECT)
             finally:
                 container.terminate()
     _answer_many(predictor, (records * 2)[:1000])
@@ -86,41 +79,6 @@ def _answer_many(predictor: Predictor, records: list[dict[str, Any]]) -> None:
         },
     )
     table(seconds, own)
-
-
-def _compare(concurrency: int, candidates: Mapping[str, Callable[[], Ask]]) -> None:
-    """Load them in turn, and print rate and latency of each, and the median ratio of its rate to the yardstick's."""
-    measured: dict[str, list[list[float]]] = {name: [] for name in candidates}
-    for _ in range(_ROUNDS):
-        for name, connect in candidates.items():
-            measured[name].append(_load(concurrency, connect))
-    for name, rounds in measured.items():
-        p50, p99 = (statistics.median(float(np.percentile(r, q)) * 1000 for r in rounds) for q in (50, 99))
-        rate = statistics.median(len(latencies) / _SECONDS for latencies in rounds)
-        ratio = statistics.median(len(a) / len(b) for a, b in zip(rounds, measured[_DIRECT], strict=True))
-        print(
-            f"  concurrency {concurrency}  {name:<27} {rate:6.0f} requests/s   p50 {p50:6.2f} ms   p99 {p99:6.2f} ms   "
-            + ("yardstick" if name == _DIRECT else f"{ratio:.2f} × the container's own rate")
-        )
-
-
-def _load(concurrency: int, connect: Callable[[], Ask]) -> list[float]:
-    """Ask from several threads for a while; the seconds that each answer took."""
-    latencies: list[float] = []
-    deadline = time.perf_counter() + _SECONDS
-
-    def worker() -> None:
-        ask = connect()
-        while (started := time.perf_counter()) < deadline:
-            ask()
-            latencies.append(time.perf_counter() - started)
-
-    threads = [threading.Thread(target=worker) for _ in range(concurrency)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return latencies
 
 
 @functools.cache
@@ -179,25 +137,6 @@ def _container(folder: Path, predictor: Predictor, port: int) -> dict[str, str]:
         tar.extractall(folder / "model", filter="data")
     python_path = {"PYTHONPATH": str(Path(__file__).parents[1]), "PATH": str(Path(sys.executable).parent)}
     return {**ENVIRONMENT, **python_path, "SAGEMAKER_BASE_DIR": str(folder), "SAGEMAKER_BIND_TO_PORT": str(port)}
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _until_ready(port: int) -> None:
-    deadline = time.monotonic() + 30
-    while time.monotonic() < deadline:
-        try:
-            connection = http.client.HTTPConnection("127.0.0.1", port)
-            connection.request("GET", "/ping")
-            if connection.getresponse().status == 200:
-                return
-        except OSError:
-            time.sleep(0.05)
-    raise RuntimeError("the container did not start")
 
 
 if __name__ == "__main__":

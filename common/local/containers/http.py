@@ -1,6 +1,7 @@
 """The inference server's side of the container contract: `GET /ping`, `POST /invocations`, one port of 127.0.0.1."""
 
 import json
+import logging
 import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ def serve(invoke: Invoke) -> None:
 def listen(answer: Answer) -> None:
     """Answer requests at `SAGEMAKER_BIND_TO_PORT` until the process is killed."""
     limit = int(os.environ.get("MAX_CONTENT_LENGTH", MAX_PAYLOAD_BYTES))
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a line of the log for each request that waits
 
     def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
         reply = _reply(_request(environ), answer, limit)
