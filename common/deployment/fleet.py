@@ -52,6 +52,17 @@ def manifest_of(aws: Aws, package: Package) -> FleetManifest:
     return FleetManifest.from_archive(content)
 
 
+def code_of(aws: Aws, package: Package) -> bytes:
+    """The archive of the code that serves a fleet's models.
+
+    Raises:
+        DeploymentError: it is not the one that was registered.
+        ArtifactError: it is missing.
+    """
+    uri = package.environment.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
+    return _registered(aws, uri, package.metadata.get("code_digest"), package)
+
+
 def listing_of(aws: Aws, prefix: str) -> Listing:
     """By customer, (ETag, bytes) of its artifact below a fleet's prefix."""
     found = Bucket(aws).listing(split_uri(prefix)[1])
@@ -73,15 +84,15 @@ def check_fleet(aws: Aws, package: Package, golden: FleetGolden) -> None:
             f"The fleet of version {package.version} in {package.fleet} is not the one that was approved: {differs}.",
             _REMEDY,
         )
-    code_uri = package.environment.get("SAGEMAKER_SUBMIT_DIRECTORY", "")
-    code = _registered(aws, code_uri, package.metadata.get("code_digest"), package)
     sample = {
         customer: _registered(
             aws, f"{package.fleet}{customer}{SUFFIX}", manifest.customers[customer]["digest"], package
         )
         for customer in golden.answers
     }
-    answers = answered_offline(code, sample, {name: told["request"] for name, told in golden.answers.items()})
+    answers = answered_offline(
+        code_of(aws, package), sample, {name: told["request"] for name, told in golden.answers.items()}
+    )
     problems = filter(None, (golden.mismatch(customer, answers[customer]) for customer in golden.answers))
     if problem := next(problems, ""):
         raise DeploymentError(

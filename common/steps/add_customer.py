@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,7 +13,7 @@ from botocore.exceptions import ClientError
 from common.aws import says
 from common.data.extract import Readings
 from common.data.sources import LocalFile
-from common.deployment.fleet import SUFFIX
+from common.deployment.fleet import SUFFIX, answered_offline, code_of
 from common.deployment.live import observe
 from common.errors import CheckoutError, DataError, DeploymentError, UsageError
 from common.evaluation.golden import FleetGolden
@@ -31,7 +30,7 @@ from common.steps.gather_series import customer_readings
 from common.storage import split_uri
 from common.training.fleet import Fleet
 
-_PROOF_DAYS = 7
+_PROOF = {"period": 7}
 
 
 def add_customer(
@@ -68,12 +67,25 @@ def add_customer(
     if customer not in fitted.models:
         raise _unfit(customer, fitted.results["set_aside"][customer])
     archive, facts = fitted.models[customer], fitted.results["customers"][customer]
+    expected = FleetGolden({customer: {"answer": answer(fleet.forecaster, unpack_model(archive), _PROOF["period"])}})
+    offline = answered_offline(code_of(context.aws, package), {customer: archive}, {customer: _PROOF})
+    if problem := expected.mismatch(customer, offline[customer]):
+        raise DeploymentError(
+            f"The code that serves does not answer as the new model does: {problem}.",
+            "Nothing was written. Train and deploy the fleet anew: this checkout fits other models than those that serve.",
+        )
     _write(context, package, customer, archive, facts | {"source": data.source.description})
     context.say(
         f"{model.name}: customer {customer} is fitted on {facts['rows']:,} readings from {facts['first']} to {facts['last']}"
         f"{_score(facts)}, and lies beside the others of version {package.version}"
     )
-    return _proven(context, model, customer, answer(fleet.forecaster, unpack_model(archive), _PROOF_DAYS))
+    forecast = forecast_customer(context, model, customer, _PROOF)
+    if problem := expected.mismatch(customer, forecast):
+        raise DeploymentError(
+            f"The endpoint does not answer as the new model does: {problem}.",
+            "Does another fleet serve by now? `./models status` says; then add the customer again.",
+        )
+    return forecast
 
 
 def _unfit(customer: str, reason: str) -> DataError:
@@ -125,18 +137,6 @@ def _write(context: Context, package: Package, customer: str, archive: bytes, fa
         **{name: facts[name] for name in ("digest", "bytes", "rows", "first", "last", "holdout", "source")},
     }
     bucket.write_json(f"{prefix.removesuffix('models/')}added/{customer}.json", note)
-
-
-def _proven(context: Context, model: Model, customer: str, expected: Sequence[Day]) -> list[Day]:
-    """The endpoint's forecast, which has to be that of the model."""
-    forecast = forecast_customer(context, model, customer, {"period": _PROOF_DAYS})
-    problem = FleetGolden({customer: {"answer": expected}}).mismatch(customer, forecast)
-    if problem:
-        raise DeploymentError(
-            f"The endpoint does not answer as the new model does: {problem}.",
-            "Does another fleet serve by now? `./models status` says; then add the customer again.",
-        )
-    return forecast
 
 
 def _score(facts: dict[str, Any]) -> str:
