@@ -185,13 +185,16 @@ class JobLog:
 
     def new_lines(self) -> list[str]:
         """What all instances have printed since the last call; nothing while the log does not exist yet."""
+        pages = self.aws.logs.get_paginator("describe_log_streams").paginate(
+            logGroupName=self.group, logStreamNamePrefix=f"{self.job}/"
+        )
         try:
-            found = self.aws.logs.describe_log_streams(logGroupName=self.group, logStreamNamePrefix=f"{self.job}/")
+            streams = [stream["logStreamName"] for page in pages for stream in page["logStreams"]]
         except ClientError as error:
             if is_missing(error):
                 return []
             raise
-        lines = [line for stream in found["logStreams"] for line in self._read(stream["logStreamName"])]
+        lines = [line for stream in streams for line in self._read(stream)]
         self.tail.extend(lines)
         return lines
 

@@ -62,8 +62,9 @@ def test_who_clicked_approves_and_not_who_pushed() -> None:
     assert "pusher" not in str(updates)
 
 
-def test_a_log_is_read_past_a_page_without_lines() -> None:
+def test_a_log_is_read_past_pages_without_streams_and_lines() -> None:
     aws, logs = stubbed("logs")
+    logs.add_response("describe_log_streams", {"logStreams": [], "nextToken": "more"})  # of many instances
     logs.add_response("describe_log_streams", {"logStreams": [{"logStreamName": "job/algo-1"}]})
     where: dict[str, Any] = {"logGroupName": LOG_GROUP, "logStreamName": "job/algo-1", "startFromHead": True}
     asked = where

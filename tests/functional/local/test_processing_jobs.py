@@ -278,6 +278,8 @@ def changed(request: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
         ("ProcessingInputs.0.S3Input.S3InputMode", "Pipe", "does not support Pipe mode"),
         ("ProcessingInputs.0.S3Input.S3CompressionType", "Gzip", "Gzip needs Pipe mode"),
         ("ProcessingInputs.0.AppManaged", True, "nothing that is AppManaged"),
+        ("ProcessingInputs.0", {"InputName": "table", "DatasetDefinition": {}}, "table: the local AWS supports S3Input only"),
+        ("ProcessingOutputConfig.Outputs.0", {"OutputName": "x", "AppManaged": True}, "x: the local AWS supports S3Output"),
         ("ProcessingInputs.1.InputName", "code", "InputName must be unique"),
         ("ProcessingOutputConfig.Outputs.0.S3Output.LocalPath", "/data/x", "below /opt/ml/processing/, not /data/x"),
     ],
