@@ -36,10 +36,10 @@ WANTED = Wanted("customer_id", "timestamp", "consumption", date(2023, 7, 1), dat
 LIMITS = Limits(at_least=0, at_most=1000, ceiling=(WANTED.ceiling - date(1970, 1, 1)).days)
 
 
-def write_raw(folder: Path, source: ReadingsSource, part_rows: int, monkeypatch: pytest.MonkeyPatch) -> Path:
+def write_raw(folder: Path, source: ReadingsSource, part_rows: int) -> Path:
     """The raw parts of a source, each of about so many rows."""
     folder.mkdir(parents=True)
-    with monkeypatch.context() as changed:
+    with pytest.MonkeyPatch.context() as changed:
         changed.setattr(parts, "PART_ROWS", part_rows)
         parts.write_parts(source, WANTED, folder, lambda line: None)
     return folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -19,15 +20,22 @@ from tests.functional.fleet.fleet_kit import Host, Trainer, write_raw
 PARTS, ROWS = 12, 14_000
 
 
-@pytest.fixture
-def undisturbed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Host:
-    """A host that has split and fitted all parts."""
-    raw = write_raw(tmp_path / "raw", Generated(200), ROWS, monkeypatch)
-    host = Host(tmp_path / "undisturbed")
-    assert host.split(raw).returncode == 0
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a host that has split and fitted all parts, and the raw parts below it."""
+    folder = tmp_path_factory.mktemp("fleet") / "host"
+    host = Host(folder)
+    assert host.split(write_raw(folder / "raw", Generated(200), ROWS)).returncode == 0
     assert host.fit().returncode == 0
     assert len(host.results()) == PARTS
-    return host
+    return folder
+
+
+@pytest.fixture
+def undisturbed(done: Path, tmp_path: Path) -> Host:
+    """A copy of that host."""
+    shutil.copytree(done, tmp_path / "undisturbed")
+    return Host(tmp_path / "undisturbed")
 
 
 def checkpoints(host: Host) -> dict[str, bytes]:
@@ -36,9 +44,9 @@ def checkpoints(host: Host) -> dict[str, bytes]:
 
 
 def test_an_instance_killed_in_the_middle_and_started_again_ends_in_the_same_fleet(
-    trainer: Trainer, undisturbed: Host, tmp_path: Path
+    trainer: Trainer, undisturbed: Host
 ) -> None:
-    trainer.upload(tmp_path / "raw", "data-1")
+    trainer.upload(undisturbed.base / "raw", "data-1")
     killer = threading.Thread(target=kill_an_instance, args=("energy-source-1-data-1",))
     killer.start()
     with pytest.raises(TrainingError, match="energy-source-1-data-1 is Failed"):

@@ -18,8 +18,8 @@ CUSTOMERS = 60
 
 
 @pytest.fixture
-def raw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    return write_raw(tmp_path / "raw", Poisoned(Generated(CUSTOMERS), every=20), 9_000, monkeypatch)
+def raw(tmp_path: Path) -> Path:
+    return write_raw(tmp_path / "raw", Poisoned(Generated(CUSTOMERS), every=20), 9_000)
 
 
 def test_three_instances_make_the_fleet_that_one_makes(trainer: Trainer, raw: Path, tmp_path: Path) -> None:
