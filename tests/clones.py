@@ -129,9 +129,9 @@ class Clone:
         """Run `models <arguments>`."""
         return self.run(aws, "-m", "common.cli", *arguments, **variables)
 
-    def succeed(self, aws: Account, *arguments: str) -> str:
+    def succeed(self, aws: Account, *arguments: str, **variables: str | None) -> str:
         """Run `models <arguments>`, which has to succeed; returns what it printed."""
-        done = self.models(aws, *arguments)
+        done = self.models(aws, *arguments, **variables)
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
@@ -161,6 +161,15 @@ def answer(aws: Account, model: str, record: Mapping[str, object]) -> dict[str, 
     )
     [found] = json.loads(answer["Body"].read())["predictions"]
     return dict(found)
+
+
+def forecast(aws: Account, model: str, customer: str, request: Mapping[str, object]) -> list[dict[str, Any]]:
+    """What the model of one customer of a fleet forecasts."""
+    answer = aws.client("sagemaker-runtime").invoke_endpoint(
+        EndpointName=model, TargetModel=f"{customer}.tar.gz", ContentType="application/json", Body=json.dumps(request)
+    )
+    found: list[dict[str, Any]] = json.loads(answer["Body"].read())
+    return found
 
 
 def state_of(aws: Account) -> dict[str, Any]:

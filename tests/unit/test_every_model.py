@@ -5,14 +5,23 @@ import json
 import pytest
 
 from common.data.dataset import Dataset
+from common.data.extract import Readings
 from common.deployment import Endpoint
+from common.forecasting import Unfit, forecaster_from
+from common.forecasting.artifacts import unpack_model
+from common.forecasting.checks import Limits, clean_customer
+from common.forecasting.fit import fit_series
+from common.forecasting.handlers import answer, input_fn
 from common.model import ROOT, Model, all_models
 from common.scaffold.wiring import BLOCKS, TABLE_PLACE, places_of, read
 from common.serving.inference import Encoder
 from common.training import XGBoost
+from common.training.fleet import Fleet
 from tests.models import MODELS
 
 by_model = pytest.mark.parametrize("model", all_models(), ids=lambda model: model.name)
+of_rows = pytest.mark.parametrize("model", [m for m in all_models() if not m.is_fleet], ids=lambda model: model.name)
+of_series = pytest.mark.parametrize("model", [m for m in all_models() if m.is_fleet], ids=lambda model: model.name)
 
 
 def test_the_tests_table_has_the_models_of_the_repository_and_no_other() -> None:
@@ -33,7 +42,12 @@ def test_every_place_that_names_models_names_it(model: Model) -> None:
 
 
 @by_model
-def test_the_three_declarations_fit_together(model: Model) -> None:
+def test_its_endpoint_is_declared(model: Model) -> None:
+    assert isinstance(model.declaration("deploy", "ENDPOINT"), Endpoint)
+
+
+@of_rows
+def test_the_declarations_fit_together(model: Model) -> None:
     data: Dataset = model.declaration("gather_data", "DATA")
     training: XGBoost = model.declaration("train_register", "TRAINING")
     classifies = model.problem == "binary_classification"
@@ -41,10 +55,36 @@ def test_the_three_declarations_fit_together(model: Model) -> None:
     assert bool(data.columns.classes) == classifies
     assert str(training.hyperparameters["objective"]).startswith("binary:") == classifies
     training.gate.require_metric_of(model.problem)
-    assert isinstance(model.declaration("deploy", "ENDPOINT"), Endpoint)
 
 
-@by_model
+@of_series
+def test_the_declarations_of_a_fleet_fit_together(model: Model) -> None:
+    data: Readings = model.declaration("gather_data", "DATA")
+    fleet: Fleet = model.declaration("train_register", "TRAINING")
+    assert model.target == data.value
+    document = json.loads(json.dumps(fleet.forecaster.to_json()))
+    assert forecaster_from(document).to_json() == fleet.forecaster.to_json()
+
+
+@of_series
+def test_the_readings_of_a_fleet_can_be_gathered_offline_and_its_example_forecast(
+    model: Model, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(f"{model.name.upper()}_SOURCE", raising=False)
+    data: Readings = model.declaration("gather_data", "DATA")
+    fleet: Fleet = model.declaration("train_register", "TRAINING")
+    example = MODELS[model.name]
+    rows = [row for chunk in data.source.readings(data.wanted(example.customer)) for row in chunk]
+    limits = Limits(data.at_least, data.at_most)
+    series = clean_customer(example.customer, [row[1] for row in rows], [row[2] for row in rows], limits)
+    assert not isinstance(series, Unfit)
+    [fitted] = fit_series(fleet.forecaster, [series], fleet.holdout_days).models.values()
+    request = input_fn(json.dumps(dict(example.record)), "application/json")
+    forecast = answer(fleet.forecaster, unpack_model(fitted), *request)
+    assert all(example.low <= day["yhat"] <= example.high for day in forecast)
+
+
+@of_rows
 def test_its_data_can_be_gathered_offline_and_its_example_encoded(
     model: Model, monkeypatch: pytest.MonkeyPatch
 ) -> None:
