@@ -14,15 +14,12 @@ from fastapi import FastAPI, HTTPException, Request, Response
 sys.path.insert(0, os.environ["FLEET_CODE"])
 inference = importlib.import_module("inference")
 models = {folder.name: inference.model_fn(str(folder)) for folder in Path(os.environ["FLEET_MODELS"]).iterdir()}
-app = FastAPI()
 
 
-@app.get("/ping")
 async def ping() -> None:
     """Whether it is up."""
 
 
-@app.post("/models/{customer}/invoke")
 async def invoke(customer: str, request: Request) -> Response:
     """A forecast. Not in a thread of the pool: it takes less time than to hand it over."""
     if customer not in models:
@@ -30,3 +27,8 @@ async def invoke(customer: str, request: Request) -> Response:
     wanted = inference.input_fn((await request.body()).decode(), request.headers["content-type"])
     body, kind = inference.output_fn(inference.predict_fn(wanted, models[customer]), "application/json")
     return Response(body, media_type=kind)
+
+
+app = FastAPI()
+app.add_api_route("/ping", ping)
+app.add_api_route("/models/{customer}/invoke", invoke, methods=["POST"])
