@@ -1,0 +1,151 @@
+"""A fleet's whole pipeline (read, split, fit, archive) beside pandas and Prophet in sequence; and its memory.
+
+Run it with `python -m benchmarks.fleet`; Prophet has to be installed (`make setup-bench`). The programs are those that run
+in the containers, out of the same code archive, and do more than their yardstick: they check every reading, and fit every
+customer a second time without its last four weeks to score it on them.
+"""
+
+import io
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from benchmarks.kit import table
+from common.data.parts import write_parts
+from common.forecasting.prophet import ProphetForecaster
+from common.forecasting.series import Series, Unfit
+from common.training.code import FIT, SPLIT, code_archive
+from energy_model.consumers import Generated, days_since_1970
+from energy_model.gather_data import DATA
+from energy_model.train_register import TRAINING
+
+TURNS = 3
+CUSTOMERS = 1000
+FITTED_BY_PROPHET = 10
+"""So many of the customers Prophet fits in a turn, others in each; its time for all is extrapolated."""
+SIZES = (1_000, 10_000)
+_CORE = min(os.sched_getaffinity(0))
+_MEASURE = """\
+import os, resource, subprocess, sys
+if sys.argv[1]:
+    os.sched_setaffinity(0, {int(sys.argv[1])})
+code = subprocess.call(sys.argv[2:], stdout=subprocess.DEVNULL)
+print(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss)
+sys.exit(code)
+"""
+"""Runs a program from a small process: one that is forked from a large one is said to have had its memory."""
+
+
+class Done(NamedTuple):
+    """What a program took; the memory is that of its largest process."""
+
+    seconds: float
+    megabytes: float
+
+
+def main() -> None:
+    with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
+        print_pipelines(Path(scratch) / "pipelines")
+        print_memory(Path(scratch) / "memory")
+
+
+def print_pipelines(scratch: Path) -> None:
+    """Both pipelines on the same readings, in turn, each on one core; the first turn does not count."""
+    raw = written(Generated(CUSTOMERS), scratch)
+    seconds: dict[str, list[float]] = {"pandas, Prophet in sequence": [], "split, fit": []}
+    for turn in range(TURNS + 1):
+        folder = scratch / str(turn)
+        took = [in_sequence(raw, folder, turn), sum(done.seconds for done in run(raw, folder, one_core=True))]
+        for values, value in zip(seconds.values(), took, strict=True):
+            values.extend([value] if turn else [])
+    print(f"{CUSTOMERS:,} customers from readings to archives on one core, medians of {TURNS} paired turns")
+    table(seconds, "pandas, Prophet in sequence")
+    print(f"  (Prophet fitted {FITTED_BY_PROPHET} of them in each turn)")
+
+
+def print_memory(scratch: Path) -> None:
+    print(f"memory of the largest process, of which there are {len(os.sched_getaffinity(0))} at a time")
+    for customers in SIZES:
+        folder = scratch / str(customers)
+        split, fit = run(written(Generated(customers), folder), folder)
+        for name, done in {"split": split, "fit": fit}.items():
+            per_second = customers / done.seconds
+            print(f"  {customers:>6,} customers  {name:<6} {done.megabytes:6.0f} MB   {per_second:,.0f} customers/s")
+
+
+def written(generated: Generated, folder: Path) -> Path:
+    """A folder with their raw parts."""
+    raw = folder / "raw"
+    raw.mkdir(parents=True)
+    write_parts(generated, DATA.wanted(), raw, lambda _: None)
+    return raw
+
+
+def run(raw: Path, folder: Path, *, one_core: bool = False) -> tuple[Done, Done]:
+    """The programs of the two jobs, as the containers run them."""
+    code, customers, model = (folder / name for name in ("code", "customers", "model"))
+    with tarfile.open(fileobj=io.BytesIO(code_archive(TRAINING.forecaster))) as archive:
+        archive.extractall(code, filter="data")
+    model.mkdir()
+    limits = ["--at-least", str(DATA.at_least), "--at-most", str(DATA.at_most), "--ceiling", "2026-01-01"]
+    folders = ["--input", str(raw), "--customers", str(customers), "--index", str(folder / "index")]
+    split = measured([str(code / SPLIT), *folders, *limits], {}, one_core)
+    environment = {"SM_MODEL_DIR": str(model), "SM_CHANNEL_CUSTOMERS": str(customers)}
+    fit = measured([str(code / FIT), "--holdout_days", str(TRAINING.holdout_days)], environment, one_core)
+    models = sum(1 for _ in (folder / "checkpoints/models").iterdir())
+    assert models == sum(part["customers"] for part in manifest(raw)["parts"]), f"there are {models} models"
+    return split, fit
+
+
+def manifest(raw: Path) -> dict[str, Any]:
+    return dict(json.loads((raw / "manifest.json").read_bytes()))
+
+
+def measured(arguments: list[str], environment: Mapping[str, str], one_core: bool) -> Done:
+    started = time.perf_counter()
+    done = subprocess.run(
+        [sys.executable, "-c", _MEASURE, str(_CORE if one_core else ""), sys.executable, *arguments],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return Done(time.perf_counter() - started, int(done.stdout) / 1024)
+
+
+def in_sequence(raw: Path, folder: Path, turn: int) -> float:
+    """Seconds of the predecessors' way: pandas writes a file for each customer, then Prophet fits one after the other."""
+    started = time.perf_counter()
+    files = folder / "files"
+    files.mkdir(parents=True)
+    rows = pd.concat(pd.read_csv(part, dtype={"customer": str}) for part in sorted(raw.glob("part-*.csv.gz")))
+    for customer, own in rows.groupby("customer"):
+        own.to_csv(files / f"{customer}.csv", index=False)
+    split = time.perf_counter() - started
+    sampled = sorted(files.iterdir())[turn :: CUSTOMERS // FITTED_BY_PROPHET]
+    started = time.perf_counter()
+    for path in sampled:
+        archive_with_prophet(path, folder)
+    return split + (time.perf_counter() - started) * CUSTOMERS / len(sampled)
+
+
+def archive_with_prophet(path: Path, folder: Path) -> None:
+    readings = pd.read_csv(path, parse_dates=["timestamp"]).drop_duplicates("timestamp")
+    series = Series(path.stem, days_since_1970(readings["timestamp"].to_numpy()), readings["value"].to_numpy())
+    (parameters,) = ProphetForecaster().fit([series])
+    assert not isinstance(parameters, Unfit)
+    (folder / "model.json").write_text(json.dumps(parameters))
+    with tarfile.open(folder / f"{path.stem}.tar.gz", "w:gz") as archive:
+        archive.add(folder / "model.json", "model.json")
+
+
+if __name__ == "__main__":
+    main()
