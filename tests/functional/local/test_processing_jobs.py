@@ -259,7 +259,7 @@ def changed(request: dict[str, Any], path: str, value: Any) -> dict[str, Any]:
     place: Any = request
     for step in way:
         place = place[int(step)] if step.isdigit() else place[step]
-    place[last] = value
+    place[int(last) if last.isdigit() else last] = value
     return request
 
 
