@@ -59,7 +59,8 @@ class OnCi:
 class InVpc:
     """A SageMaker Processing job inside a VPC reads the source, a warehouse that only the VPC reaches.
 
-    The subnets need a way to S3, Secrets Manager and PyPI; see docs/warehouse.md. The warehouse has to be named as `secretsmanager://…`: what stands in a job's request can be read by whoever may describe it.
+    The subnets need a way to S3, Secrets Manager and PyPI; see docs/warehouse.md. The warehouse has to be named as
+    `secretsmanager://…`: what stands in a job's request can be read by whoever may describe it.
 
     Attributes:
         instance_type: of the one instance, e.g. `ml.m5.large`.

@@ -39,8 +39,8 @@ if not all(map(importlib.util.find_spec, ("sqlalchemy", "psycopg"))):
     done = subprocess.run([sys.executable, "-m", "pip", "install", "--quiet", "-r", "requirements.txt"])
     if done.returncode:
         sys.exit(
-            "Error: pip cannot install what reads a warehouse.\\n  → The job's subnets need a way to PyPI: a NAT gateway, "
-            "or a mirror; see docs/warehouse.md."
+            "Error: pip cannot install what reads a warehouse.\\n  → The job's subnets need a way to PyPI, such as a NAT "
+            "gateway; see docs/warehouse.md."
         )
 module = sys.argv.pop(1)
 runpy.run_module(module, run_name="__main__", alter_sys=True)
