@@ -22,11 +22,16 @@ from .structural_design import HORIZONS, SEASONS, YEAR, Frame, Setting, knots, s
 from .structural_fit import NORMAL_TAILS, Candidate, fit_frame
 
 LEAST_READINGS = 14
-_BLOCK = 256
+_BLOCK = 64
 """Series that are fitted together: their readings of some years stay in the processor's cache."""
-_IRREGULAR_BLOCK = 16
+_IRREGULAR_BLOCK = 4
 _MOST_MISSING = 0.35
 """With more days missing, a grid is treated as irregular."""
+_LONGEST = 2200.0
+"""Days of history; what is older says little of tomorrow."""
+_MOST_READINGS = 20_000
+_LARGEST, _SMALLEST = 1e100, 1e-9
+"""Of a reading; and of the range of readings, as a share of the largest one."""
 _DIGITS = 6
 _EPOCH = date(1970, 1, 1).toordinal()
 
@@ -55,7 +60,8 @@ class Structural:
         found: list[Parameters | Unfit] = [Unfit("")] * len(batch)
         grids: dict[tuple[int, int], list[int]] = {}
         irregular: list[int] = []
-        for i, series in enumerate(batch):
+        recent = [_recent(series) for series in batch]
+        for i, series in enumerate(recent):
             unfit = _unfit(series)
             length = 0 if unfit else _grid_length(series.days)
             if unfit:
@@ -68,10 +74,10 @@ class Structural:
         for (length, last), members in grids.items():
             frame = _grid_frame(length, last, dates)
             for block in _blocks(members, _BLOCK):
-                _put(found, block, _fit_grid([batch[i] for i in block], frame, length))
-        irregular.sort(key=lambda i: len(batch[i].days))
+                _put(found, block, _fit_grid([recent[i] for i in block], frame, length))
+        irregular.sort(key=lambda i: len(recent[i].days))
         for block in _blocks(irregular, _IRREGULAR_BLOCK):
-            _put(found, block, _fit_irregular([batch[i] for i in block], dates))
+            _put(found, block, _fit_irregular([recent[i] for i in block], dates))
         return found
 
     def forecast(self, parameters: Sequence[Parameters], days: Values, level: float = 0.8) -> Forecast:
@@ -105,17 +111,25 @@ class Structural:
         )
 
 
-def _unfit(series: Series) -> Unfit | None:
+def _recent(series: Series) -> Series:
+    """The newest of its readings, if there are more than a model can use."""
+    days = series.days
+    first = int(np.searchsorted(days, days[-1] - _LONGEST)) if len(days) and days[-1] - days[0] > _LONGEST else 0
+    first = max(first, len(days) - _MOST_READINGS)
+    return Series(series.customer, days[first:], series.values[first:]) if first else series
+
+
+def _unfit(series: Series) -> Union[Unfit, None]:
+    """Why the series can have no model, if so."""
     if len(series.days) < LEAST_READINGS:
         return Unfit(f"{len(series.days)} readings; a model needs {LEAST_READINGS}")
-    if not (np.isfinite(series.values).all() and np.isfinite(series.days).all()):
-        return Unfit("a reading or its time is not a finite number")
-    if np.ptp(series.values) == 0:
-        return Unfit(f"all readings are {series.values[0]:g}: a constant needs no model")
-    if series.days[-1] - series.days[0] < LEAST_READINGS - 1:
-        return Unfit(
-            f"the readings are of {series.days[-1] - series.days[0]:.1f} days; a model needs {LEAST_READINGS - 1}"
-        )
+    least, most, span = float(series.values.min()), float(series.values.max()), float(series.days[-1] - series.days[0])
+    if not -_LARGEST <= least <= most <= _LARGEST:
+        return Unfit(f"a reading is not a finite number, or beyond {_LARGEST:g}")
+    if not LEAST_READINGS - 1 <= span <= _LARGEST:
+        return Unfit(f"the readings are of {span:.1f} days; a model needs {LEAST_READINGS - 1}")
+    if most - least <= _SMALLEST * max(abs(least), abs(most)):
+        return Unfit(f"all readings are {least:g}: a constant needs no model")
     return None
 
 
@@ -149,11 +163,17 @@ def _holidays(days: Values, dates: tuple[tuple[int, ...], ...]) -> Values:
 
 def _fit_grid(block: list[Series], frame: Frame, length: int) -> list[Parameters]:
     values, observed = np.zeros((1, len(block), length)), np.zeros((1, len(block), length))
+    block = [_newest(series, length) for series in block]
     for k, series in enumerate(block):
-        place = (series.days - series.days[-1]).astype(int) + length - 1
-        values[0, k, place[place >= 0]] = series.values[place >= 0]
-        observed[0, k, place[place >= 0]] = 1
+        place = slice(None) if len(series.days) == length else (series.days - series.days[-1]).astype(int) + length - 1
+        values[0, k, place] = series.values
+        observed[0, k, place] = 1
     return _fit(block, frame, values, observed, settings(frame.holidays > 0))
+
+
+def _newest(series: Series, days: int) -> Series:
+    first = int(np.searchsorted(series.days, series.days[-1] - days, side="right"))
+    return Series(series.customer, series.days[first:], series.values[first:])
 
 
 def _fit_irregular(block: list[Series], dates: tuple[tuple[int, ...], ...]) -> list[Parameters]:
@@ -168,7 +188,7 @@ def _fit_irregular(block: list[Series], dates: tuple[tuple[int, ...], ...]) -> l
         observed[g, most - len(series.days) :] = 1
     padding = observed == 0
     frame = Frame(times, knots(span), _holidays(times + last, dates), last % 1, padding)
-    tried = [each for each in settings(frame.holidays > 0) if each.memory in (0.0, 0.6)]
+    tried = [each for each in settings(frame.holidays > 0) if each.memory in (0.0, 0.4) and each.yearly > 1]
     return _fit(block, frame, values[:, None], observed[:, None], tried)
 
 

@@ -9,6 +9,7 @@ both are a model that does not know when its year begins.
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from itertools import product
 from typing import NamedTuple, Optional
 
@@ -118,26 +119,21 @@ class _Noise:
         self.weight = np.where(padding, 0.0, np.sqrt((1 - memory**2) / (1 - self.decay**2)))
         self.log_determinant = np.log(np.where(padding, 1.0, self.weight) ** 2).sum(-1)
         """(g,) of the inverse of the covariance."""
+        self.neighbours = self.weight[:, 1:] ** 2 * self.decay[:, 1:]
+        """(g, n − 1) minus what is beside the diagonal of the inverse of the covariance."""
+        self.diagonal = self.weight**2
+        """(g, n) of the inverse of the covariance."""
+        self.diagonal[:, :-1] += self.neighbours * self.decay[:, 1:]
 
     def precision(self, values: Values) -> Values:
         """The inverse of the covariance, which is tridiagonal, times values (g, k, n)."""
         outer, diagonal = self.neighbours[:, None], self.diagonal[:, None]
         product = diagonal * values
+        if not outer.any():
+            return product
         product[..., 1:] -= outer * values[..., :-1]
         product[..., :-1] -= outer * values[..., 1:]
         return product
-
-    @property
-    def neighbours(self) -> Values:
-        """(g, n − 1) minus what is beside the diagonal of the inverse of the covariance."""
-        return np.asarray(self.weight[:, 1:] ** 2 * self.decay[:, 1:])
-
-    @property
-    def diagonal(self) -> Values:
-        """(g, n) of the inverse of the covariance."""
-        diagonal = self.weight**2
-        diagonal[:, :-1] += self.neighbours * self.decay[:, 1:]
-        return diagonal
 
 
 class Factor(NamedTuple):
@@ -189,6 +185,11 @@ class Frame:
         self._walk, self._padding, self._fraction = walk, padding, fraction
         self._gaps = np.diff(times, axis=-1, prepend=-np.inf)
         self._gaps[:, 1:][padding[:, :-1]] = np.inf
+        self._even = len(times) == 1 and not padding.any() and bool((self._gaps[:, 1:] == 1).all())
+        if self._even:
+            self._beside = np.zeros_like(self.columns)
+            self._beside[:, 1:] += self.columns[:, :-1]
+            self._beside[:, :-1] += self.columns[:, 1:]
         self._noises: dict[float, _Noise] = {}
         self._sums: dict[float, tuple[Values, Values]] = {}
         self._factors: dict[Setting, Factor] = {}
@@ -218,6 +219,21 @@ class Frame:
         if memory:
             squares -= 2 * np.einsum("gkn,gkn,gn->gk", values[..., 1:], values[..., :-1], noise.neighbours)
         return values @ weighted, squares
+
+    def products_of_all(self, values: Values, memories: Sequence[float]) -> Iterator[tuple[Values, Values]]:
+        """`products` with each memory. On an even grid, the inverse of the covariance is a polynomial in the memory ρ: 1 + ρ²
+        on the diagonal, but for both ends, which have 1, and −ρ beside it."""
+        if not self._even:
+            yield from (self.products(values, memory) for memory in memories)
+            return
+        plain, beside = values @ self.columns, values @ self._beside
+        ends = values[..., [0, -1]] @ self.columns[:, [0, -1]]
+        square = np.einsum("gkn,gkn->gk", values, values)
+        lagged = np.einsum("gkn,gkn->gk", values[..., 1:], values[..., :-1])
+        outer = values[..., 0] ** 2 + values[..., -1] ** 2
+        for memory in memories:
+            squares = (1 + memory**2) * square - 2 * memory * lagged - memory**2 * outer
+            yield (1 + memory**2) * plain - memory * beside - memory**2 * ends, squares
 
     def factor(self, setting: Setting) -> Factor:
         if setting not in self._factors:

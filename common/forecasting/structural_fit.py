@@ -79,12 +79,14 @@ def fit_frame(frame: Frame, candidates: Sequence[Candidate], observed: Values, t
 def _evidence(frame: Frame, values: Values, count: Values, tried: Sequence[Setting]) -> Values:
     """The logarithm of the marginal likelihood with each setting: (settings, g, k)."""
     evidence = np.empty((len(tried), *count.shape))
-    for memory in sorted({setting.memory for setting in tried}):
-        products, squares = frame.products(values, memory)
+    memories = sorted({setting.memory for setting in tried})
+    sums = frame.products_of_all(values, memories) if len(memories) > 1 else [frame.products(values, *memories)]
+    for memory, (products, squares) in zip(memories, sums):
         for i, setting in enumerate(tried):
             if setting.memory == memory:
                 factor = frame.factor(setting)
-                left = squares - (factor.solve(products) ** 2).sum(-1)
+                explained = factor.solve(products)
+                left = squares - np.einsum("gkp,gkp->gk", explained, explained)
                 evidence[i] = factor.constant - count / 2 * np.log(_variance(left, count))
     return evidence
 
