@@ -28,13 +28,13 @@ class FleetChampion:
 
     Attributes:
         package: e.g. `version 6`; empty where there is none.
-        customers: those that it has a model of.
+        customers: those that it has a model of; None where that is not known.
         kept: those of them that go on with their model, because they are set aside and the new code can serve it.
         reason: why the fit job did not score it; empty where it did.
     """
 
     package: str = ""
-    customers: Collection[str] = ()
+    customers: Collection[str] | None = ()
     kept: Collection[str] = ()
     reason: str = ""
 
@@ -47,10 +47,10 @@ class Population:
         fitted: those with a new model.
         set_aside: why each of the others in the data has none.
         kept: those set aside that keep the champion's model.
-        new: those fitted that the champion has no model of; empty where there is no champion.
+        new: those fitted that the champion has no model of; empty where its customers are not known.
         dropped: those of the champion that have no model any more: they are gone from the data, or were set aside and their
             model cannot be kept.
-        before: how many the champion has; None where there is none.
+        before: how many the champion has; None where there is none, or they are not known.
         short: those fitted whose history is too short for a holdout: they have no scores.
     """
 
@@ -185,14 +185,15 @@ def assess_fleet(gate: FleetGate, tolerance: float, parts: Parts, champion: Flee
 
 
 def _population(parts: Parts, champion: FleetChampion) -> Population:
-    before, fitted = set(champion.customers), parts.customers.keys()
+    before, fitted = set(champion.customers or ()), parts.customers.keys()
+    known = bool(champion.package) and champion.customers is not None
     return Population(
         fitted=tuple(sorted(fitted)),
         set_aside=dict(sorted(parts.set_aside.items())),
         kept=tuple(sorted(champion.kept)),
-        new=tuple(sorted(fitted - before)) if champion.package else (),
+        new=tuple(sorted(fitted - before)) if known else (),
         dropped=tuple(sorted(before - fitted - set(champion.kept))),
-        before=len(before) if champion.package else None,
+        before=len(before) if known else None,
         short=tuple(sorted(name for name, entry in parts.customers.items() if not entry["holdout"])),
     )
 

@@ -139,7 +139,8 @@ class FleetCandidate:
         reason = self.deployed.reason
         if not reason and scored != self.deployed.results:
             reason = f"the fit job has scored {scored or 'no fleet'}, which was deployed when it was started"
-        return FleetChampion(self.deployed.name, self.deployed.customers, self.kept.keys(), reason)
+        customers = self.deployed.customers if self.deployed.manifest else None
+        return FleetChampion(self.deployed.name, customers, self.kept.keys(), reason)
 
     @cached_property
     def evaluation(self) -> FleetEvaluation:

@@ -59,7 +59,7 @@ class DeployedFleet:
 
     @property
     def customers(self) -> Mapping[str, Mapping[str, Any]]:
-        """What the manifest says of each customer that it serves."""
+        """What the manifest says of each customer that it serves; of nobody where it is lost."""
         return self.manifest.customers if self.manifest else {}
 
     def kept(self, customers: Collection[str], forecaster: str) -> dict[str, Kept]:

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import HyperParameterTuningJobSummaryTypeDef
 
 _REASON_CHARACTERS = 80
+_OF_FLEETS = ("coverage80", "champion_ratio", "excess", "customers", "set_aside")
+"""What the packages of fleets are compared by, beside their metrics."""
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,7 @@ def package_history(context: Context, model: Model) -> History:
     decisive = str(model.declaration("train_register", "TRAINING").gate.metric)
     packages = list(context.registry(model).packages())
     measured = {name for package in packages for name in package.metadata}
-    metrics = (decisive, *(name for name in HIGHER_IS_BETTER if name in measured and name != decisive))
+    metrics = (decisive, *(name for name in (*HIGHER_IS_BETTER, *_OF_FLEETS) if name in measured and name != decisive))
     before, after = ("version", "created", "status", "source", "data", "commit", "branch"), ("gate", "approved by")
     return History(
         title=f"Packages of {model.name}",
