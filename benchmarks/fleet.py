@@ -1,6 +1,7 @@
 """A fleet's whole pipeline (read, split, fit, archive) beside pandas and Prophet in sequence; and its memory.
 
-Run it with `python -m benchmarks.fleet`; Prophet has to be installed (`make setup-bench`). The programs are those that run
+Run it with `python -m benchmarks.fleet`, for which Prophet has to be installed (`make setup-bench`), or for other numbers of
+customers, without their yardstick, with `python -m benchmarks.fleet 1000 10000 100000`. The programs are those that run
 in the containers, out of the same code archive, and do more than their yardstick: they check every reading, and fit every
 customer a second time without its last four weeks to score it on them.
 """
@@ -8,12 +9,14 @@ customer a second time without its last four weeks to score it on them.
 import io
 import json
 import os
+import resource
+import shutil
 import subprocess
 import sys
 import tarfile
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -53,9 +56,11 @@ class Done(NamedTuple):
 
 
 def main() -> None:
+    sizes = [int(size) for size in sys.argv[1:]] if __name__ == "__main__" else []
     with tempfile.TemporaryDirectory(prefix="bench-") as scratch:
-        print_pipelines(Path(scratch) / "pipelines")
-        print_memory(Path(scratch) / "memory")
+        if not sizes:
+            print_pipelines(Path(scratch) / "pipelines")
+        print_growth(Path(scratch) / "growth", sizes or SIZES)
 
 
 def print_pipelines(scratch: Path) -> None:
@@ -72,14 +77,19 @@ def print_pipelines(scratch: Path) -> None:
     print(f"  (Prophet fitted {FITTED_BY_PROPHET} of them in each turn)")
 
 
-def print_memory(scratch: Path) -> None:
+def print_growth(scratch: Path, sizes: Sequence[int]) -> None:
+    """Time and memory of each step; to make the customers up is a part of the time in which their raw parts are written."""
     print(f"memory of the largest process, of which there are {len(os.sched_getaffinity(0))} at a time")
-    for customers in SIZES:
+    for customers in sizes:
         folder = scratch / str(customers)
-        split, fit = run(written(Generated(customers), folder), folder)
-        for name, done in {"split": split, "fit": fit}.items():
-            per_second = customers / done.seconds
-            print(f"  {customers:>6,} customers  {name:<6} {done.megabytes:6.0f} MB   {per_second:,.0f} customers/s")
+        started = time.perf_counter()
+        raw = written(Generated(customers), folder)
+        gathered = Done(time.perf_counter() - started, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024)
+        steps = zip(("gather", "split", "fit"), (gathered, *run(raw, folder)), strict=True)
+        for name, done in steps:
+            rate = f"{done.seconds:7.1f} s   {customers / done.seconds:8,.0f} customers/s"
+            print(f"  {customers:>7,} customers  {name:<7} {done.megabytes:5.0f} MB {rate}")
+        shutil.rmtree(folder)
 
 
 def written(generated: Generated, folder: Path) -> Path:
