@@ -68,6 +68,7 @@ def validate(request: dict[str, Any], shape: StructureShape) -> None:
 def python_pattern(pattern: str) -> re.Pattern[str]:
     """The model's (Java) regular expression for Python's `fullmatch`."""
     pattern = re.sub(r"\$\{\d+,\d+\}", "", pattern).replace(r"\z", r"\Z")
+    pattern = pattern.replace(r"\uD800\uDC00-\uDBFF\uDFFF", r"\U00010000-\U0010FFFF")  # in Java pairs of surrogates
     outside = re.sub(r"(?<!\[)\\p\{(\w+)\}(?=[*+]|$)", lambda found: f"[{_CLASSES[found[1]]}]", pattern)
     return re.compile(re.sub(r"\\p\{(\w+)\}", lambda found: _CLASSES[found[1]], outside))
 
