@@ -65,7 +65,7 @@ def read_customer(member: bytes) -> Series:
 def iso_time(days: float) -> str:
     """A time as people write it: the date, and the time of day in UTC only where it is not midnight."""
     when = _EPOCH + timedelta(seconds=round(days * 86_400))
-    return when.date().isoformat() if days % 1 == 0 else when.strftime("%Y-%m-%dT%H:%M:%SZ")
+    return when.isoformat().removesuffix("T00:00:00+00:00").replace("+00:00", "Z")
 
 
 def iso_date(days: float) -> str:
