@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from common.forecasting import fit
+from common.forecasting import fit, forecaster_from
 from common.forecasting.artifacts import forecaster_digest, pack_results, unpack_model
 from common.forecasting.fit import Champions, fit_series
 from common.forecasting.series import Series
@@ -60,8 +60,9 @@ def champion(mean: float, until: float, **other: Any) -> dict[str, Any]:
 
 
 def test_champions_are_scored_on_the_same_readings_each_by_its_own_forecaster(monkeypatch: pytest.MonkeyPatch) -> None:
-    known = fit.forecaster_from
-    monkeypatch.setattr(fit, "forecaster_from", lambda given: Mean() if given["name"] == "mean" else known(given))
+    monkeypatch.setattr(
+        fit, "forecaster_from", lambda given: Mean() if given["name"] == "mean" else forecaster_from(given)
+    )
     champions = {
         "1": champion(5.0, 20_071),
         "2": champion(5.0, 20_072),

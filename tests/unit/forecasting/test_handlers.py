@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from common.forecasting import handlers
-from common.forecasting.artifacts import CustomerModel, DamagedModel, forecaster_digest, pack_model
+from common.forecasting.artifacts import CustomerModel, DamagedModel, forecaster_digest, load_model, pack_model
 from common.forecasting.handlers import BadRequest, Request, UnsupportedMediaType, answer, input_fn, output_fn
 from common.forecasting.structural import Structural
 from common.training.code import code_archive
@@ -155,7 +155,7 @@ def test_a_model_of_another_forecaster_is_refused(archived: Path, monkeypatch: p
 
 def test_an_answer_takes_about_a_millisecond_or_less(archived: Path) -> None:
     forecaster = Structural(holidays=HOLIDAYS)
-    model = handlers.load_model(archived / "model")
+    model = load_model(archived / "model")
     answer(forecaster, model, 7)
     start = time.process_time()
     for _ in range(50):

@@ -15,7 +15,7 @@ DAYS = np.arange(100.0, 142.0)
 WEEKLY = np.tile([1.0, 2, 3, 4, 5, 6, 7], 6)
 
 
-def series(values: np.ndarray, days: np.ndarray = DAYS) -> Series:  # type: ignore[type-arg]
+def series(values: np.ndarray, days: np.ndarray = DAYS) -> Series:
     return Series("8", days, values)
 
 

@@ -25,9 +25,13 @@ GATE = FleetGate(at_most_mase=1.0)
 
 
 def fleet(**declared: Any) -> Fleet:
-    return Fleet(
-        **({"forecaster": Structural(), "instance_type": "ml.c5.xlarge", "instance_count": 10, "gate": GATE} | declared)
-    )
+    members: dict[str, Any] = {
+        "forecaster": Structural(),
+        "instance_type": "ml.c5.xlarge",
+        "instance_count": 10,
+        "gate": GATE,
+    } | declared
+    return Fleet(**members)
 
 
 @pytest.mark.parametrize(
