@@ -12,7 +12,7 @@ LAYERS = (
     ("common.model", "common.settings"),
     ("common.aws", "common.lineage"),
     ("common.storage",),
-    ("common.serving",),
+    ("common.forecasting", "common.serving"),
     ("common.data",),
     ("common.evaluation",),
     ("common.report",),
