@@ -139,7 +139,7 @@ def _grid_length(days: Values) -> int:
     Of a long series the oldest days are left out, up to a fiftieth, so that few different lengths share their sums.
     """
     since = days[-1] - days
-    if np.any(since % 1):
+    if np.any(since != np.rint(since)):
         return 0
     length = int(since[0]) + 1
     step = max(1, length // 50)

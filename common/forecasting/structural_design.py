@@ -9,7 +9,7 @@ both are a model that does not know when its year begins.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from itertools import product
 from typing import NamedTuple, Optional
 
@@ -85,8 +85,11 @@ def columns(times: Values, walk: Values, fraction: Values | float = 0.0) -> Valu
 def seasons_from(times: Values, fraction: Values | float) -> Values:
     """`seasons` at times since the last reading."""
     yearly = _waves(times / YEAR, YEARLY_WAVES)
-    weekly = _waves(np.floor(times + fraction) / WEEK, WEEKLY_WAVES)
+    weekly = _WEEKDAYS[np.floor(times + fraction).astype(int) % 7]
     return np.concatenate([yearly, weekly], axis=-1)
+
+
+_WEEKDAYS = _waves(np.arange(7) / WEEK, WEEKLY_WAVES)
 
 
 def prior(setting: Setting, walk: Values, holidays: int) -> Values:
@@ -104,9 +107,9 @@ def prior(setting: Setting, walk: Values, holidays: int) -> Values:
 
 
 class _Noise:
-    """An Ornstein–Uhlenbeck process whose shocks have variance 1 after a day: on a daily grid an AR(1) process.
+    """An Ornstein–Uhlenbeck process whose shocks have variance 1 after a day.
 
-    It turns values (…, n) white: independent, with variance 1 (at padding, 0).
+    On a daily grid it is an AR(1) process. The inverse of its covariance is tridiagonal.
     """
 
     def __init__(self, gaps: Values, padding: NDArray[np.bool_], memory: float):
@@ -115,6 +118,7 @@ class _Noise:
             gaps: (g, n) days since the reading before, infinite where there is none.
             padding: (g, n) which readings are none.
         """
+        self.memory = memory
         self.decay = memory**gaps if memory else np.zeros_like(gaps)
         self.weight = np.where(padding, 0.0, np.sqrt((1 - memory**2) / (1 - self.decay**2)))
         self.log_determinant = np.log(np.where(padding, 1.0, self.weight) ** 2).sum(-1)
@@ -125,11 +129,18 @@ class _Noise:
         """(g, n) of the inverse of the covariance."""
         self.diagonal[:, :-1] += self.neighbours * self.decay[:, 1:]
 
+    def whiten(self, values: Values) -> Values:
+        """(g, k, n) → the same, independent with variance 1; 0 at padding."""
+        white = values * self.weight[:, None]
+        if self.memory:
+            white[..., 1:] -= (self.weight[:, None, 1:] * self.decay[:, None, 1:]) * values[..., :-1]
+        return white
+
     def precision(self, values: Values) -> Values:
         """The inverse of the covariance, which is tridiagonal, times values (g, k, n)."""
         outer, diagonal = self.neighbours[:, None], self.diagonal[:, None]
         product = diagonal * values
-        if not outer.any():
+        if not self.memory:
             return product
         product[..., 1:] -= outer * values[..., :-1]
         product[..., :-1] -= outer * values[..., 1:]
@@ -148,6 +159,10 @@ class Factor(NamedTuple):
     lower: Values
     inverse: Optional[Values]
     constant: Values
+
+    def of(self, groups: NDArray[np.intp]) -> Factor:
+        """That of some groups alone."""
+        return self if self.inverse is not None else Factor(self.lower[groups], None, self.constant[groups])
 
     def solve(self, vectors: Values) -> Values:
         """L⁻¹v: (g, k, p) → the same."""
@@ -194,19 +209,6 @@ class Frame:
         self._sums: dict[float, tuple[Values, Values]] = {}
         self._factors: dict[Setting, Factor] = {}
 
-    def of(self, groups: NDArray[np.intp], setting: Setting) -> Frame:
-        """The frame of some groups alone, for one setting."""
-        part: Frame = object.__new__(Frame)
-        part.holidays, part._walk = self.holidays, self._walk
-        part.columns, part._padding = self.columns[groups], self._padding[groups]
-        part._gaps, part._fraction = self._gaps[groups], self._fraction[groups]
-        weighted, gram = self._weighted(setting.memory)
-        lower, inverse, constant = self.factor(setting)
-        part._noises = {}
-        part._sums = {setting.memory: (weighted[groups], gram[groups])}
-        part._factors = {setting: Factor(lower[groups], inverse, constant[groups])}
-        return part
-
     def noise(self, memory: float) -> _Noise:
         if memory not in self._noises:
             self._noises[memory] = _Noise(self._gaps, self._padding, memory)
@@ -214,30 +216,30 @@ class Frame:
 
     def products(self, values: Values, memory: float) -> tuple[Values, Values]:
         """(with the columns (g, k, p), with themselves (g, k)) of the whitened values (g, k, n)."""
-        noise, (weighted, _) = self.noise(memory), self._weighted(memory)
-        squares = np.einsum("gkn,gkn,gn->gk", values, values, noise.diagonal)
-        if memory:
-            squares -= 2 * np.einsum("gkn,gkn,gn->gk", values[..., 1:], values[..., :-1], noise.neighbours)
-        return values @ weighted, squares
+        whitened = self.noise(memory).whiten(values)
+        return whitened @ self._white(memory)[0], np.einsum("gkn,gkn->gk", whitened, whitened)
 
-    def products_of_all(self, values: Values, memories: Sequence[float]) -> Iterator[tuple[Values, Values]]:
+    def products_of_all(self, values: Values, memories: Sequence[float]) -> dict[float, tuple[Values, Values]]:
         """`products` with each memory. On an even grid, the inverse of the covariance is a polynomial in the memory ρ: 1 + ρ²
         on the diagonal, but for both ends, which have 1, and −ρ beside it."""
-        if not self._even:
-            yield from (self.products(values, memory) for memory in memories)
-            return
+        if not self._even or len(memories) == 1:
+            return {memory: self.products(values, memory) for memory in memories}
         plain, beside = values @ self.columns, values @ self._beside
         ends = values[..., [0, -1]] @ self.columns[:, [0, -1]]
         square = np.einsum("gkn,gkn->gk", values, values)
         lagged = np.einsum("gkn,gkn->gk", values[..., 1:], values[..., :-1])
         outer = values[..., 0] ** 2 + values[..., -1] ** 2
-        for memory in memories:
-            squares = (1 + memory**2) * square - 2 * memory * lagged - memory**2 * outer
-            yield (1 + memory**2) * plain - memory * beside - memory**2 * ends, squares
+        return {
+            memory: (
+                (1 + memory**2) * plain - memory * beside - memory**2 * ends,
+                (1 + memory**2) * square - 2 * memory * lagged - memory**2 * outer,
+            )
+            for memory in memories
+        }
 
     def factor(self, setting: Setting) -> Factor:
         if setting not in self._factors:
-            _, gram = self._weighted(setting.memory)
+            _, gram = self._white(setting.memory)
             variance = prior(setting, self._walk, self.holidays)
             lower = np.linalg.cholesky(gram + np.diag(1 / variance))
             log_determinant = 2 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(-1) + np.log(variance).sum()
@@ -267,12 +269,13 @@ class Frame:
         noise = (1 - fade**2) / (1 - setting.memory**2)
         return np.asarray((uncertain**2).sum(-1) + noise + setting.drift**2 * HORIZONS)
 
-    def _weighted(self, memory: float) -> tuple[Values, Values]:
-        """(the columns times the inverse of the noise's covariance (g, n, p), and once more the columns (g, p, p))."""
+    def _white(self, memory: float) -> tuple[Values, Values]:
+        """(the whitened columns (g, n, p), their products with each other (g, p, p))."""
         if memory not in self._sums:
             noise = self.noise(memory)
-            weighted = noise.diagonal[..., None] * self.columns
-            weighted[:, 1:] -= noise.neighbours[..., None] * self.columns[:, :-1]
-            weighted[:, :-1] -= noise.neighbours[..., None] * self.columns[:, 1:]
-            self._sums[memory] = weighted, weighted.swapaxes(1, 2) @ self.columns
+            white = self.columns * noise.weight[..., None]
+            if memory:
+                white[:, 1:] -= (noise.weight * noise.decay)[:, 1:, None] * self.columns[:, :-1]
+            # One by one, NumPy sees that the product is symmetric, and computes half of it.
+            self._sums[memory] = white, np.stack([each.T @ each for each in white])
         return self._sums[memory]

@@ -16,7 +16,7 @@ from scipy.special import ndtri
 from .series import Values
 from .structural_design import Factor, Frame, Setting
 
-_HUBER = 3.5
+_HUBER = 4.0
 """Standard deviations beyond which a reading is taken for an outlier, and drawn in."""
 _TAILS_PRIOR = 50
 LEVELS = np.array([0.8, 0.95])
@@ -63,53 +63,65 @@ def fit_frame(frame: Frame, candidates: Sequence[Candidate], observed: Values, t
         observed: (g, k, n) 1 where there is a reading, otherwise 0; values are anything finite there.
     """
     count = observed.sum(-1)
-    repaired, evidence = [], []
+    repaired, surprises, evidence = [], [], []
     for candidate in candidates:
         values, surprise = _repair(frame, _fill(candidate.values, observed), observed)
-        repaired.append(values)
         beyond = _HUBER * (np.abs(surprise) - _HUBER).clip(0).sum(-1)
-        evidence.append(_evidence(frame, values, count, [_START])[0] + candidate.jacobian - beyond)
+        likely, _ = _evidence(frame, values, count, [_START])
+        repaired.append(values)
+        surprises.append(surprise)
+        evidence.append(likely[0] + candidate.jacobian - beyond)
     better = np.argmax(evidence, axis=0)
-    values = np.choose(better[..., None], repaired)
-    values, surprise = _repair(frame, values, observed)
-    chosen = _evidence(frame, values, count, tried).argmax(0)
-    return _posterior(frame, values, count, tried, chosen, better)._replace(tails=_tails(surprise, observed))
+    values, surprise = (np.where(better[..., None], *reversed(each)) for each in (repaired, surprises))
+    again = (np.abs(surprise) > _HUBER).any(-1) | (count < observed.shape[-1])
+    _repair_again(frame, values, surprise, observed, again.any(0) if len(again) == 1 else again)
+    evidence, sums = _evidence(frame, values, count, tried)
+    chosen = evidence.argmax(0)
+    coefficients, scale = _posterior(frame, sums, count, tried, chosen)
+    residual = values[..., -1] - (coefficients @ frame.columns[:, -1, :, None])[..., 0]
+    return Fitted(better, chosen, coefficients, residual, scale, _tails(surprise, observed))
 
 
-def _evidence(frame: Frame, values: Values, count: Values, tried: Sequence[Setting]) -> Values:
-    """The logarithm of the marginal likelihood with each setting: (settings, g, k)."""
+def _repair_again(frame: Frame, values: Values, surprise: Values, observed: Values, again: Values) -> None:
+    """Once more, where there was something to repair; in place. Of groups with columns of their own, all or none."""
+    if len(values) == 1:
+        some = np.nonzero(again)[0]
+        if len(some):
+            values[:, some], surprise[:, some] = _repair(frame, values[:, some], observed[:, some])
+    else:
+        values[:], surprise[:] = _repair(frame, values, observed)
+
+
+def _evidence(
+    frame: Frame, values: Values, count: Values, tried: Sequence[Setting]
+) -> tuple[Values, dict[float, tuple[Values, Values]]]:
+    """(the logarithm of the marginal likelihood with each setting (settings, g, k), `Frame.products` by memory)."""
     evidence = np.empty((len(tried), *count.shape))
     memories = sorted({setting.memory for setting in tried})
-    sums = frame.products_of_all(values, memories) if len(memories) > 1 else [frame.products(values, *memories)]
-    for memory, (products, squares) in zip(memories, sums):
-        for i, setting in enumerate(tried):
-            if setting.memory == memory:
-                factor = frame.factor(setting)
-                explained = factor.solve(products)
-                left = squares - np.einsum("gkp,gkp->gk", explained, explained)
-                evidence[i] = factor.constant - count / 2 * np.log(_variance(left, count))
-    return evidence
+    sums = frame.products_of_all(values, memories)
+    for i, setting in enumerate(tried):
+        products, squares = sums[setting.memory]
+        factor = frame.factor(setting)
+        explained = factor.solve(products)
+        left = squares - np.einsum("gkp,gkp->gk", explained, explained)
+        evidence[i] = factor.constant - count / 2 * np.log(_variance(left, count))
+    return evidence, sums
 
 
 def _posterior(
-    frame: Frame, values: Values, count: Values, tried: Sequence[Setting], chosen: Values, candidate: Values
-) -> Fitted:
-    """What the settings of each series make of it."""
+    frame: Frame, sums: dict[float, tuple[Values, Values]], count: Values, tried: Sequence[Setting], chosen: Values
+) -> tuple[Values, Values]:
+    """With the setting of each series: (the mean of the coefficients (g, k, p), the standard deviation of a shock (g, k))."""
     coefficients = np.empty((*chosen.shape, frame.columns.shape[-1]))
     scale = np.empty(chosen.shape)
     for i in np.unique(chosen):
-        groups, series = np.nonzero(chosen == i)
-        shared = len(frame.columns) == 1
-        own = frame if shared else frame.of(groups, tried[i])
-        picked = values[:, series] if shared else values[groups]
-        products, squares = own.products(picked, tried[i].memory)
-        factor = own.factor(tried[i])
-        explained = factor.solve(products)
-        coefficients[groups, series] = factor.solve_transposed(explained).reshape(len(groups), -1)
-        left = (squares - (explained**2).sum(-1)).ravel()
-        scale[groups, series] = np.sqrt(_variance(left, count[groups, series]))
-    last = (coefficients @ frame.columns[:, -1, :, None])[..., 0]
-    return Fitted(candidate, chosen, coefficients, values[..., -1] - last, scale, NORMAL_TAILS)
+        own = chosen == i
+        products, squares = sums[tried[i].memory]
+        factor = frame.factor(tried[i]).of(np.nonzero(own)[0])
+        explained = factor.solve(products[own][:, None])
+        coefficients[own] = factor.solve_transposed(explained)[:, 0]
+        scale[own] = np.sqrt(_variance(squares[own] - (explained**2).sum((-1, -2)), count[own]))
+    return coefficients, scale
 
 
 def _variance(left: Values, count: Values) -> Values:
