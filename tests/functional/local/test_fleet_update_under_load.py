@@ -14,7 +14,7 @@ from tests.accounts import Account
 from tests.functional.local.hosting_kit import eventually
 from tests.functional.local.multi_model_kit import SOON, MultiModel
 
-CUSTOMERS = [str(number) for number in range(40)]
+CUSTOMERS = [str(number) for number in range(24)]
 BAKING = {"Type": "CANARY", "CanarySize": {"Type": "INSTANCE_COUNT", "Value": 1}, "WaitIntervalInSeconds": 60}
 
 
@@ -47,7 +47,7 @@ def constant_load(models: MultiModel, threads: int = 4) -> Iterator[Load]:
             except Exception as error:
                 load.errors.append(error)
 
-    callers = [threading.Thread(target=call, args=(10 * number,)) for number in range(threads)]
+    callers = [threading.Thread(target=call, args=(6 * number,)) for number in range(threads)]
     for caller in callers:
         caller.start()
     try:
@@ -59,19 +59,19 @@ def constant_load(models: MultiModel, threads: int = 4) -> Iterator[Load]:
 
 
 @pytest.mark.parametrize(
-    ("deployment", "limit"),
-    [({}, "1000"), ({"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": BAKING}}, "15")],
+    ("instances", "deployment", "limit"),
+    [(1, {}, "1000"), (2, {"BlueGreenUpdatePolicy": {"TrafficRoutingConfiguration": BAKING}}, "15")],
     ids=["all at once", "canary, with less memory than models"],
 )
 def test_no_request_fails_and_none_is_answered_by_the_old_fleet_after_the_switch(
-    aws: Account, deployment: dict[str, Any], limit: str
+    aws: Account, instances: int, deployment: dict[str, Any], limit: str
 ) -> None:
     models = MultiModel(aws)
     environment = {"SAGEMAKER_MULTI_MODEL_MAX_LOADED": limit}
     for fleet in ("old/", "new/"):
         models.put_models(fleet, *CUSTOMERS)
-    models.serve(models.container("old/", environment), instances=2)
-    models.configure("new", models.container("new/", environment), instances=2)
+    models.serve(models.container("old/", environment), instances)
+    models.configure("new", models.container("new/", environment), instances)
     sagemaker = aws.client("sagemaker")
     with constant_load(models) as load:
         eventually(lambda: len(load.answers) > 40, "the old fleet answers")
