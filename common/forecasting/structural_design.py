@@ -208,6 +208,7 @@ class Frame:
         self._noises: dict[float, _Noise] = {}
         self._sums: dict[float, tuple[Values, Values]] = {}
         self._factors: dict[Setting, Factor] = {}
+        self._stacked: dict[tuple[Setting, ...], tuple[Optional[Values], Values]] = {}
 
     def noise(self, memory: float) -> _Noise:
         if memory not in self._noises:
@@ -247,6 +248,25 @@ class Frame:
             inverse = np.linalg.inv(lower[0]) if len(lower) == 1 else None
             self._factors[setting] = Factor(lower, inverse, constant)
         return self._factors[setting]
+
+    def explained(self, products: Values, tried: tuple[Setting, ...]) -> tuple[Values, Values]:
+        """(the squares that the coefficients explain (settings, g, k), `Factor.constant` (settings, g, 1)).
+
+        Args:
+            products: with the columns (g, k, p).
+            tried: settings of one memory. Those of one group are computed in one product.
+        """
+        if tried not in self._stacked:
+            factors = [self.factor(setting) for setting in tried]
+            inverses = [factor.inverse.T for factor in factors if factor.inverse is not None]
+            constants = np.stack([factor.constant for factor in factors])
+            self._stacked[tried] = np.concatenate(inverses, axis=1) if inverses else None, constants
+        inverse, constants = self._stacked[tried]
+        if inverse is None:
+            solved = np.stack([self.factor(setting).solve(products) for setting in tried])
+            return np.einsum("sgkp,sgkp->sgk", solved, solved), constants
+        all_solved = (products[0] @ inverse).reshape(products.shape[1], len(tried), -1)
+        return np.einsum("ksp,ksp->sk", all_solved, all_solved)[:, None], constants
 
     def smooth(self, values: Values, setting: Setting) -> Values:
         """The inverse of the covariance of the series, with that of the coefficients in it, times values (g, k, n)."""

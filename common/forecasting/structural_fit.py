@@ -22,7 +22,7 @@ _TAILS_PRIOR = 50
 LEVELS = np.array([0.8, 0.95])
 """Probabilities for which the tails of the noise are estimated."""
 NORMAL_TAILS = ndtri((1 + LEVELS) / 2)
-_START = Setting(memory=0.4, drift=0.015, yearly=3.0, holiday=4.0)
+_START = Setting(memory=0.4, drift=0.02, yearly=4.0, holiday=4.0)
 
 
 class Candidate(NamedTuple):
@@ -96,15 +96,12 @@ def _evidence(
     frame: Frame, values: Values, count: Values, tried: Sequence[Setting]
 ) -> tuple[Values, dict[float, tuple[Values, Values]]]:
     """(the logarithm of the marginal likelihood with each setting (settings, g, k), `Frame.products` by memory)."""
+    sums = frame.products_of_all(values, sorted({setting.memory for setting in tried}))
     evidence = np.empty((len(tried), *count.shape))
-    memories = sorted({setting.memory for setting in tried})
-    sums = frame.products_of_all(values, memories)
-    for i, setting in enumerate(tried):
-        products, squares = sums[setting.memory]
-        factor = frame.factor(setting)
-        explained = factor.solve(products)
-        left = squares - np.einsum("gkp,gkp->gk", explained, explained)
-        evidence[i] = factor.constant - count / 2 * np.log(_variance(left, count))
+    for memory, (products, squares) in sums.items():
+        same = [i for i, setting in enumerate(tried) if setting.memory == memory]
+        explained, constants = frame.explained(products, tuple(tried[i] for i in same))
+        evidence[same] = constants - count / 2 * np.log(_variance(squares - explained, count))
     return evidence, sums
 
 
