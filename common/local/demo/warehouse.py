@@ -13,15 +13,15 @@ from common.errors import ModelsError
 NEW_CUSTOMER = "1000"
 """A customer who comes while the demo runs; those of the generator are 0 to 999."""
 _FILL = "import sys; from energy_model.consumers import Generated, copy_into; copy_into(sys.argv[1], Generated())"
-_COME = f"INSERT INTO readings SELECT {NEW_CUSTOMER}, timestamp, 0.9 * consumption FROM readings WHERE customer_id = 4"
+_COME = "INSERT INTO readings SELECT %s::integer, timestamp, 0.9 * consumption FROM readings WHERE customer_id = 4"
 
 
 @contextmanager
 def warehouse(folder: Path, repo: Path) -> Iterator[str]:
     """Start it in the folder, and fill it by the generator of the repository; its URL."""
-    import pgserver
+    from pgserver.postgres_server import get_server
 
-    server = pgserver.get_server(folder)
+    server = get_server(folder)
     try:
         url = server.get_uri()
         done = subprocess.run([sys.executable, "-c", _FILL, url], cwd=repo, capture_output=True, text=True, check=False)
@@ -37,4 +37,4 @@ def welcome_customer(url: str) -> None:
     import psycopg
 
     with psycopg.connect(url) as connection:
-        connection.execute(_COME)
+        connection.execute(_COME, [NEW_CUSTOMER])
