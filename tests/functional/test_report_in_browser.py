@@ -8,20 +8,24 @@ from pathlib import Path
 
 import pytest
 
+from common.report.fleet import FleetReport
 from common.report.plots.chart import LineChart, Series, standalone
 from common.report.report import Report
 from common.report.tables import METRICS, interval, number
 from tests.browser import Browser, browser, chromium_missing
+from tests.fleets import fleet, fleet_report
 from tests.reports import abalone_report, churn_report
 
 pytestmark = pytest.mark.skipif(bool(chromium_missing()), reason=chromium_missing())
 
 PHONE, DESK = 360, 1100
-REPORTS = {
+REPORTS: dict[str, Report | FleetReport] = {
     "classification": churn_report(),
     "regression": abalone_report(),
     "refused": churn_report(at_most=0.1),
     "first": churn_report(champion=False),
+    "fleet": fleet_report(),
+    "great fleet": fleet_report(fleet(customers=3000, worse=1.2)),
 }
 # Of WCAG 2.2: the ratio of the luminances of text and background.
 CONTRAST = """
@@ -67,12 +71,12 @@ def chromium(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Browser]:
 
 
 @pytest.fixture(params=list(REPORTS))
-def report(request: pytest.FixtureRequest) -> Report:
+def report(request: pytest.FixtureRequest) -> Report | FleetReport:
     return REPORTS[request.param]
 
 
 @pytest.fixture
-def url(report: Report, tmp_path: Path) -> str:
+def url(report: Report | FleetReport, tmp_path: Path) -> str:
     page = tmp_path / "report.html"
     page.write_text(report.html(), encoding="utf-8")
     return page.as_uri()
@@ -134,6 +138,20 @@ def test_the_printed_page_clips_no_plot(chromium: Browser, url: str) -> None:
     assert set(chromium.run(styles)) == {"avoid"}
 
 
+@pytest.mark.parametrize("report", ["fleet", "great fleet"], indirect=True)
+def test_the_figures_of_a_fleets_page_are_those_of_the_evaluation(
+    chromium: Browser, url: str, report: FleetReport
+) -> None:
+    chromium.open(url, width=DESK)
+    header, *rows = chromium.run(TABLE)
+    figures = report.evaluation.figures
+    assert header == [f"{figures.scored:,} customers", "this fleet", "95 % interval"]
+    for name, row in zip(figures.metrics, rows, strict=True):
+        spread = figures.intervals[name]
+        assert row[1:] == [number(figures.metrics[name]), interval(spread.low, spread.high)]
+
+
+@pytest.mark.parametrize("report", ["classification", "regression", "refused", "first"], indirect=True)
 def test_the_figures_of_the_page_are_those_of_the_evaluation(chromium: Browser, url: str, report: Report) -> None:
     chromium.open(url, width=DESK)
     header, *rows = chromium.run(TABLE)
@@ -155,7 +173,7 @@ def test_the_figures_of_the_page_are_those_of_the_evaluation(chromium: Browser, 
             assert cells["gain (95 %)"] == told
 
 
-def test_the_verdict_is_the_first_thing_to_see(chromium: Browser, url: str, report: Report) -> None:
+def test_the_verdict_is_the_first_thing_to_see(chromium: Browser, url: str, report: Report | FleetReport) -> None:
     chromium.open(url, width=PHONE)
     heading = chromium.run(
         "const h = document.querySelector('h1'); return [h.innerText, h.getBoundingClientRect().top]"

@@ -113,7 +113,7 @@ def _coverage(evaluation: FleetEvaluation) -> Figure:
     """The distribution of the coverage of the 80 % interval."""
     covered = evaluation.scores.coverage80
     covered = covered[np.isfinite(covered)]
-    edges = np.linspace(0, 1, 29)  # a holdout of four weeks has 29 possible values
+    edges = np.arange(-1.5, 29, 2) / 28  # between the possible values of four weeks of daily readings
     share = np.histogram(covered, edges)[0] / max(1, len(covered))
     highest = float(share.max()) or 1.0
     chart = LineChart(
@@ -122,7 +122,8 @@ def _coverage(evaluation: FleetEvaluation) -> Figure:
             Series(_OURS, edges, np.append(share, 0), "model", "area"),
             Series("80 %", (0.8, 0.8), (0, highest), "reference"),
         ],
-        "share of the holdout's readings that are covered", "share of customers", (0, 1), (0, highest),
+        "share of the holdout's readings that are covered", "share of customers",
+        (float(edges[0]), float(edges[-1])), (0, highest),
     )  # fmt: skip
     few = float((covered < 0.5).mean()) if len(covered) else 0.0
     return Figure(
@@ -138,11 +139,11 @@ def _map(evaluation: FleetEvaluation, rival: str, errors: Values, losers: int, w
     known = np.isfinite(its) & np.isfinite(mine) & (its > 0) & (mine > 0)
     x, y = np.log(its[known]), np.log(mine[known])
     ends, margin = _spread(np.concatenate([x, y])), float(np.log1p(evaluation.gate.margin))
-    line = np.array(ends)
+    low, high = ends
     lines = [
-        Series("", line, line + margin, "reference"),
-        Series("equal", line, line, "reference"),
-        Series("", line, line - margin, "reference"),
+        Series("", (low, high - margin), (low + margin, high), "reference"),
+        Series("equal", ends, ends, "reference"),
+        Series("", (low + margin, high), (low, high - margin), "reference"),
     ]
     if len(x) > MOST_DOTS:
         clouds = [Series("customers", x, y, "model", "density")]
