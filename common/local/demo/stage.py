@@ -24,6 +24,7 @@ from common.local.daemon import Running, down, up
 from common.local.demo.warehouse import warehouse
 from common.local.pipeline.paths import git
 from common.local.pipeline.run import PipelineResult, Settings, play
+from common.local.postgres import Postgres
 
 ROOT = Path(__file__).resolve().parents[3]
 _TIME_SCALE = 0.002  # a canary that bakes for 300 s on AWS bakes for 0.6 s here
@@ -35,14 +36,14 @@ class Demo:
     """A repository with an origin, a CircleCI project and an AWS account, all in one scratch folder.
 
     Attributes:
-        warehouse: URL of the energy model's readings; empty in a repository without that model.
+        warehouse: holds the energy model's readings; None in a repository without that model.
     """
 
     repo: Path
     project: Settings
     running: Running
     console: Console
-    warehouse: str
+    warehouse: Postgres | None
 
     def tell(self, gesture: str, text: str) -> None:
         self.console.print(f"\n[bold cyan]▌ {gesture}[/]  {text}")
@@ -141,20 +142,20 @@ def clone(folder: Path) -> Path:
 
 
 @contextmanager
-def warehouse_of(folder: Path, repo: Path, console: Console) -> Iterator[str]:
-    """The URL of the energy model's warehouse; empty in a repository without that model."""
+def warehouse_of(repo: Path, console: Console) -> Iterator[Postgres | None]:
+    """The energy model's warehouse; None in a repository without that model."""
     if not (repo / "energy_model").exists():
-        yield ""
+        yield None
         return
-    with warehouse(folder, repo) as url:
+    with warehouse(repo) as server:
         console.print("A PostgreSQL on this machine holds the readings of 1,000 made-up customers.")
-        yield url
+        yield server
 
 
-def project_of(folder: Path, running: Running, source: str) -> Settings:
+def project_of(folder: Path, running: Running, server: Postgres | None) -> Settings:
     """The CircleCI project, whose context `train` names the warehouse."""
     held = contexts(running)
-    train = {**held["train"], "ENERGY_SOURCE": source} if source else held["train"]
+    train = {**held["train"], "ENERGY_SOURCE": server.url} if server else held["train"]
     return Settings(folder, {**held, "train": train}, project={}, venv=Path(sys.prefix))
 
 
@@ -170,7 +171,7 @@ def tell(story: Callable[[Demo], None], console: Console) -> None:
             prepare_account(running[0])
             console.print(f"An AWS on this machine answers at {running[0].url}; its account is {ACCOUNT}.")
             repo = clone(folder)
-            with warehouse_of(folder / "warehouse", repo, console) as source:
-                story(Demo(repo, project_of(folder / "circleci", running[0], source), running[0], console, source))
+            with warehouse_of(repo, console) as server:
+                story(Demo(repo, project_of(folder / "circleci", running[0], server), running[0], console, server))
         finally:
             down(folder / "aws")

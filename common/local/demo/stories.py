@@ -12,6 +12,7 @@ from common.errors import ModelsError
 from common.local.demo.stage import ROOT, Demo
 from common.local.demo.warehouse import NEW_CUSTOMER, welcome_customer
 from common.local.pipeline.run import PipelineResult
+from common.local.postgres import Postgres
 from common.model import find_model
 
 _REPORTS = ROOT / "build/demo"
@@ -26,7 +27,7 @@ def whole_story(demo: Demo) -> None:
     tell_abalone(demo)
     tell_churn(demo)
     if demo.warehouse:
-        tell_energy(demo)
+        tell_energy(demo, demo.warehouse)
     demo.models("status", "--check")
 
 
@@ -79,7 +80,7 @@ def tell_churn(demo: Demo) -> None:
     predict(demo, "churn")
 
 
-def tell_energy(demo: Demo) -> None:
+def tell_energy(demo: Demo, server: Postgres) -> None:
     """A fleet: a forecasting model for each customer of a warehouse, behind one endpoint."""
     demo.tell(
         "Push", "a branch that changes energy: its customers' models are fitted anew, each against its champion …"
@@ -98,8 +99,8 @@ def tell_energy(demo: Demo) -> None:
     predict(demo, "energy")
 
     demo.tell("Grow", f"customer {NEW_CUSTOMER} has joined the warehouse, and is served with no deployment at all")
-    welcome_customer(demo.warehouse)
-    demo.models("add-customer", "energy", NEW_CUSTOMER)
+    welcome_customer(server)
+    demo.models("add-customer", "energy", str(NEW_CUSTOMER))
     demo.models("history", "energy")
 
 
