@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+import re
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -18,6 +18,7 @@ from common.evaluation.gate import Verdict
 from common.evaluation.intervals import Interval, around, resamples
 from common.evaluation.metrics import Values
 
+_OF_ONE_CUSTOMER = re.compile(r"""'[^']*'|"[^"]*"|-?\d(?:[\d,.:TZe+-]*\d)?Z?""")
 WORST = 20
 """How many of the worst customers are shown."""
 
@@ -73,10 +74,19 @@ class Population:
         return len(self.fitted) + len(self.kept)
 
     @cached_property
-    def reasons(self) -> list[tuple[str, int]]:
-        """Every reason for which customers are set aside, and of how many; the commonest first."""
-        counts = Counter(self.set_aside.values())
-        return sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+    def reasons(self) -> list[tuple[str, tuple[str, ...]]]:
+        """Every kind of reason with the customers that are set aside for it, the commonest first.
+
+        Reasons are of one kind that differ in numbers and quoted texts only, which `…` then stands for.
+        """
+        kinds: dict[str, list[str]] = {}
+        for customer, reason in self.set_aside.items():
+            kinds.setdefault(_OF_ONE_CUSTOMER.sub("…", reason), []).append(customer)
+        told = [
+            (kind if len({self.set_aside[customer] for customer in who}) > 1 else self.set_aside[who[0]], tuple(who))
+            for kind, who in kinds.items()
+        ]
+        return sorted(told, key=lambda item: (-len(item[1]), item[0]))
 
 
 @dataclass(frozen=True)
@@ -169,7 +179,7 @@ def assess_fleet(gate: FleetGate, tolerance: float, parts: Parts, champion: Flee
     compared = bool(champion.package) and not champion.reason
     scores, population = scores_of(parts, compared=compared), _population(parts, champion)
     if not len(scores):
-        reasons = "; ".join(f"{count:,}: {reason}" for reason, count in population.reasons[:3])
+        reasons = "; ".join(f"{len(who):,}: {reason}" for reason, who in population.reasons[:3])
         raise TrainingError(
             f"No customer can be scored: {len(population.fitted):,} were fitted, all with too short a history for a "
             f"holdout, and {len(population.set_aside):,} set aside ({reasons or 'none'}).",

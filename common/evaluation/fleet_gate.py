@@ -140,7 +140,7 @@ def _champion(gate: FleetGate, duel: Duel) -> Check:
 def _set_aside(tolerance: float, figures: FleetFigures) -> Check:
     population = figures.population
     share = len(population.set_aside) / max(1, population.seen)
-    reasons = "; ".join(f"{count:,}: {reason}" for reason, count in population.reasons[:3])
+    reasons = "; ".join(f"{len(who):,}: {reason}" for reason, who in population.reasons[:3])
     commonest = f"; the commonest reasons: {reasons}" if reasons else ""
     detail = (
         f"{len(population.set_aside):,} of {population.seen:,} customers are set aside ({percent(share)}), "

@@ -87,13 +87,9 @@ def reasons_table(evaluation: FleetEvaluation) -> Table | None:
     population = evaluation.figures.population
     if not population.set_aside:
         return None
-    who: dict[str, list[str]] = {}
-    for customer, reason in population.set_aside.items():
-        who.setdefault(reason, []).append(customer)
-    told = population.reasons[:_REASONS]
-    rows = [(reason, f"{count:,}", _some(who[reason])) for reason, count in told]
+    rows = [(reason, f"{len(who):,}", _some(who)) for reason, who in population.reasons[:_REASONS]]
     if rest := population.reasons[_REASONS:]:
-        rows.append((f"{len(rest):,} further reasons", f"{sum(count for _, count in rest):,}", ""))
+        rows.append((f"{len(rest):,} further kinds of reasons", f"{sum(len(who) for _, who in rest):,}", ""))
     return Table(("reason", "customers", "which"), tuple(rows))
 
 

@@ -116,6 +116,26 @@ def test_a_customer_set_aside_whose_model_cannot_be_kept_loses_it() -> None:
     assert (population.kept, population.dropped, population.served) == (("b",), ("c",), 2)
 
 
+def test_reasons_that_differ_in_numbers_and_quoted_texts_are_of_one_kind() -> None:
+    aside = {
+        "a": "a value above 1,000 in 1 of 730 readings; the highest is 1e30",
+        "b": "a value above 1,000 in 12 of 60 readings; the highest is 1001.5",
+        "c": "a time in the future in 1 of 9 readings: the last is of 2999-01-01",
+        "d": "no number in 1 of 730 readings, e.g. 'n/a'",
+        "e": 'no number in 2 of 730 readings, e.g. "it\'s"',
+        "f": "one reading only",
+        "g": "one reading only",
+        "h": "no number in 3 of 9 readings, e.g. '12,5'",
+    }
+    population = assess_fleet(GATE, 1, parts_of({"x": entry(1.0)}, aside), FleetChampion()).figures.population
+    assert population.reasons == [
+        ("no number in … of … readings, e.g. …", ("d", "e", "h")),
+        ("a value above … in … of … readings; the highest is …", ("a", "b")),
+        ("one reading only", ("f", "g")),
+        (aside["c"], ("c",)),
+    ]
+
+
 def test_without_a_champion_nobody_is_new_or_gone() -> None:
     evaluation = fleet(champion=False)
     population = evaluation.figures.population
