@@ -37,6 +37,7 @@ FLEET_CODE = (
     "common/steps/fleet_objects.py",
     "common/steps/gather_series.py",
     "common/steps/train_fleet.py",
+    "requirements-prophet.txt",
 )
 """The same for a fleet of forecasting models."""
 

@@ -86,6 +86,8 @@ def test_what_determines_training(path: str, expected: bool) -> None:
         ("common/steps/gather_series.py", True),
         ("common/steps/train.py", False),
         ("common/steps/add_customer.py", False),
+        ("requirements-prophet.txt", True),
+        ("requirements-bench.txt", False),
     ],
 )
 def test_what_determines_the_training_of_a_fleet(path: str, expected: bool) -> None:
