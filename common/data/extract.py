@@ -74,6 +74,10 @@ class InVpc:
     volume_gb: int = 20
     max_run_seconds: int = 7200
 
+    def __post_init__(self) -> None:
+        if not self.subnets or not self.security_groups:
+            raise DataError("InVpc(…) names no subnets or no security groups.", "Declare at least one of each.")
+
 
 @dataclass(frozen=True)
 class Readings:

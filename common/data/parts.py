@@ -34,16 +34,22 @@ def write_parts(source: ReadingsSource, wanted: Wanted, folder: Path, say: Calla
 
     Raises:
         SourceError: the source cannot be read. The folder has no manifest then.
-        DataError: its readings are not sorted by customer.
+        DataError: its readings are not sorted by customer, or the folder cannot be written to.
     """
     spoken = time.monotonic()
-    with Parts(folder) as parts:
-        for readings in source.readings(wanted):
-            parts.add(readings)
-            if time.monotonic() - spoken > _PROGRESS_SECONDS:
-                say(f"  {parts.rows:,} readings of {parts.customers:,} customers so far")
-                spoken = time.monotonic()
-        version, written = parts.finish()
+    try:
+        with Parts(folder) as parts:
+            for readings in source.readings(wanted):
+                parts.add(readings)
+                if time.monotonic() - spoken > _PROGRESS_SECONDS:
+                    say(f"  {parts.rows:,} readings of {parts.customers:,} customers so far")
+                    spoken = time.monotonic()
+            version, written = parts.finish()
+    except OSError as error:  # sources tell of their own
+        raise DataError(
+            f"The parts cannot be written to {folder}: {error.strerror}.",
+            "Make room there, or set TMPDIR to another disk.",
+        ) from error
     manifest = {
         "version": version,
         "source": source.description,

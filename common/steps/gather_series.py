@@ -16,7 +16,7 @@ from common.data.parts import MANIFEST, write_parts
 from common.data.secrets import SCHEME, SecretWarehouse
 from common.data.sources import FromEnvironment
 from common.data.warehouse import Warehouse
-from common.errors import DataError, SettingsError
+from common.errors import DataError, SettingsError, UsageError
 from common.model import Model
 from common.steps.context import Context, say
 from common.storage import Layout
@@ -77,9 +77,13 @@ def write_readings(model: Model, data: Readings, folder: Path, customer: str | N
 
     Raises:
         DataError: as `gather_readings`.
+        UsageError: the folder cannot be made.
     """
     say(f"{model.name}: gathering from {data.source.description}")
-    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"{folder} cannot be a folder: {error.strerror}.", "Give --to another one.") from error
     manifest = write_parts(data.source, data.wanted(customer), folder, say)
     say(f"{model.name}: {_counts(manifest)} in {folder}")
 

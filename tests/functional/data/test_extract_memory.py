@@ -46,9 +46,9 @@ def peak(clone: Clone, aws: Account, postgres: Postgres, rows: int, chunk: int =
 
 
 def test_more_readings_need_no_more_memory(clone: Clone, aws: Account, postgres: Postgres) -> None:
-    few, many = (peak(clone, aws, postgres, rows) for rows in (100_000, 500_000))
+    few, many = (peak(clone, aws, postgres, rows) for rows in (50_000, 300_000))
     assert many < 200
-    assert many - few < 30  # 400,000 rows at once would be some 150 more
+    assert many - few < 30  # 250,000 rows at once would be 150 more
 
 
 @pytest.mark.long

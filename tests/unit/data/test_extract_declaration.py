@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from common.data.extract import Readings
+from common.data.extract import InVpc, Readings
 from common.data.sources import LocalFile
 from common.errors import DataError
 
@@ -57,3 +57,9 @@ def test_a_floor_that_is_not_before_the_ceiling_is_refused(monkeypatch: pytest.M
 def test_a_declaration_that_can_never_be_met_is_refused(changes: dict[str, float], told: str) -> None:
     with pytest.raises(DataError, match=told):
         declared(**changes)
+
+
+def test_a_vpc_without_subnets_or_security_groups_is_refused() -> None:
+    for subnets, groups in (((), ("sg-1",)), (("subnet-1",), ())):
+        with pytest.raises(DataError, match="names no subnets or no security groups"):
+            InVpc("ml.m5.large", subnets, groups)

@@ -120,3 +120,13 @@ def test_progress_is_told_every_few_seconds(tmp_path: Path, monkeypatch: pytest.
     told: list[str] = []
     write_parts(chunked(readings(2, 2), 2), WANTED, tmp_path, told.append)
     assert told == ["  2 readings of 1 customers so far", "  4 readings of 2 customers so far"]
+
+
+def test_a_disk_that_takes_no_more_is_told(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"cannot be written to .*: No such file or directory") as caught:
+        write_parts(chunked(readings(2), 2), WANTED, tmp_path / "gone", lambda _: None)
+    assert "TMPDIR" in caught.value.remedy
+    (tmp_path / "part-00000.csv.gz").symlink_to("/dev/full")
+    with pytest.raises(DataError, match="No space left on device"):
+        written(chunked(readings(2), 2), tmp_path)
+    assert not (tmp_path / "manifest.json").exists()
