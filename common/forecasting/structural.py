@@ -12,10 +12,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import lru_cache
+from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-from scipy.special import ndtri
 
 from .series import Forecast, Parameters, Series, Unfit, Values
 from .structural_design import HORIZONS, SEASONS, YEAR, Frame, Setting, knots, seasons_from, settings
@@ -196,7 +196,7 @@ def _fit(block: list[Series], frame: Frame, values: Values, observed: Values, tr
     """Parameters of the readings as they are, or of their logarithms, whichever is more likely."""
     least = np.where(observed > 0, values, np.inf).min(-1)
     positive = (observed > 0) & (least > 0)[..., None]
-    logarithms = np.log(values, out=np.zeros_like(values), where=positive)
+    logarithms = np.log(np.where(positive, values, 1.0))
     jacobians = np.zeros_like(least), np.where(least > 0, -logarithms.sum(-1), -np.inf)
     candidates, centres, scales = zip(*map(_standardised, (values, logarithms), jacobians, (observed, observed)))
     fitted = fit_frame(frame, candidates, observed, tried)
@@ -223,10 +223,12 @@ def _fit(block: list[Series], frame: Frame, values: Values, observed: Values, tr
 
 
 def _standardised(values: Values, jacobian: Values, observed: Values) -> tuple[Candidate, Values, Values]:
-    """(the candidate, the centres that were subtracted, the scales that were divided by)."""
+    """(the candidate, the centres that were subtracted, the scales that were divided by); values are 0 at gaps."""
     count = observed.sum(-1)
-    centre = (values * observed).sum(-1) / count
-    centred = (values - centre[..., None]) * observed
+    centre = values.sum(-1) / count
+    centred = values - centre[..., None]
+    if (count < values.shape[-1]).any():
+        centred *= observed
     scale = np.sqrt(np.einsum("gkn,gkn->gk", centred, centred) / count)
     scale = np.where(scale > 0, scale, 1.0)
     return Candidate(centred / scale[..., None], jacobian - count * np.log(scale)), centre, scale
@@ -250,7 +252,7 @@ def _spread(spreads: Values, ahead: Values) -> Values:
 
 def _tail(tails: Values, level: float) -> Values:
     """The standard deviations on either side of the centre between which a reading lies with this probability: (n, 1)."""
-    wanted, (narrow, wide) = float(ndtri((1 + level) / 2)), NORMAL_TAILS
+    wanted, (narrow, wide) = NormalDist().inv_cdf((1 + level) / 2), NORMAL_TAILS
     share = (wanted - narrow) / (wide - narrow)
     if share < 0:
         return np.asarray(tails[:, :1] * wanted / narrow)

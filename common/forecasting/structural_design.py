@@ -15,7 +15,6 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.lapack import dtrtrs
 
 from .series import Values
 
@@ -168,13 +167,19 @@ class Factor(NamedTuple):
         """L⁻¹v: (g, k, p) → the same."""
         if self.inverse is not None:
             return np.asarray(vectors @ self.inverse.T)
-        return np.stack([dtrtrs(lower.T, vector.T, trans=1)[0].T for lower, vector in zip(self.lower, vectors)])
+        return self._substitute(vectors, trans=1)
 
     def solve_transposed(self, vectors: Values) -> Values:
         """L'⁻¹v: (g, k, p) → the same."""
         if self.inverse is not None:
             return np.asarray(vectors @ self.inverse)
-        return np.stack([dtrtrs(lower.T, vector.T)[0].T for lower, vector in zip(self.lower, vectors)])
+        return self._substitute(vectors, trans=0)
+
+    def _substitute(self, vectors: Values, trans: int) -> Values:
+        # Imported here, for fits: a forecast needs no SciPy, and an endpoint has a process for each loaded model.
+        from scipy.linalg.lapack import dtrtrs
+
+        return np.stack([dtrtrs(lower.T, vector.T, trans=trans)[0].T for lower, vector in zip(self.lower, vectors)])
 
 
 class Frame:
@@ -208,6 +213,7 @@ class Frame:
         self._noises: dict[float, _Noise] = {}
         self._sums: dict[float, tuple[Values, Values]] = {}
         self._factors: dict[Setting, Factor] = {}
+        self._spreads: dict[Setting, Values] = {}
         self._stacked: dict[tuple[Setting, ...], tuple[Optional[Values], Values]] = {}
 
     def noise(self, memory: float) -> _Noise:
@@ -270,10 +276,10 @@ class Frame:
 
     def smooth(self, values: Values, setting: Setting) -> Values:
         """The inverse of the covariance of the series, with that of the coefficients in it, times values (g, k, n)."""
-        products, _ = self.products(values, setting.memory)
-        factor = self.factor(setting)
+        noise, factor = self.noise(setting.memory), self.factor(setting)
+        products = noise.whiten(values) @ self._white(setting.memory)[0]
         fitted = factor.solve_transposed(factor.solve(products)) @ self.columns.swapaxes(1, 2)
-        return self.noise(setting.memory).precision(values - fitted)
+        return noise.precision(values - fitted)
 
     def diagonal(self, memory: float) -> Values:
         """(g, 1, n) of the inverse of the covariance of the noise; 1 at padding."""
@@ -282,12 +288,15 @@ class Frame:
 
     def spread(self, setting: Setting) -> Values:
         """The variance of forecasts at `HORIZONS` over that of a shock: (g, horizons)."""
+        if setting in self._spreads:
+            return self._spreads[setting]
         ahead = columns(np.broadcast_to(HORIZONS, (len(self.columns), len(HORIZONS))), self._walk, self._fraction)
         ahead = np.concatenate([ahead, np.zeros((*ahead.shape[:2], self.holidays))], axis=-1)
         fade = setting.memory**HORIZONS
         uncertain = self.factor(setting).solve(ahead - fade[:, None] * self.columns[:, -1:])
         noise = (1 - fade**2) / (1 - setting.memory**2)
-        return np.asarray((uncertain**2).sum(-1) + noise + setting.drift**2 * HORIZONS)
+        self._spreads[setting] = (uncertain**2).sum(-1) + noise + setting.drift**2 * HORIZONS
+        return self._spreads[setting]
 
     def _white(self, memory: float) -> tuple[Values, Values]:
         """(the whitened columns (g, n, p), their products with each other (g, p, p))."""

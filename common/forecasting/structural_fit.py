@@ -8,20 +8,22 @@ X is the same for all series on one grid of days, so that everything that depend
 from __future__ import annotations
 
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
-from scipy.special import ndtri
 
 from .series import Values
 from .structural_design import Factor, Frame, Setting
 
 _HUBER = 4.0
 """Standard deviations beyond which a reading is taken for an outlier, and drawn in."""
+_ABSURD = 6.0
+"""Standard deviations beyond which a reading counts as missing."""
 _TAILS_PRIOR = 50
 LEVELS = np.array([0.8, 0.95])
 """Probabilities for which the tails of the noise are estimated."""
-NORMAL_TAILS = ndtri((1 + LEVELS) / 2)
+NORMAL_TAILS = np.array([NormalDist().inv_cdf((1 + level) / 2) for level in LEVELS.tolist()])
 _START = Setting(memory=0.4, drift=0.02, yearly=4.0, holiday=4.0)
 
 
@@ -63,33 +65,22 @@ def fit_frame(frame: Frame, candidates: Sequence[Candidate], observed: Values, t
         observed: (g, k, n) 1 where there is a reading, otherwise 0; values are anything finite there.
     """
     count = observed.sum(-1)
-    repaired, surprises, evidence = [], [], []
-    for candidate in candidates:
-        values, surprise = _repair(frame, _fill(candidate.values, observed), observed)
-        beyond = _HUBER * (np.abs(surprise) - _HUBER).clip(0).sum(-1)
-        likely, _ = _evidence(frame, values, count, [_START])
-        repaired.append(values)
-        surprises.append(surprise)
-        evidence.append(likely[0] + candidate.jacobian - beyond)
-    better = np.argmax(evidence, axis=0)
-    values, surprise = (np.where(better[..., None], *reversed(each)) for each in (repaired, surprises))
-    again = (np.abs(surprise) > _HUBER).any(-1) | (count < observed.shape[-1])
-    _repair_again(frame, values, surprise, observed, again.any(0) if len(again) == 1 else again)
+    repaired = [_repair(frame, _fill(candidate.values, observed), observed, count) for candidate in candidates]
+    likely = [each.evidence + candidate.jacobian for each, candidate in zip(repaired, candidates)]
+    better = np.argmax(likely, axis=0)
+    values, surprise = (np.choose(better[..., None], [each[i] for each in repaired]) for i in range(2))
+    spoilt = (np.abs(surprise) > _HUBER).any(-1) | (count < observed.shape[-1])
+    if len(values) > 1:  # groups with columns of their own: all or none
+        spoilt[:] = spoilt.any()
+    if spoilt.any():
+        some = (slice(None), spoilt.any(0))
+        again = _repair(frame, values[some], observed[some], count[some])
+        values[some], surprise[some] = again.values, again.surprise
     evidence, sums = _evidence(frame, values, count, tried)
     chosen = evidence.argmax(0)
     coefficients, scale = _posterior(frame, sums, count, tried, chosen)
     residual = values[..., -1] - (coefficients @ frame.columns[:, -1, :, None])[..., 0]
-    return Fitted(better, chosen, coefficients, residual, scale, _tails(surprise, observed))
-
-
-def _repair_again(frame: Frame, values: Values, surprise: Values, observed: Values, again: Values) -> None:
-    """Once more, where there was something to repair; in place. Of groups with columns of their own, all or none."""
-    if len(values) == 1:
-        some = np.nonzero(again)[0]
-        if len(some):
-            values[:, some], surprise[:, some] = _repair(frame, values[:, some], observed[:, some])
-    else:
-        values[:], surprise[:] = _repair(frame, values, observed)
+    return Fitted(better, chosen, coefficients, residual, scale, _tails(surprise, count))
 
 
 def _evidence(
@@ -126,30 +117,53 @@ def _variance(left: Values, count: Values) -> Values:
     return np.asarray((left.clip(0) + 1e-4) / (count + 1))
 
 
-def _repair(frame: Frame, values: Values, observed: Values) -> tuple[Values, Values]:
-    """Replace what was not observed by what the rest says of it, draw outliers in, and take the greatest shift out.
+class _Repaired(NamedTuple):
+    """(g, k) series whose outliers and gaps were replaced.
 
-    What the rest says of one reading: with u = V⁻¹z, z minus u over the diagonal of V⁻¹; and of a shift: its estimate is the
-    sum of u before it over its information (de Jong and Penzer, Diagnosing shocks in time series, 1998). Of V⁻¹, the
-    diagonal is taken without the share of the coefficients, which is small.
-
-    Returns:
-        the values, and by how many standard deviations the readings had been beyond what the rest says; 0 at gaps.
+    Attributes:
+        values: (g, k, n)
+        surprise: (g, k, n) by how many standard deviations a reading was off what the rest says; 0 at gaps.
+        evidence: the logarithm of the marginal likelihood with `_START`, in which outliers are Laplacian [Huber, 1964].
     """
-    smooth = frame.smooth(values, _START)
-    surprise = smooth / frame.diagonal(_START.memory)
-    scale = _robust_scale(surprise, observed)[..., None]
-    standard = surprise * (observed / scale)
-    return values - surprise + scale * standard.clip(-_HUBER, _HUBER), standard
+
+    values: Values
+    surprise: Values
+    evidence: Values
 
 
-def _tails(surprise: Values, observed: Values) -> Values:
+def _repair(frame: Frame, values: Values, observed: Values, count: Values) -> _Repaired:
+    """Replace what was not observed by what the rest says of it, and draw outliers in.
+
+    What the rest says of one reading: with u = V⁻¹z, it is z minus u over the diagonal of V⁻¹ (de Jong and Penzer,
+    Diagnosing shocks in time series, 1998). Of V⁻¹, the diagonal is taken without the share of the coefficients, which is
+    small. With z replaced by that, z'V⁻¹z is less by u² over the diagonal.
+    """
+    smooth, diagonal = frame.smooth(values, _START), frame.diagonal(_START.memory)
+    surprise = smooth / diagonal
+    seen = surprise if (count == values.shape[-1]).all() else surprise * observed
+    size = np.abs(seen)
+    scale = _robust_scale(size, count)[..., None]
+    left = np.einsum("gkn,gkn->gk", values, smooth)
+    unlikely = np.zeros_like(left)
+    repaired = values.copy()
+    at = np.nonzero((size > _HUBER * scale) | (observed == 0))
+    off, unit = surprise[at], scale[at[0], at[1], 0]
+    standard = off / unit * observed[at]
+    kept = unit * np.where(np.abs(standard) < _ABSURD, standard.clip(-_HUBER, _HUBER), 0.0)
+    repaired[at] += kept - off
+    np.add.at(left, at[:2], diagonal[at[0], 0, at[2]] * (kept**2 - off**2))
+    np.add.at(unlikely, at[:2], _HUBER * (np.abs(standard) - _HUBER).clip(0))
+    evidence = frame.factor(_START).constant - count / 2 * np.log(_variance(left, count)) - unlikely
+    return _Repaired(repaired, seen / scale, evidence)
+
+
+def _tails(surprise: Values, count: Values) -> Values:
     """Quantiles of |surprise| over the standard deviation when outliers are drawn in, which that of the shocks is, too.
 
     Those of a normal distribution count as much as `_TAILS_PRIOR` readings.
     """
     n = surprise.shape[-1]
-    size, count = np.sort(np.abs(surprise), axis=-1), observed.sum(-1, keepdims=True)
+    size, count = np.sort(np.abs(surprise), axis=-1), count[..., None]
     # What was not observed stands in front, with size 0.
     places = n - 1 - np.rint((count - 1) * (1 - LEVELS)).astype(int)
     deviation = np.sqrt((size.clip(0, _HUBER) ** 2).sum(-1, keepdims=True) / count)
@@ -157,12 +171,11 @@ def _tails(surprise: Values, observed: Values) -> Values:
     return np.asarray(share * np.take_along_axis(size, places, -1) / deviation + (1 - share) * NORMAL_TAILS)
 
 
-def _robust_scale(surprise: Values, observed: Values) -> Values:
-    """The mean absolute value where something was observed, of what is below four times of it, as a standard deviation."""
-    size = np.abs(surprise) * observed
-    mean = size.sum(-1) / observed.sum(-1)
-    kept = size * (size < 4 * mean[..., None])
-    return np.asarray(kept.sum(-1) / observed.sum(-1) * np.sqrt(np.pi / 2) + 1e-9)
+def _robust_scale(size: Values, count: Values) -> Values:
+    """The standard deviation of normal noise of which the absolute values have this mean, those far above it drawn in."""
+    mean = size.sum(-1) / count
+    drawn = np.minimum(size, 4 * mean[..., None])
+    return np.asarray(drawn.sum(-1) / count * np.sqrt(np.pi / 2) + 1e-9)
 
 
 def _fill(values: Values, observed: Values) -> Values:
