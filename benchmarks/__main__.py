@@ -1,7 +1,31 @@
 """`make bench`: every benchmark, one after the other."""
 
-from benchmarks import accuracy, churn, commands, fleet, fleet_serving, forecasting, gate, serving, training, tuning
+from benchmarks import (
+    accuracy,
+    churn,
+    commands,
+    fleet,
+    fleet_serving,
+    forecasting,
+    gate,
+    serving,
+    training,
+    tuning,
+    warehouse,
+)
 
-for module in (accuracy, churn, gate, tuning, training, serving, forecasting, fleet, fleet_serving, commands):
+for module in (
+    accuracy,
+    churn,
+    gate,
+    tuning,
+    training,
+    serving,
+    forecasting,
+    fleet,
+    fleet_serving,
+    commands,
+    warehouse,
+):
     print(f"\n=== {(module.__doc__ or '').splitlines()[0]}")
     module.main()
