@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from common.local.postgres import PASSWORD
 from tests.clones import Clone
 
 
@@ -22,8 +23,8 @@ def test_a_model_that_is_not_committed_is_refused_before_anything_starts(tmp_pat
 
 
 @pytest.mark.long
-def test_the_whole_story_ends_with_predictions_of_both_models_and_their_reports(tmp_path: Path) -> None:
-    clone = Clone.create(tmp_path, ("abalone", "churn"))
+def test_the_whole_story_ends_with_predictions_of_all_models_and_their_reports(tmp_path: Path) -> None:
+    clone = Clone.create(tmp_path, ("abalone", "churn", "energy"))
     (clone.path / "uncommitted").touch()
     done = subprocess.run(
         [sys.executable, "-m", "common.local.demo"],
@@ -32,12 +33,24 @@ def test_the_whole_story_ends_with_predictions_of_both_models_and_their_reports(
     assert done.returncode == 0, done.stdout + done.stderr
     said = done.stdout
     assert said.startswith("Not everything here is committed; the story is that of the last commit.\n")
-    abalones, churns = said.split("a branch that changes churn")
+    abalones, _, churns = said.partition("a branch that changes churn")
+    churns, _, energies = churns.partition("a branch that changes energy")
     assert "abalone/deploy-abalone" in abalones
     assert "abalone/" not in churns  # no job of abalone runs for churn's push and merge
     for words in ("1 files changed: churn", "Warm-started", "churn/approve-churn", "churn/deploy-churn"):
         assert words in churns
     assert re.search(r"probability +label *\n", churns)
-    for model in ("abalone", "churn"):
+    assert not re.search(r"\n +[\d.]+ s  (abalone|churn)/", energies)  # nor of the others for energy's
+    for words in (
+        "1 files changed: energy",
+        "energy/approve-energy",
+        "energy/deploy-energy",
+        "2026-01-28",
+        "customer 1000 is fitted",
+    ):
+        assert words in energies
+    assert PASSWORD not in said
+    assert "<svg" in (clone.path / "build/demo/energy-forecast.svg").read_text()
+    for model in ("abalone", "churn", "energy"):
         assert "<html" in (clone.path / f"build/demo/{model}.html").read_text()
         assert re.search(rf"{model} .* InService +yes", said)
