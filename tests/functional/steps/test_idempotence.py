@@ -87,7 +87,7 @@ def test_a_gather_killed_between_any_two_uploads_is_completed_by_the_next(clone:
 def test_a_training_killed_anywhere_is_continued_by_the_next_with_the_same_job(clone: Clone, aws: Account) -> None:
     assert clone.run(aws, *GATHER).returncode == 0
     for where in (
-        "common.training.job._follow",
+        "common.training.job.follow",
         "common.steps.candidate.fetch_artifact",
         "common.storage:Bucket.write_all",
         "common.registry:Registry.register",
