@@ -47,7 +47,7 @@ def test_an_instance_killed_in_the_middle_and_started_again_ends_in_the_same_fle
     trainer: Trainer, undisturbed: Host
 ) -> None:
     trainer.upload(undisturbed.base / "raw", "data-1")
-    killer = threading.Thread(target=kill_an_instance, args=("energy-source-1-data-1",))
+    killer = threading.Thread(target=kill_an_instance, args=("energy-source-1-data-1",), daemon=True)
     killer.start()
     with pytest.raises(TrainingError, match="energy-source-1-data-1 is Failed"):
         trainer.train("source-1", "data-1")
@@ -64,28 +64,26 @@ def test_an_instance_killed_in_the_middle_and_started_again_ends_in_the_same_fle
 
 def kill_an_instance(job: str) -> None:
     """Kill the program on the second instance as soon as that has fitted a part."""
-    while True:
-        for process in processes(f"/{job}/algo-2"):
-            command = (process / "cmdline").read_bytes().split(b"\0")
-            base = next(
-                entry.partition(b"=")[2].decode()
-                for entry in (process / "environ").read_bytes().split(b"\0")
-                if entry.startswith(b"SAGEMAKER_BASE_DIR=")
-            )
-            if b"fit.py" in command and any(Path(base, "checkpoints/parts").glob("*")):
-                os.kill(int(process.name), signal.SIGKILL)
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        for process, base in processes(f"/{job}/algo-2"):
+            if any((base / "checkpoints/parts").glob("*")):
+                os.kill(process, signal.SIGKILL)
                 return
         time.sleep(0.005)
 
 
-def processes(folder: str) -> Iterator[Path]:
-    """The processes of a container, the oldest first."""
+def processes(folder: str) -> Iterator[tuple[int, Path]]:
+    """The fit programs (number, base folder) of a container; the first one is the parent of the others."""
     for process in sorted(Path("/proc").glob("[0-9]*"), key=lambda path: int(path.name)):
         try:
-            if any(entry.endswith(folder.encode()) for entry in (process / "environ").read_bytes().split(b"\0")):
-                yield process
+            entries = (process / "environ").read_bytes().decode(errors="replace").split("\0")
+            command = (process / "cmdline").read_bytes().split(b"\0")
         except (PermissionError, FileNotFoundError, ProcessLookupError):
             continue
+        base = next((entry.partition("=")[2] for entry in entries if entry.startswith("SAGEMAKER_BASE_DIR=")), "")
+        if base.endswith(folder) and b"fit.py" in command:
+            yield int(process.name), Path(base)
 
 
 def test_a_fit_that_is_asked_to_stop_ends_between_parts(undisturbed: Host) -> None:
