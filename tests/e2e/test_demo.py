@@ -45,10 +45,10 @@ def test_the_whole_story_ends_with_predictions_of_all_models_and_their_reports(t
         "1 files changed: energy",
         "energy/approve-energy",
         "energy/deploy-energy",
-        "2026-01-28",
         "customer 1000 is fitted",
     ):
         assert words in energies
+    assert re.search(r"\n2026-01-28 .*├─+●─+┤", energies)
     assert PASSWORD not in said
     assert "<svg" in (clone.path / "build/demo/energy-forecast.svg").read_text()
     for model in ("abalone", "churn", "energy"):
