@@ -24,7 +24,7 @@ from .structural_fit import NORMAL_TAILS, Candidate, fit_frame
 LEAST_READINGS = 14
 _BLOCK = 64
 """Series that are fitted together: their readings of some years stay in the processor's cache."""
-_IRREGULAR_BLOCK = 4
+_IRREGULAR_BLOCK = 8
 _MOST_MISSING = 0.35
 """With more days missing, a grid is treated as irregular."""
 _LONGEST = 2200.0
@@ -92,7 +92,7 @@ class Structural:
         centre = column("level")[:, None] + column("slope")[:, None] * ahead / YEAR
         centre += (season @ column("seasons")[..., None])[..., 0]
         dates = np.floor(days)
-        for effect, holiday in zip(column("holidays").T if self.holidays else (), self._dates()):
+        for effect, holiday in zip(column("holidays").T if self.holidays else (), self._dates()):  # noqa: B905 – Python 3.9
             centre += effect[:, None] * np.isin(dates, holiday)
         centre += column("residual")[:, None] * column("memory")[:, None] ** ahead.clip(0)
         half = _spread(column("spread"), ahead) * _tail(column("tails"), level)
@@ -119,7 +119,7 @@ def _recent(series: Series) -> Series:
     return Series(series.customer, days[first:], series.values[first:]) if first else series
 
 
-def _unfit(series: Series) -> Union[Unfit, None]:
+def _unfit(series: Series) -> Unfit | None:
     """Why the series can have no model, if so."""
     if len(series.days) < LEAST_READINGS:
         return Unfit(f"{len(series.days)} readings; a model needs {LEAST_READINGS}")
@@ -198,7 +198,7 @@ def _fit(block: list[Series], frame: Frame, values: Values, observed: Values, tr
     positive = (observed > 0) & (least > 0)[..., None]
     logarithms = np.log(np.where(positive, values, 1.0))
     jacobians = np.zeros_like(least), np.where(least > 0, -logarithms.sum(-1), -np.inf)
-    candidates, centres, scales = zip(*map(_standardised, (values, logarithms), jacobians, (observed, observed)))
+    candidates, centres, scales = zip(*map(_standardised, (values, logarithms), jacobians, (observed, observed)))  # noqa: B905 – Python 3.9
     fitted = fit_frame(frame, candidates, observed, tried)
     centre, scale = (np.choose(fitted.candidate, each).ravel() for each in (centres, scales))
     chosen = fitted.setting.ravel()
@@ -219,7 +219,7 @@ def _fit(block: list[Series], frame: Frame, values: Values, observed: Values, tr
         "logarithmic": fitted.candidate.ravel().tolist(),
         "positive": (least.ravel() >= 0).astype(int).tolist(),
     }
-    return [dict(zip(columns, row)) for row in zip(*columns.values())]
+    return [dict(zip(columns, row)) for row in zip(*columns.values())]  # noqa: B905 – Python 3.9
 
 
 def _standardised(values: Values, jacobian: Values, observed: Values) -> tuple[Candidate, Values, Values]:
@@ -264,5 +264,5 @@ def _blocks(members: list[int], size: int) -> Iterator[list[int]]:
 
 
 def _put(found: list[Parameters | Unfit], block: Iterable[int], parameters: list[Parameters]) -> None:
-    for i, each in zip(block, parameters):
+    for i, each in zip(block, parameters):  # noqa: B905 – Python 3.9
         found[i] = each

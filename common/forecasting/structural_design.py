@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import NamedTuple, Optional
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,7 +26,9 @@ HORIZONS = np.array([1.0, 2, 4, 7, 14, 28, 60, 120, 240, 400])
 _FLAT = 1e4
 """The prior variance of the level, in those of the noise: as good as none."""
 _RECENT = 168
+"""Days before the last reading, before which the knots are 56 days apart, and no longer 28."""
 _SLOPE = 10.0
+"""The prior standard deviation of the slope in a year: wide, since it stands for the yearly season in a short history."""
 _WEEKLY = 1.0
 
 
@@ -156,7 +158,7 @@ class Factor(NamedTuple):
     """
 
     lower: Values
-    inverse: Optional[Values]
+    inverse: Values | None
     constant: Values
 
     def of(self, groups: NDArray[np.intp]) -> Factor:
@@ -179,7 +181,7 @@ class Factor(NamedTuple):
         # Imported here, for fits: a forecast needs no SciPy, and an endpoint has a process for each loaded model.
         from scipy.linalg.lapack import dtrtrs
 
-        return np.stack([dtrtrs(lower.T, vector.T, trans=trans)[0].T for lower, vector in zip(self.lower, vectors)])
+        return np.stack([dtrtrs(lower.T, vector.T, trans=trans)[0].T for lower, vector in zip(self.lower, vectors)])  # noqa: B905 – Python 3.9
 
 
 class Frame:
@@ -214,7 +216,7 @@ class Frame:
         self._sums: dict[float, tuple[Values, Values]] = {}
         self._factors: dict[Setting, Factor] = {}
         self._spreads: dict[Setting, Values] = {}
-        self._stacked: dict[tuple[Setting, ...], tuple[Optional[Values], Values]] = {}
+        self._stacked: dict[tuple[Setting, ...], tuple[Values | None, Values]] = {}
 
     def noise(self, memory: float) -> _Noise:
         if memory not in self._noises:
@@ -248,7 +250,7 @@ class Frame:
         if setting not in self._factors:
             _, gram = self._white(setting.memory)
             variance = prior(setting, self._walk, self.holidays)
-            lower = np.linalg.cholesky(gram + np.diag(1 / variance))
+            lower = np.asarray(np.linalg.cholesky(gram + np.diag(1 / variance)), dtype=np.float64)
             log_determinant = 2 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(-1) + np.log(variance).sum()
             constant = (self.noise(setting.memory).log_determinant - log_determinant)[:, None] / 2
             inverse = np.linalg.inv(lower[0]) if len(lower) == 1 else None

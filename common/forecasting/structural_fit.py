@@ -12,9 +12,10 @@ from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from .series import Values
-from .structural_design import Factor, Frame, Setting
+from .structural_design import Frame, Setting
 
 _HUBER = 4.0
 """Standard deviations beyond which a reading is taken for an outlier, and drawn in."""
@@ -50,8 +51,8 @@ class Fitted(NamedTuple):
         tails: (g, k, 2) how many of them are not exceeded by 80 % and by 95 % of the shocks.
     """
 
-    candidate: Values
-    setting: Values
+    candidate: NDArray[np.intp]
+    setting: NDArray[np.intp]
     coefficients: Values
     residual: Values
     scale: Values
@@ -66,9 +67,12 @@ def fit_frame(frame: Frame, candidates: Sequence[Candidate], observed: Values, t
     """
     count = observed.sum(-1)
     repaired = [_repair(frame, _fill(candidate.values, observed), observed, count) for candidate in candidates]
-    likely = [each.evidence + candidate.jacobian for each, candidate in zip(repaired, candidates)]
+    likely = [each.evidence + candidate.jacobian for each, candidate in zip(repaired, candidates)]  # noqa: B905 – Python 3.9
     better = np.argmax(likely, axis=0)
-    values, surprise = (np.choose(better[..., None], [each[i] for each in repaired]) for i in range(2))
+    values, surprise = repaired[0].values, repaired[0].surprise
+    for i, each in enumerate(repaired[1:], start=1):
+        values = np.where(better[..., None] == i, each.values, values)
+        surprise = np.where(better[..., None] == i, each.surprise, surprise)
     spoilt = (np.abs(surprise) > _HUBER).any(-1) | (count < observed.shape[-1])
     if len(values) > 1:  # groups with columns of their own: all or none
         spoilt[:] = spoilt.any()
@@ -184,7 +188,7 @@ def _fill(values: Values, observed: Values) -> Values:
     if not len(gaps[0]):
         return values
     filled = values.copy()
-    for group, series in zip(*gaps):
+    for group, series in zip(*gaps):  # noqa: B905 – Python 3.9
         present = np.nonzero(observed[group, series])[0]
         missing = np.nonzero(observed[group, series] == 0)[0]
         filled[group, series, missing] = np.interp(missing, present, values[group, series, present])

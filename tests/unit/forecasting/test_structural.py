@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from common.forecasting.series import Parameters, Series, UnknownForecaster, Unfit, Values, forecaster_from
+from common.forecasting.series import Parameters, Series, Unfit, UnknownForecaster, Values, forecaster_from
 from common.forecasting.structural import LEAST_READINGS, Structural
 
 LAST = 20_000.0
@@ -23,7 +23,7 @@ HOLIDAYS = {"Some day": ("2022-10-01", "2023-10-01", "2024-10-01", "2024-10-12")
 def signal(days: Values) -> Values:
     """A level of 200, a slope, a yearly wave and a step at weekends."""
     weekend = (np.floor(days) + 3) % 7 >= 5
-    return 200 + 10 * (days - LAST) / 365 + 40 * np.cos(2 * np.pi * days / 365.25) - 25 * weekend
+    return np.asarray(200 + 10 * (days - LAST) / 365 + 40 * np.cos(2 * np.pi * days / 365.25) - 25 * weekend)
 
 
 def daily(days: int = 800) -> Values:
