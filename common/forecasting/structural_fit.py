@@ -74,12 +74,11 @@ def fit_frame(frame: Frame, candidates: Sequence[Candidate], observed: Values, t
         values = np.where(better[..., None] == i, each.values, values)
         surprise = np.where(better[..., None] == i, each.surprise, surprise)
     spoilt = (np.abs(surprise) > _HUBER).any(-1) | (count < observed.shape[-1])
-    if len(values) > 1:  # groups with columns of their own: all or none
-        spoilt[:] = spoilt.any()
     if spoilt.any():
-        some = (slice(None), spoilt.any(0))
+        some = (slice(None), spoilt.any(0))  # of groups with columns of their own, all are repaired and some are kept
         again = _repair(frame, values[some], observed[some], count[some])
-        values[some], surprise[some] = again.values, again.surprise
+        values[some] = np.where(spoilt[some][..., None], again.values, values[some])
+        surprise[some] = np.where(spoilt[some][..., None], again.surprise, surprise[some])
     evidence, sums = _evidence(frame, values, count, tried)
     chosen = evidence.argmax(0)
     coefficients, scale = _posterior(frame, sums, count, tried, chosen)
