@@ -35,7 +35,7 @@ def invoke(
         Path | None, typer.Option(metavar="FILE", help="Also draw the forecast, after the last readings: FILE.svg.")
     ] = None,
 ) -> None:
-    """Ask the endpoint for predictions of raw records, or for a customer's forecast.
+    """Ask the endpoint for predictions, or for a forecast.
 
     \b
     Examples:

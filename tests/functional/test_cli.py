@@ -30,6 +30,7 @@ COMMANDS = (
     "reject",
     "deploy",
     "invoke",
+    "add-customer",
     "new",
     "remove",
     "ci",
@@ -66,6 +67,21 @@ def test_wrong_usage_exits_with_2_and_says_how_it_is_meant(arguments: tuple[str,
     assert done.returncode == 2
     assert done.stderr.startswith("Usage: models ")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("invoke", "energy", "{}"), "energy has a model for each customer"),
+        (("invoke", "energy", "{", "--customer", "8"), "The request is not JSON"),
+        (("invoke", "energy", "{}", "--customer", "8", "--plot", "x.png"), "x.png is no file for a forecast's plot"),
+        (("invoke", "abalone", "{}", "--customer", "8"), "abalone is one model, which answers for records"),
+        (("add-customer", "abalone", "8"), "abalone is one model, and has no customers"),
+    ],
+)
+def test_what_is_for_the_other_kind_of_models_is_refused(arguments: tuple[str, ...], said: str, aws: Account) -> None:
+    done = Clone(ROOT).models(aws, *arguments)
+    assert (done.returncode, said in done.stderr) == (2, True), done.stderr
 
 
 def test_an_account_without_anything_is_no_error(clone: Clone, aws: Account) -> None:

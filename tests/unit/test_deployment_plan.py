@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.deployment.declare import Alarm, AllAtOnce, Canary, Endpoint, Linear, Rollout
-from common.deployment.live import Live
+from common.deployment.live import Live, package_of
 from common.deployment.plan import (
     CHANGING,
     CreateEndpoint,
@@ -43,6 +43,25 @@ def test_names_follow_from_package_and_declaration() -> None:
     assert WANTED.model_name == "abalone-model-7"
     assert WANTED.configuration == f"abalone-model-7-{ENDPOINT.digest()}"
     assert WANTED.alarm_names == ["abalone-Invocation5XXErrors-Sum"]
+
+
+def test_a_fleet_is_made_from_the_parts_of_its_package_and_names_it() -> None:
+    plain = package(7)
+    metadata = {"fleet": "s3://b/energy/fleets/f/models/", "customers": "1000"}
+    fleet = replace(plain, metadata=metadata, environment={"SAGEMAKER_PROGRAM": "inference.py"})
+    wanted = replace(WANTED, package=fleet)
+    assert WANTED.container == {"ModelPackageName": plain.arn}
+    assert wanted.container == {
+        "Image": "image",
+        "Mode": "MultiModel",
+        "ModelDataUrl": "s3://b/energy/fleets/f/models/",
+        "Environment": {"SAGEMAKER_PROGRAM": "inference.py", "MODEL_PACKAGE_ARN": plain.arn},
+    }
+    assert package_of(wanted.container) == package_of(WANTED.container) == plain.arn
+    assert package_of({"Image": "somebody's"}) == ""
+    steps = describe_plan(wanted, Live())
+    assert steps[0].startswith("check the 1000 customers' models of version 7 in s3://b/energy/fleets/f/models/")
+    assert steps[1].startswith("multi-model model abalone-model-7")
 
 
 def test_the_digest_changes_with_what_the_configuration_holds_and_with_nothing_else() -> None:

@@ -95,6 +95,10 @@ class Demo:
             raise ModelsError(f"{path.name} of {model} has {count} places where {pattern} occurs.")
         path.write_text(text)
 
+    def is_fleet(self, model: str) -> bool:
+        """Whether the model forecasts for customers, as its declaration says."""
+        return 'problem="forecasting"' in (self.repo / f"{model}_model/__init__.py").read_text()
+
     def merge(self, branch: str) -> None:
         """Squash the branch into main, as the button of a pull request does."""
         self.git("switch", "-q", "main")

@@ -13,7 +13,6 @@ from common.local.demo.stage import ROOT, Demo
 from common.local.demo.warehouse import NEW_CUSTOMER, welcome_customer
 from common.local.pipeline.run import PipelineResult
 from common.local.postgres import Postgres
-from common.model import find_model
 
 _REPORTS = ROOT / "build/demo"
 _CUSTOMER = "8"
@@ -129,7 +128,7 @@ def show_report(demo: Demo, result: PipelineResult, model: str) -> None:
 
 def predict(demo: Demo, model: str) -> None:
     """Ask the endpoint for raw records, whose label it passes over; or for a customer's forecast."""
-    if find_model(model).is_fleet:
+    if demo.is_fleet(model):
         forecast(demo, model)
         return
     demo.tell(
