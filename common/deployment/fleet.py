@@ -69,6 +69,18 @@ def listing_of(aws: Aws, prefix: str) -> Listing:
     return {name.removesuffix(SUFFIX): entry for name, entry in found.items() if name.endswith(SUFFIX)}
 
 
+def note_key(package: Package, customer: str) -> str:
+    """The key of the note on a customer who was added to a fleet that serves; of none: what all of them begin with."""
+    prefix = f"{split_uri(package.fleet)[1].removesuffix('models/')}added/"
+    return f"{prefix}{customer}.json" if customer else prefix
+
+
+def lost_customers(aws: Aws, serving: Package, wanted: Package) -> list[str]:
+    """The customers who were added to the fleet that serves, and are not in the one that is wanted."""
+    added = {name.removesuffix(".json") for name in Bucket(aws).listing(note_key(serving, ""))}
+    return sorted(added - listing_of(aws, wanted.fleet).keys()) if added else []
+
+
 def check_fleet(aws: Aws, package: Package, golden: FleetGolden) -> None:
     """Compare every customer's artifact with the manifest, and answer the golden requests with those of the sample.
 

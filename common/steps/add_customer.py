@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from common.aws import says
 from common.data.extract import Readings
 from common.data.sources import LocalFile
-from common.deployment.fleet import SUFFIX, answered_offline, code_of
+from common.deployment.fleet import SUFFIX, answered_offline, code_of, note_key
 from common.deployment.live import observe
 from common.errors import CheckoutError, DataError, DeploymentError, UsageError
 from common.evaluation.golden import FleetGolden
@@ -136,7 +136,7 @@ def _write(context: Context, package: Package, customer: str, archive: bytes, fa
         "commit": context.checkout.commit(),
         **{name: facts[name] for name in ("digest", "bytes", "rows", "first", "last", "holdout", "source")},
     }
-    bucket.write_json(f"{prefix.removesuffix('models/')}added/{customer}.json", note)
+    bucket.write_json(note_key(package, customer), note)
 
 
 def _score(facts: dict[str, Any]) -> str:

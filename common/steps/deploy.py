@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from common.deployment.declare import Endpoint
 from common.deployment.execute import Deployment
+from common.deployment.fleet import lost_customers
 from common.deployment.live import observe
 from common.deployment.plan import Wanted, describe_plan
 from common.deployment.sweep import sweep
@@ -30,6 +31,7 @@ def deploy_model(context: Context, model: Model, endpoint: Endpoint, *, plan: bo
     registry = context.registry(model)
     package = _chosen(registry, version) if version else _of_main(context, registry)
     wanted = Wanted(model, package, endpoint)
+    _warn_of_lost_customers(context, registry, package)
     if plan:
         live = observe(context.aws, model)
         context.say(f"{model.name}: version {package.version} (source {package.source}, data {package.data_version})")
@@ -43,6 +45,18 @@ def deploy_model(context: Context, model: Model, endpoint: Endpoint, *, plan: bo
         context.say(f"{model.name}: version {package.version} serves already, and its golden predictions match")
     for name in sweep(context.aws, registry, model, endpoint.keep):
         context.say(f"  deleted {name}: {endpoint.keep} packages were deployed since")
+
+
+def _warn_of_lost_customers(context: Context, registry: Registry, package: Package) -> None:
+    """Name the customers whom nobody will serve after the deploy: they were added by hand, and the new data have none of them."""
+    serving = registry.serving(observe(context.aws, registry.model).package_arn) if package.fleet else None
+    if serving is None or not serving.fleet:
+        return
+    if lost := lost_customers(context.aws, serving, package):
+        context.say(
+            f"  warning: {len(lost):,} customers were added to version {serving.version} and are not in version "
+            f"{package.version} (the first: {lost[0]}); `./models add-customer {registry.model.name} {lost[0]}` adds it again"
+        )
 
 
 def _of_main(context: Context, registry: Registry) -> Package:

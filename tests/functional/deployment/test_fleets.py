@@ -14,6 +14,7 @@ from common.aws import Aws
 from common.data.extract import Reading, Readings
 from common.data.extract import Wanted as Asked
 from common.deployment.execute import Deployment
+from common.deployment.fleet import lost_customers
 from common.deployment.live import Live, observe
 from common.deployment.plan import Wanted, describe_plan
 from common.deployment.sweep import sweep
@@ -228,6 +229,12 @@ def test_a_new_customer_is_served_at_once_and_is_never_put_over_another(fleets: 
         add_customer(context, MODEL, later, LOOSE, "../00")
     with pytest.raises(CheckoutError, match=f"this checkout's is {TWO}"):
         add_customer(fleets.context(TWO), MODEL, later, LOOSE, "other")
+
+    again = fleets.approved(TWO, Made((*CUSTOMERS, "new"), days=80))
+    assert lost_customers(fleets.aws, package, again) == []
+    without = fleets.approved("3" * 16, Made(CUSTOMERS, days=80))
+    assert lost_customers(fleets.aws, package, without) == ["new"]
+    assert lost_customers(fleets.aws, again, without) == []
 
     assert len(last_readings(context, MODEL, "00")[0]) == 60
     assert len(last_readings(context, MODEL, "new")[0]) == 0
