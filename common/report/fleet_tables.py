@@ -10,6 +10,7 @@ import numpy as np
 from common.evaluation.fleet import FleetEvaluation
 from common.evaluation.fleet_duel import Duel
 from common.evaluation.fleet_gate import percent
+from common.forecasting.checks import ID
 from common.report.cost import Cost
 from common.report.fleet_wording import billed, dollars
 from common.report.tables import Table, interval, number
@@ -21,6 +22,7 @@ _METRICS = {
     "coverage95": "coverage of the 95 % interval",
 }
 _NAMES = 20
+_LONGEST_NAME = 40
 _REASONS = 25
 
 
@@ -114,4 +116,9 @@ def _fact(value: object) -> str:
 def _some(names: Iterable[str]) -> str:
     listed = list(names)
     more = f" and {len(listed) - _NAMES:,} more" if len(listed) > _NAMES else ""
-    return (", ".join(listed[:_NAMES]) + more) or "–"
+    return (", ".join(map(_name, listed[:_NAMES])) + more) or "–"
+
+
+def _name(customer: str) -> str:
+    """An id as the report shows it: those that are set aside may hold anything, and be as long as a page."""
+    return customer if ID.fullmatch(customer) else repr(customer[:_LONGEST_NAME])

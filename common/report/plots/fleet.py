@@ -57,6 +57,7 @@ def example_figure(example: Example, unit: str, caption: str) -> Figure:
     """One customer: what was read, and what was forecast for the holdout."""
     spread = list(zip(example.lower.tolist(), example.upper.tolist(), strict=True))
     drawn = (*example.values, *example.lower, *example.upper)
+    shown = np.concatenate([example.days, example.forecast_days])  # of a customer that was just added, no readings
     chart = LineChart(
         f"Customer {example.customer}",
         [
@@ -66,7 +67,7 @@ def example_figure(example: Example, unit: str, caption: str) -> Figure:
         ],
         "date (UTC)",
         unit,
-        x_ticks=_dates(float(example.days[0]), float(example.days[-1])),
+        x_ticks=_dates(float(shown.min()), float(shown.max())),
         height=120,
     )
     return Figure(chart, caption)

@@ -8,7 +8,8 @@ from common.evaluation.fleet import FleetChampion, assess_fleet
 from common.evaluation.fleet_duel import compare
 from common.report.cost import training_cost
 from common.report.fleet import FleetReport
-from common.report.plots.fleet import MOST_DOTS, fleet_figures
+from common.report.plots.chart import standalone
+from common.report.plots.fleet import MOST_DOTS, Example, example_figure, fleet_figures
 from common.report.tables import interval, number
 from tests.fleets import GATE, entry, example, fleet, fleet_report, parts_of
 from tests.unit.report.test_report import Page
@@ -186,6 +187,24 @@ def test_a_history_with_gaps_has_few_dates_on_its_axis() -> None:
         report = replace(REPORT, examples=[replace(one, customer=REPORT.evaluation.worst[0])])
         chart = report.html().split("Customer ")[-2]
         assert chart.count('text-anchor="middle">') - 2 <= ticks
+
+
+def test_a_customer_of_whom_nothing_was_read_yet_has_its_forecast_drawn() -> None:
+    none, days = np.empty(0), np.array([20453.0, 20454.0])
+    for forecast_days in (days, days[:1]):
+        level = np.full(len(forecast_days), 3.0)
+        drawn = Example("new", none, none, 20453.0, forecast_days, level, level - 1, level + 1)
+        chart = standalone(example_figure(drawn, "kWh", "").chart)
+        assert "2025-12-31" in chart or "Jan 2026" in chart
+        assert "nan" not in chart.lower()
+
+
+def test_ids_that_no_id_should_have_neither_steer_a_terminal_nor_fill_the_page() -> None:
+    evil = {"\x1b[2Jgone": "its id", "x" * 5_000: "its id"}
+    report = fleet_report(assess_fleet(GATE, 1, parts_of({"a": entry(1.0)}, evil), FleetChampion()))
+    assert "\x1b" not in report.summary() + report.html()
+    assert r"'\x1b[2Jgone'" in report.summary()
+    assert "x" * 100 not in report.summary()
 
 
 def test_the_summary_is_markdown_whose_tables_survive_odd_values() -> None:
