@@ -125,18 +125,25 @@ def answered_offline(code: bytes, models: Mapping[str, bytes], requests: Mapping
         ArtifactError: the models cannot be loaded, or do not answer.
     """
     with tempfile.TemporaryDirectory() as folder:
-        for name, archive in [("code", code), *models.items()]:
-            _unpack(archive, Path(folder, "models" if name in models else "", name))
-        done = subprocess.run(
-            [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(Path(folder, 'code'))!r})\n{_ANSWER}",
-             str(Path(folder, "models"))],
-            input=json.dumps(dict(requests)), capture_output=True, text=True, check=False, env={},
-            timeout=_ANSWER_SECONDS,
-        )  # fmt: skip
+        program, archives = Path(folder, "code"), Path(folder, "models")
+        _unpack(code, program)
+        for customer, archive in models.items():
+            _unpack(archive, archives / customer)
+        try:
+            done = subprocess.run(
+                [sys.executable, "-I", "-c", f"import sys; sys.path.insert(0, {str(program)!r})\n{_ANSWER}", str(archives)],
+                input=json.dumps(dict(requests)), capture_output=True, text=True, check=False, env={},
+                timeout=_ANSWER_SECONDS,
+            )  # fmt: skip
+        except subprocess.TimeoutExpired as error:
+            raise _mute(f"nothing came within {_ANSWER_SECONDS:g} s") from error
     if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1:] or ["it says nothing"]
-        raise ArtifactError(f"The fleet's models cannot answer with its code: {reason[0]}.", _REMEDY)
-    return dict(json.loads(done.stdout))
+        raise _mute((done.stderr.strip().splitlines() or ["it says nothing"])[-1])
+    return dict(json.loads(done.stdout.splitlines()[-1]))  # before it, the code may have printed something of its own
+
+
+def _mute(reason: str) -> ArtifactError:
+    return ArtifactError(f"The fleet's models cannot answer with its code: {reason}.", _REMEDY)
 
 
 def check_fleet_endpoint(aws: Aws, endpoint: str, golden: FleetGolden) -> str:
