@@ -37,6 +37,10 @@ _LARGEST = 1e100
 _MICROSECONDS = 86_400e6
 _OTHER_ZONE = re.compile(r".*[+-](?!00:?(?:00)?$)\d\d:?(?:\d\d)?")
 _ZONE_CHARACTERS, _DATE_CHARACTERS = 6, 10
+_SHORTEST_DATE = 8
+"""Characters: 20250131, or 2025-1-1."""
+_FIRST_DAY, _END = (float((when - datetime(1970, 1, 1)).days) for when in (datetime.min, datetime.max))
+"""Of the calendar, whose last day is not used: a time in UTC beyond them cannot be told."""
 
 
 @dataclass(frozen=True)
@@ -244,7 +248,9 @@ def _days(times: Texts) -> Numbers:
     days[unread] = [
         _day(text) for text in times[unread]
     ]  # pandas reads no year beyond 2262, which is a time all the same
-    return np.asarray(days.round(_DECIMALS))
+    # It also takes `now` for a time, and a year for its first day.
+    dated = np.array([text[:1].isdigit() and len(text) >= _SHORTEST_DATE for text in times], dtype=bool)
+    return np.asarray(np.where(dated & (days >= _FIRST_DAY) & (days < _END), days, math.nan).round(_DECIMALS))
 
 
 def _day(text: str) -> float:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from common.data.extract import Reading
 from common.forecasting.checks import Checked, Limits, check_customers, clean_customer
+from common.forecasting.readings import iso_time
 from common.forecasting.series import Series, Unfit
 from tests.poison import REPAIRED, SET_ASIDE
 
@@ -117,6 +118,22 @@ def test_times_are_read_as_warehouses_spell_them(spelled: str, day: float, zones
     [series] = checked.series
     assert series.days[series.values == 7.5].tolist() == [day]
     assert checked.counts["other_time_zones"] == zones
+
+
+@pytest.mark.parametrize(
+    "spelled",
+    ["now", "TODAY", "2024", "2024-01", "-2024-01-31", "0001-01-01T00:00:00+05:00", "9999-12-31T23:59:59-12:00"],
+)
+def test_what_names_no_day_that_a_calendar_has_is_no_time_and_harms_no_neighbour(spelled: str) -> None:
+    checked = check([*GOOD, *renamed(GOOD, "odd"), ("odd", spelled, "7.5")])
+    assert checked.set_aside == {"odd": f"an unreadable time in 1 of 57 readings, e.g. {spelled!r}"}
+    assert_same(checked.series[0], check(GOOD).series[0])
+
+
+@pytest.mark.parametrize("spelled", ["0001-01-01", "9999-12-30T23:59:59Z"])
+def test_a_time_at_either_end_of_the_calendar_can_be_told(spelled: str) -> None:
+    [series] = check([*GOOD, ("8", spelled, "7.5")], Limits()).series
+    assert spelled in (iso_time(series.days[0]), iso_time(series.days[-1]))
 
 
 @given(st.integers(0, 2**32))
