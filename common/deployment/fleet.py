@@ -75,6 +75,13 @@ def note_key(package: Package, customer: str) -> str:
     return f"{prefix}{customer}.json" if customer else prefix
 
 
+def added_customers(aws: Aws, package: Package) -> dict[str, dict[str, Any]]:
+    """What was noted of each customer who was added to the fleet of a package after it was registered."""
+    bucket, prefix = Bucket(aws), note_key(package, "")
+    notes = {name.removesuffix(".json"): bucket.read_json(f"{prefix}{name}") for name in bucket.listing(prefix)}
+    return {customer: note for customer, note in notes.items() if note}
+
+
 def lost_customers(aws: Aws, serving: Package, wanted: Package) -> list[str]:
     """The customers who were added to the fleet that serves, and are not in the one that is wanted."""
     added = {name.removesuffix(".json") for name in Bucket(aws).listing(note_key(serving, ""))}

@@ -18,6 +18,9 @@ from typing import Any
 from common.errors import ArtifactError
 
 FILE = "manifest.json"
+FACTS = ("digest", "rows", "first", "last")
+SCORES = ("mae", "mase", "naive_mae", "coverage80", "coverage95")
+"""What is said of each customer, beside what S3 says of its artifact; scores are None where the history was too short."""
 _REMEDY = "Restore the object from the bucket's versions, or change the model and train anew."
 
 Listing = Mapping[str, tuple[str, int]]

@@ -16,7 +16,7 @@ from common.data.parts import MANIFEST
 from common.deployment.fleet import answered_offline
 from common.errors import ArtifactError, DataError, TrainingError
 from common.evaluation.fleet import FleetChampion, FleetEvaluation, assess_fleet
-from common.evaluation.fleet_manifest import FleetManifest
+from common.evaluation.fleet_manifest import FACTS, SCORES, FleetManifest
 from common.evaluation.fleet_parts import Parts, read_parts
 from common.evaluation.gate import Verdict
 from common.evaluation.golden import GOLDEN_ROWS, FleetGolden
@@ -37,7 +37,6 @@ from common.training.fleet_job import FleetJobs, train_fleet_jobs
 
 _EPOCH = date(1970, 1, 1)
 _GOLDEN_REQUEST = {"period": 7}
-_SCORES = ("mae", "mase", "naive_mae", "coverage80", "coverage95")
 
 
 @dataclass(frozen=True)
@@ -103,6 +102,12 @@ class FleetCandidate:
         return read_index(self.context.bucket, self._layout.index(self.data_version, self.source, ""))
 
     @cached_property
+    def code(self) -> bytes:
+        """The archive of the code that fitted the models, and will serve them."""
+        _ = self.jobs
+        return self.context.bucket.read(self._layout.code(self.source)) or b""
+
+    @cached_property
     def parts(self) -> Parts:
         """What the jobs left of every customer.
 
@@ -127,7 +132,7 @@ class FleetCandidate:
         if self.deployed is None:
             return {}
         wanted = self.deployed.customers.keys() & self.parts.set_aside.keys()
-        return self.deployed.kept(wanted, forecaster_digest(self.fleet.forecaster.to_json()))
+        return self.deployed.kept(wanted, forecaster_digest(self.fleet.forecaster.to_json()), self.code)
 
     @cached_property
     def champion(self) -> FleetChampion:
@@ -183,8 +188,7 @@ class FleetCandidate:
         entries: dict[str, dict[str, Any]] = {}
         for customer, entry in self.parts.customers.items():
             holdout = entry["holdout"] or {}
-            entries[customer] = {name: entry[name] for name in ("digest", "rows", "first", "last")}
-            entries[customer] |= {name: holdout.get(name) for name in _SCORES}
+            entries[customer] = {name: entry[name] for name in FACTS} | {name: holdout.get(name) for name in SCORES}
         entries |= {customer: dict(kept.entry) for customer, kept in self.kept.items()}
         return dict(sorted(entries.items()))
 
@@ -201,8 +205,7 @@ class FleetCandidate:
                     f"The artifact of customer {customer} has changed while its fleet was registered.",
                     "Find out who writes to the bucket, restore the object from its versions, and run the step again.",
                 )
-        code = self.context.bucket.read(self._layout.code(self.source)) or b""
-        answers = answered_offline(code, archives, dict.fromkeys(chosen, _GOLDEN_REQUEST))
+        answers = answered_offline(self.code, archives, dict.fromkeys(chosen, _GOLDEN_REQUEST))
         told = {customer: {"request": _GOLDEN_REQUEST, "answer": answer} for customer, answer in answers.items()}
         return FleetGolden(told).to_json()
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
-from common.deployment.fleet import manifest_of
+from common.deployment.fleet import added_customers, answered_offline, code_of, manifest_of
 from common.deployment.live import observe
 from common.errors import ArtifactError, DeploymentError
-from common.evaluation.fleet_manifest import FleetManifest
+from common.evaluation.fleet_manifest import FACTS, SCORES, FleetManifest
+from common.evaluation.golden import FleetGolden
 from common.forecasting.artifacts import DamagedModel, unpack_model
 from common.model import Model
 from common.registry import Package
@@ -19,6 +21,7 @@ from common.steps.fleet_objects import keys_below, model_key
 from common.storage import split_uri
 
 MODELS, RESULTS = "models/", "parts/"
+_REQUEST = {"period": 7}
 
 
 class Kept(NamedTuple):
@@ -57,23 +60,55 @@ class DeployedFleet:
     def data_version(self) -> str:
         return self.package.data_version
 
-    @property
+    @cached_property
     def customers(self) -> Mapping[str, Mapping[str, Any]]:
-        """What the manifest says of each customer that it serves; of nobody where it is lost."""
-        return self.manifest.customers if self.manifest else {}
+        """What is known of each customer that it serves, also of those who were added since; of nobody where the manifest is
+        lost.
+        """
+        if self.manifest is None:
+            return {}
+        notes = added_customers(self.context.aws, self.package)
+        return {customer: _entry(note) for customer, note in notes.items()} | dict(self.manifest.customers)
 
-    def kept(self, customers: Collection[str], forecaster: str) -> dict[str, Kept]:
-        """The models of these customers that are what was registered, and that a forecaster of this digest can serve."""
+    def kept(self, customers: Collection[str], forecaster: str, code: bytes) -> dict[str, Kept]:
+        """The models of these customers that are what was registered, and that new code serves as the present code does.
+
+        Args:
+            forecaster: the digest of the forecaster that is declared now.
+            code: the archive that will serve them.
+        """
         fitted_in = f"{self.package.source}-{self.package.data_version}"
-        found = {}
+        found: dict[str, Kept] = {}
+        problems: dict[str, str] = {}
         for customer in sorted(customers):
             archive = self.context.bucket.read(split_uri(model_key(self.package.fleet, customer))[1])
             problem = self._unusable(customer, archive, forecaster)
             if archive is None or problem:
-                self.context.say(f"  warning: customer {customer} cannot keep its model of {self.name}: {problem}")
+                problems[customer] = problem
             else:
                 found[customer] = Kept(archive, {"kept_from": fitted_in, **self.customers[customer]})
-        return found
+        problems |= self._read_otherwise({customer: kept.archive for customer, kept in found.items()}, code)
+        for customer, problem in problems.items():
+            self.context.say(f"  warning: customer {customer} cannot keep its model of {self.name}: {problem}")
+        return {customer: kept for customer, kept in found.items() if customer not in problems}
+
+    def _read_otherwise(self, models: Mapping[str, bytes], code: bytes) -> dict[str, str]:
+        """Which of these models the new code does not answer with as the present code does, and in what."""
+        if not models or hashlib.sha256(code).hexdigest() == self.package.metadata.get("code_digest"):
+            return {}
+        requests = dict.fromkeys(models, _REQUEST)
+        try:
+            before = answered_offline(code_of(self.context.aws, self.package), models, requests)
+            after = answered_offline(code, models, requests)
+        except (ArtifactError, DeploymentError) as error:
+            return dict.fromkeys(models, f"its answers cannot be compared: {error.what}")
+        golden = FleetGolden({customer: {"answer": answer} for customer, answer in before.items()})
+        differences = {customer: golden.mismatch(customer, answer) for customer, answer in after.items()}
+        return {
+            customer: f"the new code answers otherwise with it ({difference})"
+            for customer, difference in differences.items()
+            if difference
+        }
 
     def _unusable(self, customer: str, archive: bytes | None, forecaster: str) -> str:
         if archive is None:
@@ -85,6 +120,11 @@ class DeployedFleet:
         except DamagedModel as error:
             return str(error)
         return "" if fitted_by == forecaster else "it was fitted by a forecaster that is declared in another way"
+
+
+def _entry(note: Mapping[str, Any]) -> dict[str, Any]:
+    """What a manifest would say of a customer who was added."""
+    return {name: note[name] for name in FACTS} | {name: (note["holdout"] or {}).get(name) for name in SCORES}
 
 
 def deployed_fleet(context: Context, model: Model) -> DeployedFleet | None:

@@ -235,6 +235,11 @@ def test_a_new_customer_is_served_at_once_and_is_never_put_over_another(fleets: 
     without = fleets.approved("3" * 16, Made(CUSTOMERS, days=80))
     assert lost_customers(fleets.aws, package, without) == ["new"]
     assert lost_customers(fleets.aws, again, without) == []
+    assert fleets.evaluation(without)["customers"]["dropped"] == ["new"]
+    spoilt = fleets.approved("4" * 16, Made((*CUSTOMERS, "new"), one_reading("new"), days=80))
+    assert fleets.evaluation(spoilt)["customers"]["kept"] == ["new"]
+    assert fleets.manifest(spoilt).customers["new"]["kept_from"] == f"{ONE}-{package.data_version}"
+    assert fleets.bucket.read(fleets.key(spoilt, "new")) == fleets.bucket.read(fleets.key(package, "new"))
 
     assert len(last_readings(context, MODEL, "00")[0]) == 60
     assert len(last_readings(context, MODEL, "new")[0]) == 0

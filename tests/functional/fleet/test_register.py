@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
+import tarfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
@@ -22,6 +25,7 @@ from common.settings import Settings
 from common.steps.fleet_objects import etags_of, keys_below
 from common.steps.history import package_history
 from common.storage import Layout, split_uri
+from common.training.code import Declared, code_archive, pack
 from energy_model import MODEL
 from tests.accounts import Account
 from tests.clones import Clone, training_jobs
@@ -160,6 +164,38 @@ def test_a_model_that_the_new_code_cannot_serve_is_not_kept(registrar: Registrar
     assert "b" not in registrar.manifest(package).customers
     said = "\n".join(registrar.said)
     assert "customer b cannot keep its model of version 1: it was fitted by a forecaster that is declared" in said
+
+
+def test_a_model_that_the_new_code_reads_otherwise_is_not_kept(
+    registrar: Registrar, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = registrar.release("1111111111111111", SIX)
+    code = "tests.functional.fleet.register_kit.code_archive"
+    monkeypatch.setattr(code, lambda declared: with_digits(declared, b"8  # of each number"))
+    second = registrar.release("2222222222222222", replace(SIX, poisoned=one_reading("b")))
+    assert second.metadata["code_digest"] != first.metadata["code_digest"]
+    assert registrar.evaluation(second)["customers"]["kept"] == ["b"]
+
+    monkeypatch.setattr(code, lambda declared: with_digits(declared, b"1"))
+    third = registrar.release("3333333333333333", replace(SIX, poisoned=one_reading("b"), days=201))
+    assert registrar.evaluation(third)["customers"]["dropped"] == ["b"]
+    assert "customer b cannot keep its model of version 2: the new code answers otherwise with it" in "\n".join(
+        registrar.said
+    )
+
+    monkeypatch.setattr(code, lambda declared: with_digits(declared, b"1 / 0"))
+    fourth = registrar.release("4444444444444444", replace(SIX, poisoned=one_reading("c"), days=202))
+    assert registrar.evaluation(fourth)["customers"]["dropped"] == ["c"]
+    assert "ZeroDivisionError" in "\n".join(registrar.said)
+
+
+def with_digits(declared: Declared, digits: bytes) -> bytes:
+    """The code of a commit that answers with as many digits."""
+    with tarfile.open(fileobj=io.BytesIO(code_archive(declared))) as tar:
+        files = {member.name: cast("Any", tar.extractfile(member)).read() for member in tar}
+    handlers = files["forecasting/handlers.py"]
+    assert handlers.count(b"_DIGITS = 8") == 1
+    return pack(files | {"forecasting/handlers.py": handlers.replace(b"_DIGITS = 8", b"_DIGITS = " + digits)})
 
 
 def test_a_kept_model_that_somebody_has_replaced_is_not_carried_over(registrar: Registrar) -> None:
