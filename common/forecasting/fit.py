@@ -1,7 +1,8 @@
 """The training program: fits the customers of this host's parts, scores each on its last weeks, and leaves its model.
 
 Into the checkpoint folder it writes `models/<customer>.tar.gz`, and last of each part its results, `parts/<part>.json.gz`.
-A job that is started again goes on with the parts that have none, and ends in the same fleet.
+A job that is started again goes on with the parts that have none, and ends in the same fleet; parts that were scored beside
+another champion are made again, so that all scores are beside the same one.
 """
 
 from __future__ import annotations
@@ -172,15 +173,25 @@ def _artifact(archive: bytes) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Champions:
-    """The results of the fleet that serves now; `parts` says in which file each customer is."""
+    """The results of the fleet that serves now.
+
+    Attributes:
+        parts: in which file each customer is.
+        digest: of the files, which tells this fleet from another; empty where there is none.
+    """
 
     parts: Mapping[str, Path]
+    digest: str
 
     @classmethod
     def open(cls, folder: Path | None) -> Champions:
         """Those of a folder of results; none without a folder."""
         files = sorted(folder.glob("part-*.json.gz")) if folder else []
-        return cls({customer: path for path in files for customer in _results(path)["customers"]})
+        digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in files]
+        return cls(
+            {customer: path for path in files for customer in _results(path)["customers"]},
+            hashlib.sha256("".join(digests).encode()).hexdigest() if digests else "",
+        )
 
     def of(self, customers: Sequence[str]) -> dict[str, Champion]:
         """Those of these customers that it has."""
@@ -199,10 +210,15 @@ def _results(path: Path) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class Shard:
-    """The parts that this host has to fit, and where their models and results go."""
+    """The parts that this host has to fit, and where their models and results go.
+
+    Attributes:
+        champions: `Champions.digest` of those that the customers are scored beside.
+    """
 
     parts: Sequence[Path]
     checkpoints: Path
+    champions: str
 
     def results(self, part: Path) -> Path:
         return self.checkpoints / "parts" / f"{part.name.partition('.')[0]}.json.gz"
@@ -211,12 +227,15 @@ class Shard:
         return self.checkpoints / "models" / f"{customer}.tar.gz"
 
     def is_done(self, part: Path) -> bool:
-        """Whether an earlier attempt has fitted the part. Its results may have been kept without all of its models."""
+        """Whether an earlier attempt has fitted the part, and scored it beside the same champions.
+
+        Its results may have been kept without all of its models.
+        """
         try:
-            customers = read_results(self.results(part).read_bytes())["customers"]
-            return all(
+            results = read_results(self.results(part).read_bytes())
+            return results.get("champions") == self.champions and all(
                 hashlib.sha256(self.model(name).read_bytes()).hexdigest() == entry["digest"]
-                for name, entry in customers.items()
+                for name, entry in results["customers"].items()
             )
         except (OSError, DamagedModel):
             return False
@@ -226,7 +245,8 @@ class Shard:
         fitted = fit(list(read_part(part.read_bytes())))
         for customer, archive in fitted.models.items():
             self.model(customer).write_bytes(archive)
-        self.results(part).write_bytes(pack_results({"part": part.name.partition(".")[0], **fitted.results}))
+        own = {"part": part.name.partition(".")[0], "champions": self.champions}
+        self.results(part).write_bytes(pack_results(own | fitted.results))
 
     def summary(self) -> dict[str, float]:
         """The host's metrics."""
@@ -254,7 +274,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         (checkpoints / name).mkdir(parents=True, exist_ok=True)
     champion = os.environ.get("SM_CHANNEL_CHAMPION")
     champions = Champions.open(Path(champion) if champion else None)
-    shard = Shard(sorted(Path(os.environ["SM_CHANNEL_CUSTOMERS"]).glob("part-*.csv.gz")), checkpoints)
+    parts = sorted(Path(os.environ["SM_CHANNEL_CUSTOMERS"]).glob("part-*.csv.gz"))
+    shard = Shard(parts, checkpoints, champions.digest)
     wanted = [part for part in shard.parts if not shard.is_done(part)]
     say(
         f"{len(shard.parts)} parts, {len(shard.parts) - len(wanted)} of them done already; {len(champions.parts)} champions"

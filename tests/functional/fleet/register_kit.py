@@ -209,7 +209,7 @@ class Registrar:
         if champion:
             self._download(champion, champions)
         known = Champions.open(champions)
-        shard = Shard(sorted((folder / "customers").iterdir()), checkpoints)
+        shard = Shard(sorted((folder / "customers").iterdir()), checkpoints, known.digest)
         for part in shard.parts:
             shard.fit(part, partial(_fit, fleet.forecaster, fleet.holdout_days, known))
         self._upload(checkpoints, origin.fleet)

@@ -117,6 +117,18 @@ def test_results_whose_models_were_not_kept_or_that_were_cut_off_are_made_again(
     assert checkpoints(undisturbed) == whole
 
 
+def test_parts_that_were_scored_beside_another_champion_are_made_again(undisturbed: Host, tmp_path: Path) -> None:
+    models = undisturbed.models()
+    champion = {"SM_CHANNEL_CHAMPION": str(tmp_path / "champion")}
+    shutil.copytree(undisturbed.base / "checkpoints/parts", champion["SM_CHANNEL_CHAMPION"])
+    again = undisturbed.fit(**champion)
+    assert f"{PARTS} parts, 0 of them done already" in again.stdout
+    scored = [entry for part in undisturbed.results() for entry in part["customers"].values() if entry["holdout"]]
+    assert all(entry["champion"]["kind"] == "before" for entry in scored)
+    assert undisturbed.models() == models
+    assert f"{PARTS} parts, {PARTS} of them done already" in undisturbed.fit(**champion).stdout
+
+
 def test_a_process_that_is_killed_fails_the_fit_and_leaves_none_behind(undisturbed: Host) -> None:
     for part in (undisturbed.base / "checkpoints/parts").iterdir():
         part.unlink()
