@@ -32,6 +32,8 @@ except ImportError:  # anywhere but in the image
 
 LONGEST_PERIOD = 366
 DEFAULT_LEVEL = 0.8
+_HIGHEST_LEVEL = 1 - 1e-9
+"""Nearer to 1, an interval has no end that a double can hold."""
 _DIGITS = 8
 _FIELDS = {"period", "level"}
 
@@ -150,6 +152,6 @@ def _period(document: dict[str, Any]) -> int:
 
 def _level(document: dict[str, Any]) -> float:
     level = document.get("level", DEFAULT_LEVEL)
-    if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level < 1:
+    if isinstance(level, bool) or not isinstance(level, (int, float)) or not 0 < level <= _HIGHEST_LEVEL:
         raise BadRequest(f"The level must be a number between 0 and 1, not {ascii(json.dumps(level)[:40])[1:-1]}.")
     return float(level)

@@ -75,6 +75,7 @@ PERIOD = "The period must be a whole number of days from 1 to 366, "
         ('{"period": "é"}', PERIOD + 'not "\\\\u00e9".'),
         ('{"period": NaN}', PERIOD + "not NaN."),
         ('{"period": 7, "level": 1}', "The level must be a number between 0 and 1, not 1."),
+        ('{"period": 7, "level": 0.9999999999999999}', "The level must be a number between 0 and 1, not 0.99"),
         ('{"period": 7, "level": NaN}', "The level must be a number between 0 and 1, not NaN."),
         ('{"period": 7, "level": false}', "The level must be a number between 0 and 1, not false."),
         ('{"periods": 7}', "The request has the unknown field 'periods'. There are period and level."),
