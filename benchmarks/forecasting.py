@@ -4,6 +4,7 @@ Run it with `python -m benchmarks.forecasting`; Prophet has to be installed (`ma
 series of other seeds (from 100) than are shown here. Both fit on one core and are told the same holidays.
 """
 
+import os
 import statistics
 import time
 from collections.abc import Iterable, Sequence
@@ -75,11 +76,17 @@ def print_rates() -> None:
 
 
 def rate(forecaster: Forecaster, series: Sequence[Series]) -> float:
-    started = time.perf_counter()
+    """Fits in a second of the processor, that of the processes which Prophet starts among them."""
+    started = _processor_seconds()
     fitted = forecaster.fit(series)
-    seconds = time.perf_counter() - started
+    seconds = _processor_seconds() - started
     assert not any(isinstance(each, Unfit) for each in fitted)
     return len(series) / seconds
+
+
+def _processor_seconds() -> float:
+    times = os.times()
+    return times.user + times.system + times.children_user + times.children_system
 
 
 def samples() -> list[Sample]:

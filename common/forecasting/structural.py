@@ -18,7 +18,17 @@ from typing import Any
 import numpy as np
 
 from .series import Forecast, Parameters, Series, Unfit, Values
-from .structural_design import HORIZONS, SEASONS, YEAR, Frame, Setting, knots, seasons_from, settings
+from .structural_design import (
+    HORIZONS,
+    IRREGULAR_SETTINGS,
+    SEASONS,
+    SETTINGS,
+    YEAR,
+    Frame,
+    Setting,
+    knots,
+    seasons_from,
+)
 from .structural_fit import NORMAL_TAILS, Candidate, fit_frame
 
 LEAST_READINGS = 14
@@ -168,7 +178,7 @@ def _fit_grid(block: list[Series], frame: Frame, length: int) -> list[Parameters
         place = slice(None) if len(series.days) == length else (series.days - series.days[-1]).astype(int) + length - 1
         values[0, k, place] = series.values
         observed[0, k, place] = 1
-    return _fit(block, frame, values, observed, settings(frame.holidays > 0))
+    return _fit(block, frame, values, observed, SETTINGS)
 
 
 def _newest(series: Series, days: int) -> Series:
@@ -188,11 +198,12 @@ def _fit_irregular(block: list[Series], dates: tuple[tuple[int, ...], ...]) -> l
         observed[g, most - len(series.days) :] = 1
     padding = observed == 0
     frame = Frame(times, knots(span), _holidays(times + last, dates), last % 1, padding)
-    tried = [each for each in settings(frame.holidays > 0) if each.memory in (0.0, 0.4) and each.yearly > 1]
-    return _fit(block, frame, values[:, None], observed[:, None], tried)
+    return _fit(block, frame, values[:, None], observed[:, None], IRREGULAR_SETTINGS)
 
 
-def _fit(block: list[Series], frame: Frame, values: Values, observed: Values, tried: list[Setting]) -> list[Parameters]:
+def _fit(
+    block: list[Series], frame: Frame, values: Values, observed: Values, tried: Sequence[Setting]
+) -> list[Parameters]:
     """Parameters of the readings as they are, or of their logarithms, whichever is more likely."""
     least = np.where(observed > 0, values, np.inf).min(-1)
     positive = (observed > 0) & (least > 0)[..., None]
@@ -201,9 +212,9 @@ def _fit(block: list[Series], frame: Frame, values: Values, observed: Values, tr
     candidates, centres, scales = zip(*map(_standardised, (values, logarithms), jacobians, (observed, observed)))  # noqa: B905 – Python 3.9
     fitted = fit_frame(frame, candidates, observed, tried)
     centre, scale = (np.choose(fitted.candidate, each).ravel() for each in (centres, scales))
-    chosen = fitted.setting.ravel()
-    spreads = {i: np.sqrt(frame.spread(tried[i])) for i in np.unique(chosen)}
-    spread = np.stack([spreads[i][g if len(spreads[i]) > 1 else 0] for g, i in enumerate(chosen)])
+    spreads = {setting: np.sqrt(frame.spread(setting)) for setting in set(fitted.settings)}
+    shared = len(frame.columns) == 1
+    spread = np.stack([spreads[setting][0 if shared else g] for g, setting in enumerate(fitted.settings)])
     coefficients = fitted.coefficients.reshape(len(block), -1) * scale[:, None]
     end = coefficients.shape[1] - frame.holidays
     columns = {
@@ -212,7 +223,7 @@ def _fit(block: list[Series], frame: Frame, values: Values, observed: Values, tr
         "slope": _rounded(coefficients[:, 1]),
         "seasons": _rounded(coefficients[:, end - SEASONS : end]),
         "holidays": _rounded(coefficients[:, end:]),
-        "memory": [tried[i].memory for i in chosen],
+        "memory": [setting.memory for setting in fitted.settings],
         "residual": _rounded(fitted.residual.ravel() * scale),
         "spread": _rounded(spread * (fitted.scale.ravel() * scale)[:, None]),
         "tails": _rounded(fitted.tails.reshape(-1, 2)),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,14 +48,23 @@ class Setting(NamedTuple):
     holiday: float
 
 
-def settings(holidays: bool) -> list[Setting]:
-    """All that are tried."""
-    return [
-        Setting(*each)
-        for each in product(
-            (0.0, 0.2, 0.4, 0.6, 0.8, 0.92), (0.003, 0.02, 0.08, 0.3), (1.0, 4.0), (0.1, 4.0) if holidays else (0.0,)
-        )
-    ]
+START = Setting(memory=0.4, drift=0.02, yearly=4.0, holiday=4.0)
+"""What is taken for true until the likeliest is known."""
+SETTINGS = tuple(
+    Setting(*each, START.holiday)
+    for each in product((0.0, 0.2, 0.4, 0.6, 0.8, 0.92), (0.003, 0.02, 0.08, 0.3), (1.0, 4.0))
+)
+"""All that are tried."""
+IRREGULAR_SETTINGS = tuple(
+    each for each in SETTINGS if each.memory in (0.0, START.memory) and each.yearly == START.yearly
+)
+"""Those of irregular times, where a setting takes a factorisation for each series."""
+_NO_HOLIDAYS = 0.1
+
+
+def without_holidays(setting: Setting) -> Setting:
+    """The setting of a series that takes little notice of them."""
+    return setting._replace(holiday=_NO_HOLIDAYS)
 
 
 def knots(span: float) -> Values:
@@ -67,27 +76,39 @@ def knots(span: float) -> Values:
 
 
 def _waves(turns: Values, count: int) -> Values:
-    angle = 2 * np.pi * turns[..., None] * np.arange(1, count + 1)
-    return np.concatenate([np.cos(angle), np.sin(angle)], axis=-1)
+    waves = np.empty((*turns.shape, 2 * count))
+    first = wave = np.exp(2j * np.pi * turns)
+    for k in range(count):  # by powers: a fraction of the time of so many sines
+        waves[..., k], waves[..., count + k] = wave.real, wave.imag
+        wave = wave * first
+    return waves
 
 
-def columns(times: Values, walk: Values, fraction: Values | float = 0.0) -> Values:
-    """X at times (…, n) before the last reading (so ≤ 0, or after it): (…, n, p), without holidays.
+def columns(times: Values, walk: Values, fraction: Values | float = 0.0, holidays: int = 0) -> Values:
+    """X at times (…, n) before the last reading (so ≤ 0, or after it): (…, n, p), with that many columns of 0 for holidays.
 
     Args:
         walk: the knots.
         fraction: the time of day of the last reading, which tells where in the times a date begins.
     """
-    since = (-times[..., None] - walk[:-1]) / np.diff(walk)
-    parts = [np.ones_like(times)[..., None], times[..., None] / YEAR, since.clip(0, 1), seasons_from(times, fraction)]
-    return np.concatenate(parts, axis=-1)
+    steps = len(walk) - 1
+    found = np.empty((*times.shape, 2 + steps + SEASONS + holidays))
+    found[..., 0], found[..., 1] = 1, times / YEAR
+    since = found[..., 2 : 2 + steps]
+    np.subtract(-times[..., None], walk[:-1], out=since)
+    since /= np.diff(walk)
+    np.clip(since, 0, 1, out=since)
+    found[..., 2 + steps : 2 + steps + SEASONS] = seasons_from(times, fraction)
+    found[..., 2 + steps + SEASONS :] = 0
+    return found
 
 
 def seasons_from(times: Values, fraction: Values | float) -> Values:
     """`seasons` at times since the last reading."""
-    yearly = _waves(times / YEAR, YEARLY_WAVES)
-    weekly = _WEEKDAYS[np.floor(times + fraction).astype(int) % 7]
-    return np.concatenate([yearly, weekly], axis=-1)
+    found = np.empty((*times.shape, SEASONS))
+    found[..., : 2 * YEARLY_WAVES] = _waves(times / YEAR, YEARLY_WAVES)
+    found[..., 2 * YEARLY_WAVES :] = _WEEKDAYS[np.floor(times + fraction).astype(int) % 7]
+    return found
 
 
 _WEEKDAYS = _waves(np.arange(7) / WEEK, WEEKLY_WAVES)
@@ -137,9 +158,9 @@ class _Noise:
             white[..., 1:] -= (self.weight[:, None, 1:] * self.decay[:, None, 1:]) * values[..., :-1]
         return white
 
-    def precision(self, values: Values) -> Values:
+    def precision(self, values: NDArray[Any]) -> NDArray[Any]:
         """The inverse of the covariance, which is tridiagonal, times values (g, k, n)."""
-        outer, diagonal = self.neighbours[:, None], self.diagonal[:, None]
+        outer, diagonal = (each[:, None].astype(values.dtype, copy=False) for each in (self.neighbours, self.diagonal))
         product = diagonal * values
         if not self.memory:
             return product
@@ -203,7 +224,9 @@ class Frame:
             padding: (g, n) which times are none.
         """
         self.holidays = holidays.shape[-1]
-        self.columns = np.concatenate([columns(times, walk, fraction), holidays], axis=-1)
+        self.columns = columns(times, walk, fraction, self.holidays)
+        self.columns[..., self.columns.shape[-1] - self.holidays :] = holidays
+        self.columns[padding] = 0
         self._walk, self._padding, self._fraction = walk, padding, fraction
         self._gaps = np.diff(times, axis=-1, prepend=-np.inf)
         self._gaps[:, 1:][padding[:, :-1]] = np.inf
@@ -216,6 +239,7 @@ class Frame:
         self._sums: dict[float, tuple[Values, Values]] = {}
         self._factors: dict[Setting, Factor] = {}
         self._spreads: dict[Setting, Values] = {}
+        self._projections: dict[Setting, Values] = {}
         self._stacked: dict[tuple[Setting, ...], tuple[Values | None, Values]] = {}
 
     def noise(self, memory: float) -> _Noise:
@@ -246,16 +270,24 @@ class Frame:
             for memory in memories
         }
 
-    def factor(self, setting: Setting) -> Factor:
+    def factor(self, setting: Setting, groups: NDArray[np.intp] | None = None) -> Factor:
+        """That of all groups, which is kept, or of some."""
         if setting not in self._factors:
-            _, gram = self._white(setting.memory)
-            variance = prior(setting, self._walk, self.holidays)
-            lower = np.asarray(np.linalg.cholesky(gram + np.diag(1 / variance)), dtype=np.float64)
-            log_determinant = 2 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(-1) + np.log(variance).sum()
-            constant = (self.noise(setting.memory).log_determinant - log_determinant)[:, None] / 2
-            inverse = np.linalg.inv(lower[0]) if len(lower) == 1 else None
-            self._factors[setting] = Factor(lower, inverse, constant)
-        return self._factors[setting]
+            shared = len(self.columns) == 1
+            factor = self._factorise(setting, slice(None) if groups is None or shared else groups)
+            if groups is not None and not shared:
+                return factor
+            self._factors[setting] = factor
+        factor = self._factors[setting]
+        return factor if groups is None else factor.of(groups)
+
+    def _factorise(self, setting: Setting, groups: NDArray[np.intp] | slice) -> Factor:
+        gram = self._white(setting.memory)[1][groups]
+        variance = prior(setting, self._walk, self.holidays)
+        lower = np.asarray(np.linalg.cholesky(gram + np.diag(1 / variance)), dtype=np.float64)
+        log_determinant = 2 * np.log(np.diagonal(lower, axis1=1, axis2=2)).sum(-1) + np.log(variance).sum()
+        constant = (self.noise(setting.memory).log_determinant[groups] - log_determinant)[:, None] / 2
+        return Factor(lower, np.linalg.inv(lower[0]) if len(self.columns) == 1 else None, constant)
 
     def explained(self, products: Values, tried: tuple[Setting, ...]) -> tuple[Values, Values]:
         """(the squares that the coefficients explain (settings, g, k), `Factor.constant` (settings, g, 1)).
@@ -276,12 +308,20 @@ class Frame:
         all_solved = (products[0] @ inverse).reshape(products.shape[1], len(tried), -1)
         return np.einsum("ksp,ksp->sk", all_solved, all_solved)[:, None], constants
 
-    def smooth(self, values: Values, setting: Setting) -> Values:
+    def smooth(self, values: NDArray[Any], setting: Setting) -> NDArray[Any]:
         """The inverse of the covariance of the series, with that of the coefficients in it, times values (g, k, n)."""
         noise, factor = self.noise(setting.memory), self.factor(setting)
-        products = noise.whiten(values) @ self._white(setting.memory)[0]
-        fitted = factor.solve_transposed(factor.solve(products)) @ self.columns.swapaxes(1, 2)
-        return noise.precision(values - fitted)
+        if factor.inverse is None:
+            products, _ = self.products(values, setting.memory)
+            fitted = factor.solve_transposed(factor.solve(products)) @ self.columns.swapaxes(1, 2)
+            return noise.precision(values - fitted)
+        if setting not in self._projections:
+            weighted = noise.precision(self.columns.swapaxes(1, 2))
+            self._projections[setting] = np.ascontiguousarray(weighted[0].T @ factor.inverse.T)
+        projection = self._projections[setting].astype(values.dtype, copy=False)
+        smooth = noise.precision(values)
+        smooth -= (values @ projection) @ projection.T
+        return smooth
 
     def diagonal(self, memory: float) -> Values:
         """(g, 1, n) of the inverse of the covariance of the noise; 1 at padding."""
@@ -292,8 +332,8 @@ class Frame:
         """The variance of forecasts at `HORIZONS` over that of a shock: (g, horizons)."""
         if setting in self._spreads:
             return self._spreads[setting]
-        ahead = columns(np.broadcast_to(HORIZONS, (len(self.columns), len(HORIZONS))), self._walk, self._fraction)
-        ahead = np.concatenate([ahead, np.zeros((*ahead.shape[:2], self.holidays))], axis=-1)
+        times = np.broadcast_to(HORIZONS, (len(self.columns), len(HORIZONS)))
+        ahead = columns(times, self._walk, self._fraction, self.holidays)
         fade = setting.memory**HORIZONS
         uncertain = self.factor(setting).solve(ahead - fade[:, None] * self.columns[:, -1:])
         noise = (1 - fade**2) / (1 - setting.memory**2)
@@ -304,9 +344,11 @@ class Frame:
         """(the whitened columns (g, n, p), their products with each other (g, p, p))."""
         if memory not in self._sums:
             noise = self.noise(memory)
-            white = self.columns * noise.weight[..., None]
+            white = self.columns
             if memory:
-                white[:, 1:] -= (noise.weight * noise.decay)[:, 1:, None] * self.columns[:, :-1]
+                white = white.copy()
+                white[:, 1:] -= noise.decay[:, 1:, None] * self.columns[:, :-1]
+                white *= noise.weight[..., None]
             # One by one, NumPy sees that the product is symmetric, and computes half of it.
             self._sums[memory] = white, np.stack([each.T @ each for each in white])
         return self._sums[memory]

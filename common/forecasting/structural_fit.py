@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .series import Values
-from .structural_design import Frame, Setting
+from .structural_design import START, Frame, Setting, without_holidays
 
 _HUBER = 4.0
 """Standard deviations beyond which a reading is taken for an outlier, and drawn in."""
@@ -25,7 +25,6 @@ _TAILS_PRIOR = 50
 LEVELS = np.array([0.8, 0.95])
 """Probabilities for which the tails of the noise are estimated."""
 NORMAL_TAILS = np.array([NormalDist().inv_cdf((1 + level) / 2) for level in LEVELS.tolist()])
-_START = Setting(memory=0.4, drift=0.02, yearly=4.0, holiday=4.0)
 
 
 class Candidate(NamedTuple):
@@ -44,7 +43,7 @@ class Fitted(NamedTuple):
 
     Attributes:
         candidate: the index of the likelier one.
-        setting: the index of the likeliest one.
+        settings: the likeliest ones, series by series.
         coefficients: (g, k, p)
         residual: of the last reading.
         scale: the standard deviation of a shock.
@@ -52,7 +51,7 @@ class Fitted(NamedTuple):
     """
 
     candidate: NDArray[np.intp]
-    setting: NDArray[np.intp]
+    settings: list[Setting]
     coefficients: Values
     residual: Values
     scale: Values
@@ -79,39 +78,57 @@ def fit_frame(frame: Frame, candidates: Sequence[Candidate], observed: Values, t
         again = _repair(frame, values[some], observed[some], count[some])
         values[some] = np.where(spoilt[some][..., None], again.values, values[some])
         surprise[some] = np.where(spoilt[some][..., None], again.surprise, surprise[some])
-    evidence, sums = _evidence(frame, values, count, tried)
-    chosen = evidence.argmax(0)
-    coefficients, scale = _posterior(frame, sums, count, tried, chosen)
+    chosen, sums = _likeliest(frame, values, count, tried)
+    options = [*tried, *map(without_holidays, tried)]
+    coefficients, scale = _posterior(frame, sums, count, options, chosen)
     residual = values[..., -1] - (coefficients @ frame.columns[:, -1, :, None])[..., 0]
-    return Fitted(better, chosen, coefficients, residual, scale, _tails(surprise, count))
+    return Fitted(better, [options[i] for i in chosen.ravel()], coefficients, residual, scale, _tails(surprise, count))
 
 
-def _evidence(
-    frame: Frame, values: Values, count: Values, tried: Sequence[Setting]
-) -> tuple[Values, dict[float, tuple[Values, Values]]]:
-    """(the logarithm of the marginal likelihood with each setting (settings, g, k), `Frame.products` by memory)."""
+Sums = dict[float, tuple[Values, Values]]
+"""`Frame.products`, by the memory of the noise."""
+
+
+def _likeliest(frame: Frame, values: Values, count: Values, tried: Sequence[Setting]) -> tuple[NDArray[np.intp], Sums]:
+    """(the option of the greatest marginal likelihood (g, k), what it was computed from).
+
+    The options are those that are tried, and after them the same without holidays; whether these count is decided last, with
+    the likeliest of the other hyperparameters.
+    """
     sums = frame.products_of_all(values, sorted({setting.memory for setting in tried}))
     evidence = np.empty((len(tried), *count.shape))
     for memory, (products, squares) in sums.items():
         same = [i for i, setting in enumerate(tried) if setting.memory == memory]
         explained, constants = frame.explained(products, tuple(tried[i] for i in same))
         evidence[same] = constants - count / 2 * np.log(_variance(squares - explained, count))
-    return evidence, sums
+    likeliest = evidence.argmax(0)
+    if not frame.holidays:
+        return likeliest, sums
+    chosen = likeliest.copy()
+    for i in np.unique(likeliest):
+        own = likeliest == i
+        setting = without_holidays(tried[i])
+        products, squares = (each[own] for each in sums[setting.memory])
+        factor = frame.factor(setting, np.nonzero(own)[0])
+        left = squares - (factor.solve(products[:, None]) ** 2).sum((-1, -2))
+        without = factor.constant.ravel() - count[own] / 2 * np.log(_variance(left, count[own]))
+        chosen[own] += len(tried) * (without > evidence[i][own])
+    return chosen, sums
 
 
 def _posterior(
-    frame: Frame, sums: dict[float, tuple[Values, Values]], count: Values, tried: Sequence[Setting], chosen: Values
+    frame: Frame, sums: Sums, count: Values, options: Sequence[Setting], chosen: NDArray[np.intp]
 ) -> tuple[Values, Values]:
-    """With the setting of each series: (the mean of the coefficients (g, k, p), the standard deviation of a shock (g, k))."""
+    """With the option of each series: (the mean of the coefficients (g, k, p), the standard deviation of a shock (g, k))."""
     coefficients = np.empty((*chosen.shape, frame.columns.shape[-1]))
     scale = np.empty(chosen.shape)
     for i in np.unique(chosen):
         own = chosen == i
-        products, squares = sums[tried[i].memory]
-        factor = frame.factor(tried[i]).of(np.nonzero(own)[0])
-        explained = factor.solve(products[own][:, None])
+        products, squares = (each[own] for each in sums[options[i].memory])
+        factor = frame.factor(options[i], np.nonzero(own)[0])
+        explained = factor.solve(products[:, None])
         coefficients[own] = factor.solve_transposed(explained)[:, 0]
-        scale[own] = np.sqrt(_variance(squares[own] - (explained**2).sum((-1, -2)), count[own]))
+        scale[own] = np.sqrt(_variance(squares - (explained**2).sum((-1, -2)), count[own]))
     return coefficients, scale
 
 
@@ -126,7 +143,7 @@ class _Repaired(NamedTuple):
     Attributes:
         values: (g, k, n)
         surprise: (g, k, n) by how many standard deviations a reading was off what the rest says; 0 at gaps.
-        evidence: the logarithm of the marginal likelihood with `_START`, in which outliers are Laplacian [Huber, 1964].
+        evidence: the logarithm of the marginal likelihood with `START`, in which outliers are Laplacian [Huber, 1964].
     """
 
     values: Values
@@ -141,22 +158,25 @@ def _repair(frame: Frame, values: Values, observed: Values, count: Values) -> _R
     Diagnosing shocks in time series, 1998). Of V⁻¹, the diagonal is taken without the share of the coefficients, which is
     small. With z replaced by that, z'V⁻¹z is less by u² over the diagonal.
     """
-    smooth, diagonal = frame.smooth(values, _START), frame.diagonal(_START.memory)
-    surprise = smooth / diagonal
-    seen = surprise if (count == values.shape[-1]).all() else surprise * observed
+    coarse = values.astype(np.float32)  # exact enough to tell what is off, and twice as fast
+    smooth, diagonal = frame.smooth(coarse, START), frame.diagonal(START.memory)
+    surprise = smooth / diagonal.astype(smooth.dtype)
+    complete = bool((count == values.shape[-1]).all())
+    seen = surprise if complete else surprise * observed
     size = np.abs(seen)
-    scale = _robust_scale(size, count)[..., None]
-    left = np.einsum("gkn,gkn->gk", values, smooth)
+    scale = _robust_scale(size, count)[..., None].astype(size.dtype)
+    left = np.einsum("gkn,gkn->gk", coarse, smooth).astype(np.float64)
     unlikely = np.zeros_like(left)
     repaired = values.copy()
-    at = np.nonzero((size > _HUBER * scale) | (observed == 0))
+    beyond = size > _HUBER * scale
+    at = np.nonzero(beyond if complete else beyond | (observed == 0))
     off, unit = surprise[at], scale[at[0], at[1], 0]
     standard = off / unit * observed[at]
     kept = unit * np.where(np.abs(standard) < _ABSURD, standard.clip(-_HUBER, _HUBER), 0.0)
     repaired[at] += kept - off
     np.add.at(left, at[:2], diagonal[at[0], 0, at[2]] * (kept**2 - off**2))
     np.add.at(unlikely, at[:2], _HUBER * (np.abs(standard) - _HUBER).clip(0))
-    evidence = frame.factor(_START).constant - count / 2 * np.log(_variance(left, count)) - unlikely
+    evidence = frame.factor(START).constant - count / 2 * np.log(_variance(left, count)) - unlikely
     return _Repaired(repaired, seen / scale, evidence)
 
 
