@@ -15,6 +15,7 @@ from common.data.extract import Readings
 from common.data.sources import LocalFile
 from common.deployment.fleet import SUFFIX, answered_offline, code_of, note_key
 from common.deployment.live import observe
+from common.deployment.plan import CHANGING
 from common.errors import CheckoutError, DataError, DeploymentError, UsageError
 from common.evaluation.golden import FleetGolden
 from common.forecasting import Unfit
@@ -49,7 +50,7 @@ def add_customer(
         UsageError: the id can name no customer.
         CheckoutError: the checkout would fit another model than those that serve.
         DataError: there are no readings of the customer, they cannot be trusted, or it is served already.
-        DeploymentError: no fleet serves, or the endpoint does not answer as the model does.
+        DeploymentError: no fleet serves, it is being replaced, or the endpoint does not answer as the model does.
     """
     if not ID.fullmatch(customer):
         raise UsageError(
@@ -100,6 +101,10 @@ def _serving(context: Context, model: Model) -> Package:
         raise DeploymentError(
             f"No fleet of {model.name} serves, to which a customer could be added.",
             f"`models deploy {model.name}` first.",
+        )
+    if live.status in CHANGING:  # the fleet that it leads to would not have the customer
+        raise DeploymentError(
+            f"The endpoint {model.name} is {live.status}.", "Nothing was written. Add the customer when that has ended."
         )
     context.checkout.require_clean(model)
     source = context.checkout.source(model)

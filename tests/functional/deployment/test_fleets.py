@@ -247,6 +247,23 @@ def test_a_new_customer_is_served_at_once_and_is_never_put_over_another(fleets: 
         forecast_customer(context, MODEL, "00", {"period": 0})
 
 
+def test_nobody_is_added_to_a_fleet_that_is_being_replaced(fleets: Fleets) -> None:
+    one, two = fleets.approved(ONE, Made(CUSTOMERS, days=60)), fleets.approved(TWO, Made(CUSTOMERS, days=70))
+    fleets.deploy(one)
+    context, source, tried = fleets.context(ONE), fleets.readings(Source(("new",), days=80)), list[str]()
+
+    def add() -> None:
+        tried.append("new")
+        with pytest.raises(DeploymentError, match="The endpoint energy is Updating") as error:
+            add_customer(context, MODEL, source, LOOSE, "new")
+        assert error.value.remedy
+        assert "new.tar.gz" not in fleets.bucket.listing(split_uri(one.fleet)[1])
+
+    with on_call(fleets.aws.sagemaker, "UpdateEndpoint", add, "after-call"):
+        fleets.deploy(two)
+    assert tried
+
+
 def test_without_a_fleet_there_is_nothing_to_ask_nor_to_add_to(fleets: Fleets) -> None:
     context = fleets.context(ONE)
     with pytest.raises(DeploymentError, match="There is no endpoint energy"):
