@@ -50,13 +50,17 @@ def test_poisoned_customers_end_in_reasons_and_all_others_in_models(
     assert "set aside" in verdict.reason
 
 
-def test_the_neighbours_of_poisoned_customers_have_the_readings_that_they_have_without_them(tmp_path: Path) -> None:
-    found = {}
+def test_the_neighbours_of_poisoned_customers_have_the_readings_and_models_that_they_have_without_them(
+    tmp_path: Path,
+) -> None:
+    found, models = {}, {}
     for name, source in (("poisoned", Poisoned(Generated(40), 4)), ("pure", Generated(40))):
         host = Host(tmp_path / name)
         assert host.split(write_raw(tmp_path / name / "raw", source, 20_000)).returncode == 0
-        found[name] = host.series()
+        assert host.fit().returncode == 0
+        found[name], models[name] = host.series(), host.models()
     assert len(found["poisoned"]) == 30
     for customer, series in found["poisoned"].items():
         pure = found["pure"][customer]
         assert (series.days.tolist(), series.values.tolist()) == (pure.days.tolist(), pure.values.tolist())
+    assert models["poisoned"] == {customer: models["pure"][customer] for customer in found["poisoned"]}
