@@ -71,7 +71,7 @@ def knots(span: float) -> Values:
     """How long before the last reading the random walk of the level has its knots: dense at the end, where it matters."""
     steps = [7.0, 7.0, 14.0]
     while sum(steps) < span:
-        steps.append(28.0 if sum(steps) < _RECENT else 56.0)
+        steps.append(28.0 if sum(steps) < _RECENT else 91.0)
     return np.concatenate([[0.0], np.cumsum(steps)])
 
 
@@ -161,7 +161,7 @@ class _Noise:
     def precision(self, values: NDArray[Any]) -> NDArray[Any]:
         """The inverse of the covariance, which is tridiagonal, times values (g, k, n)."""
         outer, diagonal = (each[:, None].astype(values.dtype, copy=False) for each in (self.neighbours, self.diagonal))
-        product = diagonal * values
+        product = np.asarray(diagonal * values)
         if not self.memory:
             return product
         product[..., 1:] -= outer * values[..., :-1]
