@@ -6,9 +6,11 @@ import gzip
 import io
 import json
 import tarfile
+import zlib
 from typing import Any, Protocol
 
 from common.model import ROOT
+from common.storage import Bucket
 
 PACKAGE = ROOT / "common" / "forecasting"
 SPLIT, FIT, INFERENCE = "split.py", "fit.py", "inference.py"
@@ -64,3 +66,22 @@ def pack(files: dict[str, bytes]) -> bytes:
             member.size, member.mode = len(content), 0o644
             tar.addfile(member, io.BytesIO(content))
     return target.getvalue()
+
+
+def stored(bucket: Bucket, key: str, archive: bytes) -> bytes:
+    """The archive as it lies at that key; it is put there unless the same files are there already.
+
+    Packages name its digest, and another build of zlib packs the same files into other bytes: what was first stays.
+    """
+    present = bucket.read(key)
+    if present is not None and _unzipped(present) == _unzipped(archive):
+        return present
+    bucket.write(key, archive)
+    return archive
+
+
+def _unzipped(archive: bytes) -> bytes | None:
+    try:
+        return gzip.decompress(archive)
+    except (OSError, EOFError, zlib.error):
+        return None

@@ -15,7 +15,7 @@ from common.forecasting.fit import METRICS
 from common.model import Model
 from common.settings import Settings
 from common.storage import Bucket, Layout
-from common.training.code import FIT, SPLIT, code_archive
+from common.training.code import FIT, SPLIT, code_archive, stored
 from common.training.fleet import Fleet
 from common.training.image import image_uri
 from common.training.job import Say, run_training_job
@@ -118,8 +118,7 @@ def train_fleet_jobs(
         TrainingError: a job failed or was stopped, with SageMaker's reason, or its request was refused.
     """
     origin = Origin(model, source, data_version, Bucket(aws))
-    archive = code_archive(fleet.forecaster)
-    origin.bucket.write(Layout(model.name).code(source), archive)
+    archive = stored(origin.bucket, Layout(model.name).code(source), code_archive(fleet.forecaster))
     split = run_split(aws, origin, fleet, limits, say)
     fit = run_fit(aws, origin, fleet, champion, say)
     return FleetJobs(split, fit, origin.code, hashlib.sha256(archive).hexdigest())

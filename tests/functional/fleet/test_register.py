@@ -25,7 +25,7 @@ from common.settings import Settings
 from common.steps.fleet_objects import etags_of, keys_below
 from common.steps.history import package_history
 from common.storage import Layout, split_uri
-from common.training.code import Declared, code_archive, pack
+from common.training.code import Declared, code_archive, pack, stored
 from energy_model import MODEL
 from tests.accounts import Account
 from tests.clones import Clone, training_jobs
@@ -187,6 +187,17 @@ def test_a_model_that_the_new_code_reads_otherwise_is_not_kept(
     fourth = registrar.release("4444444444444444", replace(SIX, poisoned=one_reading("c"), days=202))
     assert registrar.evaluation(fourth)["customers"]["dropped"] == ["c"]
     assert "ZeroDivisionError" in "\n".join(registrar.said)
+
+
+def test_the_code_of_a_source_stays_as_packages_know_it(registrar: Registrar) -> None:
+    key, archive = Layout("energy").code("1111111111111111"), code_archive(Structural())
+    repacked = gzip.compress(gzip.decompress(archive), compresslevel=1)
+    assert repacked != archive
+    assert stored(registrar.bucket, key, archive) == archive == registrar.bucket.read(key)
+    assert stored(registrar.bucket, key, repacked) == archive == registrar.bucket.read(key)
+    for other in (b"damaged", gzip.compress(b"somebody's own")):
+        registrar.bucket.write(key, other)
+        assert stored(registrar.bucket, key, archive) == archive == registrar.bucket.read(key)
 
 
 def with_digits(declared: Declared, digits: bytes) -> bytes:
