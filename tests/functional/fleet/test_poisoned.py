@@ -9,8 +9,10 @@ import pytest
 from common.evaluation.fleet import FleetChampion, assess_fleet
 from common.evaluation.fleet_gate import FleetGate
 from common.evaluation.fleet_parts import Parts, read_parts
+from common.forecasting.artifacts import unpack_model
+from common.forecasting.handlers import answer
 from energy_model.consumers import Generated
-from tests.functional.fleet.fleet_kit import Host, write_raw
+from tests.functional.fleet.fleet_kit import FORECASTER, Host, write_raw
 from tests.poison import SET_ASIDE, Poisoned
 
 NAMELESS = "id that cannot name a file"
@@ -63,4 +65,15 @@ def test_the_neighbours_of_poisoned_customers_have_the_readings_and_models_that_
     for customer, series in found["poisoned"].items():
         pure = found["pure"][customer]
         assert (series.days.tolist(), series.values.tolist()) == (pure.days.tolist(), pure.values.tolist())
-    assert models["poisoned"] == {customer: models["pure"][customer] for customer in found["poisoned"]}
+    assert forecasts(models["poisoned"]) == pytest.approx(
+        forecasts({customer: models["pure"][customer] for customer in found["poisoned"]}), rel=1e-6
+    )
+
+
+def forecasts(archives: dict[str, bytes]) -> dict[tuple[str, str], float]:
+    """The median of each customer on each of the next days; of models whose last digits rounding may change."""
+    return {
+        (customer, day["ds"]): day["yhat"]
+        for customer, archive in archives.items()
+        for day in answer(FORECASTER, unpack_model(archive), 28)
+    }
