@@ -15,6 +15,7 @@ from multiprocessing import get_context
 from typing import NamedTuple
 
 import numpy as np
+import scipy.linalg  # noqa: F401  loaded now, so that the limit of threads holds for its BLAS, too
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
