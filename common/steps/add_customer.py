@@ -16,7 +16,7 @@ from common.data.sources import LocalFile
 from common.deployment.fleet import SUFFIX, answered_offline, code_of, note_key
 from common.deployment.live import observe
 from common.deployment.plan import CHANGING
-from common.errors import CheckoutError, DataError, DeploymentError, UsageError
+from common.errors import CheckoutError, DataError, DeploymentError
 from common.evaluation.golden import FleetGolden
 from common.forecasting import Unfit
 from common.forecasting.artifacts import unpack_model
@@ -26,7 +26,7 @@ from common.forecasting.handlers import answer
 from common.model import Model
 from common.registry import Package
 from common.steps.context import Context
-from common.steps.forecast import Day, forecast_customer
+from common.steps.forecast import Day, forecast_customer, no_id
 from common.steps.gather_series import customer_readings
 from common.storage import split_uri
 from common.training.fleet import Fleet
@@ -53,9 +53,7 @@ def add_customer(
         DeploymentError: no fleet serves, it is being replaced, or the endpoint does not answer as the model does.
     """
     if not ID.fullmatch(customer):
-        raise UsageError(
-            f"'{customer}' can name no customer.", "Ids have letters, digits, '_', '.' and '-', at most 100."
-        )
+        raise no_id(customer)
     package = _serving(context, model)
     if file:
         data = replace(data, source=LocalFile(file))

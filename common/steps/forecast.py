@@ -44,12 +44,17 @@ def forecast_customer(context: Context, model: Model, customer: str, request: An
     """What the customer's model forecasts.
 
     Raises:
+        UsageError: the id can name no customer.
         DataError: the fleet has no model of that customer, or the request is none that a model understands.
         DeploymentError: there is no endpoint, or the model answers with an error.
     """
     try:
         answer: list[Day] = ask_customer(context.aws, model.name, customer, request)
     except ClientError as error:
+        from common.forecasting.checks import ID  # takes half a second to import, for nothing where there is an answer
+
+        if not ID.fullmatch(customer):
+            raise no_id(customer) from error
         if says(error, "Failed to download model data"):
             raise _unknown(context, model, customer) from error
         if is_missing(error):
@@ -58,6 +63,10 @@ def forecast_customer(context: Context, model: Model, customer: str, request: An
             raise answered_with_error(model, error.response, 'Ask for a number of days: {"period": 7}.') from error
         raise
     return answer
+
+
+def no_id(customer: str) -> UsageError:
+    return UsageError(f"{customer!r} can name no customer.", "Ids have letters, digits, '_', '.' and '-', at most 100.")
 
 
 def _unknown(context: Context, model: Model, customer: str) -> DataError:

@@ -209,6 +209,10 @@ def test_a_new_customer_is_served_at_once_and_is_never_put_over_another(fleets: 
     with pytest.raises(DataError, match=r"no model of customer 'p', which was set aside when it was trained: "):
         forecast_customer(context, MODEL, "p", PERIOD)
 
+    for impossible in ("../00", "a b", "\x1b", "é"):
+        with pytest.raises(UsageError, match="can name no customer"):
+            forecast_customer(context, MODEL, impossible, PERIOD)
+
     added = add_customer(context, MODEL, later, LOOSE, "new")
     assert [day["ds"] for day in added] == [f"2024-03-{day}" for day in range(21, 28)]
     assert forecast_customer(context, MODEL, "new", {"period": 7}) == added == add_customer(
