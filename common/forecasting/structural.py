@@ -205,9 +205,9 @@ def _fit(
     block: list[Series], frame: Frame, values: Values, observed: Values, tried: Sequence[Setting]
 ) -> list[Parameters]:
     """Parameters of the readings as they are, or of their logarithms, whichever is more likely."""
-    least = np.where(observed > 0, values, np.inf).min(-1)
-    positive = (observed > 0) & (least > 0)[..., None]
-    logarithms = np.log(np.where(positive, values, 1.0))
+    seen = observed > 0
+    least = values.min(-1, where=seen, initial=np.inf)
+    logarithms = np.log(values, where=seen & (least > 0)[..., None], out=np.zeros_like(values))
     jacobians = np.zeros_like(least), np.where(least > 0, -logarithms.sum(-1), -np.inf)
     candidates, centres, scales = zip(*map(_standardised, (values, logarithms), jacobians, (observed, observed)))  # noqa: B905 – Python 3.9
     fitted = fit_frame(frame, candidates, observed, tried)

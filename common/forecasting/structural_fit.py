@@ -152,7 +152,7 @@ class _Repaired(NamedTuple):
 
 
 def _repair(frame: Frame, values: Values, observed: Values, count: Values) -> _Repaired:
-    """Replace what was not observed by what the rest says of it, and draw outliers in.
+    """Replace what was not observed by what the rest says of it, and draw outliers in; in place.
 
     What the rest says of one reading: with u = V⁻¹z, it is z minus u over the diagonal of V⁻¹ (de Jong and Penzer,
     Diagnosing shocks in time series, 1998). Of V⁻¹, the diagonal is taken without the share of the coefficients, which is
@@ -167,17 +167,16 @@ def _repair(frame: Frame, values: Values, observed: Values, count: Values) -> _R
     scale = _robust_scale(size, count)[..., None].astype(size.dtype)
     left = np.einsum("gkn,gkn->gk", coarse, smooth).astype(np.float64)
     unlikely = np.zeros_like(left)
-    repaired = values.copy()
     beyond = size > _HUBER * scale
     at = np.nonzero(beyond if complete else beyond | (observed == 0))
     off, unit = surprise[at], scale[at[0], at[1], 0]
     standard = off / unit * observed[at]
     kept = unit * np.where(np.abs(standard) < _ABSURD, standard.clip(-_HUBER, _HUBER), 0.0)
-    repaired[at] += kept - off
+    values[at] += kept - off
     np.add.at(left, at[:2], diagonal[at[0], 0, at[2]] * (kept**2 - off**2))
     np.add.at(unlikely, at[:2], _HUBER * (np.abs(standard) - _HUBER).clip(0))
     evidence = frame.factor(START).constant - count / 2 * np.log(_variance(left, count)) - unlikely
-    return _Repaired(repaired, seen / scale, evidence)
+    return _Repaired(values, seen / scale, evidence)
 
 
 def _tails(surprise: Values, count: Values) -> Values:
@@ -197,7 +196,7 @@ def _tails(surprise: Values, count: Values) -> Values:
 def _robust_scale(size: Values, count: Values) -> Values:
     """The standard deviation of normal noise of which the absolute values have this mean, those far above it drawn in."""
     mean = size.sum(-1) / count
-    drawn = np.minimum(size, 4 * mean[..., None])
+    drawn = np.minimum(size, (4 * mean[..., None]).astype(size.dtype))
     return np.asarray(drawn.sum(-1) / count * np.sqrt(np.pi / 2) + 1e-9)
 
 
