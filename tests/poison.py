@@ -3,7 +3,7 @@
 `SET_ASIDE` are those that leave something to guess: such a customer has to be set aside, with its reason, and must harm no
 other. All but the first few kinds change a single reading among good ones. `REPAIRED` are those that lose nothing: such a
 customer has to end with the series that its good rows spell. What is too low, too high or too late is so by the
-declaration of the energy model (0 to 1,000, and nothing from the ceiling on).
+declaration of the energy model (0 to 1,000, and nothing after the day of gathering).
 """
 
 from collections.abc import Callable, Iterator

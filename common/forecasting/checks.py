@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from .readings import iso_date, iso_time
+from .readings import iso_time
 from .series import Series, Unfit
 
 if TYPE_CHECKING:
@@ -49,8 +49,7 @@ class Limits:
 
     Attributes:
         at_least, at_most: the bounds of a value.
-        ceiling: the time from which on nothing was asked for, in days since 1970-01-01T00:00Z: readings from then on lie in
-            the future.
+        ceiling: the time from which on readings lie in the future, in days since 1970-01-01T00:00Z.
         least_rows: a customer with fewer readings is set aside.
     """
 
@@ -155,8 +154,8 @@ def _row_faults(rows: _Rows, limits: Limits) -> Iterator[tuple[Flags, Callable[[
     yield (
         days >= limits.ceiling,
         lambda where, many: (
-            f"a time in the future {_told(where, many)}: the last is of {iso_date(days[where].max())}, "
-            f"and none was asked for from {iso_date(limits.ceiling)} on"
+            f"a time in the future {_told(where, many)}: the last is of {iso_time(days[where].max())}, "
+            f"and none can be of {iso_time(limits.ceiling)} or later"
         ),
     )
 

@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from functools import cached_property
 from typing import Any
 
@@ -83,14 +83,15 @@ class FleetCandidate:
             TrainingError: a job failed.
         """
         declared = self.model.declaration("gather_data", "DATA")
-        ceiling = (date.fromisoformat(self.data["ceiling"]) - _EPOCH).days
+        # Not the manifest's ceiling, which only a warehouse is asked with: a file is taken whole.
+        tomorrow = (datetime.fromisoformat(self.data["gathered_at"]).date() - _EPOCH).days + 1
         return train_fleet_jobs(
             self.context.aws,
             self.model,
             self.fleet,
             source=self.source,
             data_version=self.data_version,
-            limits=Limits(declared.at_least, declared.at_most, ceiling),
+            limits=Limits(declared.at_least, declared.at_most, tomorrow),
             champion=self.deployed.results if self.deployed else "",
             say=self.context.say,
         )

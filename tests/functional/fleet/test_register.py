@@ -8,12 +8,14 @@ import json
 import tarfile
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
 import pytest
 
 from common.aws import Aws
+from common.data.extract import Reading
 from common.deployment.fleet import answered_offline, listing_of
 from common.errors import ArtifactError, DataError, GateError, TrainingError
 from common.evaluation.golden import FleetGolden
@@ -78,6 +80,21 @@ def test_a_fleet_is_registered_with_all_that_deploying_and_deciding_need(registr
     assert registrar.evaluation(package)["customers"]["fitted"] == 6
     assert "Customer a: consumption by date" in registrar.read(package, "report.html").decode()
     assert "# energy: passed" in "\n".join(registrar.said)
+
+
+def test_readings_of_the_day_of_gathering_are_no_future_ones_and_those_of_later_days_are(registrar: Registrar) -> None:
+    """A file is taken whole: it may hold readings of the last days, which a warehouse is not asked for."""
+    today = datetime.now(UTC).date()
+
+    def until(customer: str, last: date) -> list[Reading]:
+        [rows] = Made((customer,)).readings(None)
+        days = [last - timedelta(days=ago) for ago in reversed(range(len(rows)))]
+        return [(customer, f"{day}T00:00:00", value) for day, (_, _, value) in zip(days, rows, strict=True)]
+
+    made = Made(("a", "b", "c"), {"b": until("b", today), "c": until("c", today + timedelta(days=2))})
+    manifest = registrar.manifest(registrar.release("1111111111111111", made))
+    assert list(manifest.customers) == ["a", "b"]
+    assert manifest.set_aside["c"].startswith("a time in the future in ")
 
 
 def test_the_golden_answers_are_those_of_the_artifacts_in_the_bucket(

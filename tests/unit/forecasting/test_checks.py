@@ -67,7 +67,7 @@ REASONS = {
     "missing timestamp": "no time in 1 of 56 readings",
     "no such day": "an unreadable time in 1 of 56 readings, e.g. '2025-02-30T00:00:00'",
     "future": "a time in the future in 1 of 56 readings: the last is of 2999-01-01, "
-    "and none was asked for from 2026-01-01 on",
+    "and none can be of 2026-01-01 or later",
     "two values for one time": "two values for one time, 1 times, first on 2024-01-21T06:00:00Z",
     "id that cannot name a file": "its id '../8' cannot name a file: letters, digits, '_', '.' and '-', at most 100, can",
 }
