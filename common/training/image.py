@@ -14,8 +14,8 @@ Framework = Literal["xgboost", "sklearn"]
 
 VERSIONS: dict[Framework, str] = {"xgboost": "3.2-0", "sklearn": "1.4-2-py312"}
 """Of the images. XGBoost's is the version that requirements.txt pins for evaluation. scikit-learn's runs the scripts of a
-fleet with Python 3.12, NumPy 2.1, SciPy and pandas 2.3; its 1.4-2 with an older
-Python is listed for jobs only."""
+fleet with Python 3.12, NumPy 2.1, SciPy and pandas 2.3; its plain 1.4-2 is listed for training alone.
+"""
 
 _TABLES = "sagemaker/core/image_uri_config"
 
