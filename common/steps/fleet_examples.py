@@ -25,9 +25,7 @@ def read_examples(
 
 def _example(bucket: Bucket, index: Index, parts: Parts, forecaster: Forecaster, customer: str) -> Example:
     place, entry = index.customers[customer], parts.customers[customer]
-    last = place["offset"] + place["length"] - 1
-    answer = bucket.aws.s3.get_object(Bucket=bucket.name, Key=place["part"], Range=f"bytes={place['offset']}-{last}")
-    series = read_customer(answer["Body"].read())
+    series = read_customer(bucket.read_range(place["part"], place["offset"], place["length"]))
     held_out = series.days > entry["before_until"]
     shown = held_out | (series.days > series.days[-1] - DAYS)
     days = series.days[held_out]

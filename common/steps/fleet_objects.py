@@ -57,8 +57,7 @@ def read_many(bucket: Bucket, keys: Mapping[str, str]) -> dict[str, bytes]:
 
 def keys_below(bucket: Bucket, prefix: str, suffix: str) -> list[str]:
     """The keys below a prefix that end so, in order."""
-    pages = bucket.aws.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket.name, Prefix=prefix)
-    return [entry["Key"] for page in pages for entry in page.get("Contents", []) if entry["Key"].endswith(suffix)]
+    return [f"{prefix}{name}" for name in bucket.listing(prefix) if name.endswith(suffix)]
 
 
 def read_results(bucket: Bucket, fleet: str) -> list[tuple[str, bytes]]:
