@@ -101,7 +101,9 @@ def test_a_request_that_sagemaker_refuses_names_what_is_wrong(clone: Clone, aws:
     clone.edit(TRAINING, "ml.m5.large", "ml.none.large")
     clone.commit()
     done = clone.models(aws, "train", "abalone")
-    assert_refused(done, "SageMaker refused the training job", "ml.none.large", "Correct what the model folder declares")
+    assert_refused(
+        done, "SageMaker refused the training job", "ml.none.large", "Correct what the model folder declares"
+    )
     assert training_jobs(aws) == []
 
 
