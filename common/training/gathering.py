@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from common.aws import Aws
@@ -85,12 +86,17 @@ def gather_in_vpc(
 def gathering_archive(model: Model) -> bytes:
     """The code that gathers: `gather.py`, which starts the model's `gather_data`, the shared code, and what to install."""
     paths = [path for path in (ROOT / "common").rglob("*.py") if "local" not in path.relative_to(ROOT).parts]
-    paths += [path for path in (ROOT / model.folder).rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    paths += [path for path in (ROOT / model.folder).rglob("*") if path.is_file() and _travels(path)]
     files = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in paths}
     pins = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if _name(line) in PACKAGES]
     return pack(
         files | {"gather.py": _PROGRAM.encode(), "requirements.txt": "".join(f"{pin}\n" for pin in pins).encode()}
     )
+
+
+def _travels(path: Path) -> bool:
+    """Hidden files do not: passwords are kept in such."""
+    return path.suffix != ".pyc" and not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
 
 
 def _name(line: str) -> str:

@@ -6,7 +6,10 @@ import sys
 import tarfile
 from pathlib import Path
 
+import pytest
+
 from common.model import ROOT, Model
+from common.training import gathering
 from common.training.gathering import gathering_archive
 from energy_model import MODEL
 
@@ -22,6 +25,18 @@ def test_the_archive_holds_the_code_that_gathers_and_depends_on_it_only(tmp_path
     assert {"gather.py", "energy_model/gather_data.py", "common/data/cursor.py", "common/steps/__init__.py"} <= names
     assert not [name for name in names if name.startswith("common/local") or name.endswith(".pyc")]
     assert gathering_archive(MODEL) == gathering_archive(MODEL)
+
+
+def test_hidden_files_of_the_models_folder_stay_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Among them are those that git ignores because they hold passwords."""
+    folder = tmp_path / "energy_model"
+    (folder / ".idea").mkdir(parents=True)
+    for name in ("gather_data.py", "ca.pem", ".env", ".idea/dataSources.xml"):
+        (folder / name).write_text("")
+    (tmp_path / "requirements.txt").write_text("")
+    monkeypatch.setattr(gathering, "ROOT", tmp_path)
+    names = {name for name in unpacked(MODEL, tmp_path / "unpacked") if name.startswith("energy_model/")}
+    assert names == {"energy_model/gather_data.py", "energy_model/ca.pem"}
 
 
 def test_the_drivers_are_those_that_requirements_txt_pins(tmp_path: Path) -> None:
