@@ -37,9 +37,10 @@ def csv_readings(pieces: Iterator[bytes], description: str, wanted: Wanted) -> I
             )
         pick = itemgetter(*map(header.index, names))
         found = False
-        while chunk := [row for row in islice(rows, _CHUNK_ROWS) if row]:
-            _require_length(chunk, len(header), description)
-            readings: list[Reading] = list(map(pick, chunk))
+        while chunk := list(islice(rows, _CHUNK_ROWS)):
+            filled = [row for row in chunk if row]
+            _require_length(filled, len(header), description)
+            readings: list[Reading] = list(map(pick, filled))
             if wanted.only is not None:
                 readings = [reading for reading in readings if reading[0] == wanted.only]
             if readings:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import Any, NamedTuple
 
 from common.deployment.fleet import added_customers, answered_offline, code_of, manifest_of
@@ -22,6 +23,8 @@ from common.storage import split_uri
 
 MODELS, RESULTS = "models/", "parts/"
 _REQUEST = {"period": 7}
+_SOME = 5
+"""So many of those who cannot keep their model are named in the log."""
 
 
 class Kept(NamedTuple):
@@ -88,8 +91,10 @@ class DeployedFleet:
             else:
                 found[customer] = Kept(archive, {"kept_from": fitted_in, **self.customers[customer]})
         problems |= self._read_otherwise({customer: kept.archive for customer, kept in found.items()}, code)
-        for customer, problem in problems.items():
+        for customer, problem in islice(problems.items(), _SOME):
             self.context.say(f"  warning: customer {customer} cannot keep its model of {self.name}: {problem}")
+        if len(problems) > _SOME:
+            self.context.say(f"  warning: nor can {len(problems) - _SOME:,} more, whom evaluation.json lists")
         return {customer: kept for customer, kept in found.items() if customer not in problems}
 
     def _read_otherwise(self, models: Mapping[str, bytes], code: bytes) -> dict[str, str]:

@@ -50,6 +50,12 @@ def test_a_large_file_comes_in_chunks_cut_anywhere(monkeypatch: pytest.MonkeyPat
     assert [row for chunk in chunks for row in chunk] == [(f"ä{n}", "t", str(n)) for n in range(1050)]
 
 
+def test_blank_lines_end_nothing_however_many(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_readings, "_CHUNK_ROWS", 3)
+    blanks = b"\n" * 10
+    assert [row[2] for row in read(b"id,at,used\na,t,1\n" + blanks + b"a,t,2\n" + blanks, tmp_path)] == ["1", "2"]
+
+
 @pytest.mark.parametrize(
     ("content", "told"),
     [
