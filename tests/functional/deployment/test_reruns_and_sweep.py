@@ -69,11 +69,13 @@ def test_deploying_what_serves_imports_no_library_that_trains(project: Project, 
     program = f"""
         import sys
         from common.deployment import Alarm, AllAtOnce, Endpoint
+        from common.lineage import Checkout
         from common.model import Model
         from common.steps.context import Context
         from common.steps.deploy import deploy_model
         endpoint = Endpoint("ml.t2.medium", AllAtOnce(bake_seconds=0), (Alarm("Invocation5XXErrors", "Sum", above=0),))
         model = Model("abalone", "A model of the tests", "rings", "regression")
+        Checkout.require_main = lambda *_: None  # the branch that is tested may hold another abalone than main
         deploy_model(Context.from_environment(), model, endpoint, version={one.version})
         heavy = {{"xgboost", "pandas", "numpy", "sklearn", "sagemaker"}} & set(sys.modules)
         sys.exit(f"imported: {{heavy}}" if heavy else 0)
