@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from itertools import product
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -158,9 +158,9 @@ class _Noise:
             white[..., 1:] -= (self.weight[:, None, 1:] * self.decay[:, None, 1:]) * values[..., :-1]
         return white
 
-    def precision(self, values: NDArray[Any]) -> NDArray[Any]:
+    def precision(self, values: Values) -> Values:
         """The inverse of the covariance, which is tridiagonal, times values (g, k, n)."""
-        outer, diagonal = (each[:, None].astype(values.dtype, copy=False) for each in (self.neighbours, self.diagonal))
+        outer, diagonal = self.neighbours[:, None], self.diagonal[:, None]
         product = np.asarray(diagonal * values)
         if not self.memory:
             return product
@@ -308,7 +308,7 @@ class Frame:
         all_solved = (products[0] @ inverse).reshape(products.shape[1], len(tried), -1)
         return np.einsum("ksp,ksp->sk", all_solved, all_solved)[:, None], constants
 
-    def smooth(self, values: NDArray[Any], setting: Setting) -> NDArray[Any]:
+    def smooth(self, values: Values, setting: Setting) -> Values:
         """The inverse of the covariance of the series, with that of the coefficients in it, times values (g, k, n)."""
         noise, factor = self.noise(setting.memory), self.factor(setting)
         if factor.inverse is None:
@@ -318,7 +318,7 @@ class Frame:
         if setting not in self._projections:
             weighted = noise.precision(self.columns.swapaxes(1, 2))
             self._projections[setting] = np.ascontiguousarray(weighted[0].T @ factor.inverse.T)
-        projection = self._projections[setting].astype(values.dtype, copy=False)
+        projection = self._projections[setting]
         smooth = noise.precision(values)
         smooth -= (values @ projection) @ projection.T
         return smooth

@@ -158,14 +158,14 @@ def _repair(frame: Frame, values: Values, observed: Values, count: Values) -> _R
     Diagnosing shocks in time series, 1998). Of V⁻¹, the diagonal is taken without the share of the coefficients, which is
     small. With z replaced by that, z'V⁻¹z is less by u² over the diagonal.
     """
-    coarse = values.astype(np.float32)  # exact enough to tell what is off, and twice as fast
-    smooth, diagonal = frame.smooth(coarse, START), frame.diagonal(START.memory)
-    surprise = smooth / diagonal.astype(smooth.dtype)
+    # In double precision: the parameters that are stored must not show in which order sums were made.
+    smooth, diagonal = frame.smooth(values, START), frame.diagonal(START.memory)
+    surprise = smooth / diagonal
     complete = bool((count == values.shape[-1]).all())
     seen = surprise if complete else surprise * observed
     size = np.abs(seen)
-    scale = _robust_scale(size, count)[..., None].astype(size.dtype)
-    left = np.einsum("gkn,gkn->gk", coarse, smooth).astype(np.float64)
+    scale = _robust_scale(size, count)[..., None]
+    left = np.einsum("gkn,gkn->gk", values, smooth)
     unlikely = np.zeros_like(left)
     beyond = size > _HUBER * scale
     at = np.nonzero(beyond if complete else beyond | (observed == 0))
@@ -196,7 +196,7 @@ def _tails(surprise: Values, count: Values) -> Values:
 def _robust_scale(size: Values, count: Values) -> Values:
     """The standard deviation of normal noise of which the absolute values have this mean, those far above it drawn in."""
     mean = size.sum(-1) / count
-    drawn = np.minimum(size, (4 * mean[..., None]).astype(size.dtype))
+    drawn = np.minimum(size, 4 * mean[..., None])
     return np.asarray(drawn.sum(-1) / count * np.sqrt(np.pi / 2) + 1e-9)
 
 
