@@ -95,6 +95,14 @@ def test_the_champions_of_a_batch_are_found_in_whatever_part_they_are(tmp_path: 
     assert Champions.open(None).of(["9"]) == {}
 
 
+def test_a_customers_archive_is_the_same_whoever_else_is_in_the_batch() -> None:
+    series = [series_of(number, Generated()) for number in range(60)]
+    together = fit_series(Structural(holidays=HOLIDAYS), series, 28).models
+    for one in series[::2]:
+        alone = fit_series(Structural(holidays=HOLIDAYS), [one], 28).models
+        assert alone == {one.customer: together[one.customer]}
+
+
 def test_the_models_of_generated_customers_of_every_kind_have_a_kilobyte_at_most() -> None:
     series = [series_of(number, Generated()) for number in range(60)]
     fitted = fit_series(Structural(holidays=HOLIDAYS), series, 28)
