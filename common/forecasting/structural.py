@@ -102,7 +102,7 @@ class Structural:
         centre = column("level")[:, None] + column("slope")[:, None] * ahead / YEAR
         centre += (season @ column("seasons")[..., None])[..., 0]
         dates = np.floor(days)
-        for effect, holiday in zip(column("holidays").T if self.holidays else (), self._dates()):  # noqa: B905 – Python 3.9
+        for effect, holiday in zip(column("holidays").T if self.holidays else (), self._dates(), strict=True):
             centre += effect[:, None] * np.isin(dates, holiday)
         centre += column("residual")[:, None] * column("memory")[:, None] ** ahead.clip(0)
         half = _spread(column("spread"), ahead) * _tail(column("tails"), level)
@@ -209,7 +209,9 @@ def _fit(
     least = values.min(-1, where=seen, initial=np.inf)
     logarithms = np.log(values, where=seen & (least > 0)[..., None], out=np.zeros_like(values))
     jacobians = np.zeros_like(least), np.where(least > 0, -logarithms.sum(-1), -np.inf)
-    candidates, centres, scales = zip(*map(_standardised, (values, logarithms), jacobians, (observed, observed)))  # noqa: B905 – Python 3.9
+    candidates, centres, scales = zip(
+        *map(_standardised, (values, logarithms), jacobians, (observed, observed)), strict=True
+    )
     fitted = fit_frame(frame, candidates, observed, tried)
     centre, scale = (np.choose(fitted.candidate, each).ravel() for each in (centres, scales))
     spreads = {setting: np.sqrt(frame.spread(setting)) for setting in set(fitted.settings)}
@@ -230,7 +232,7 @@ def _fit(
         "logarithmic": fitted.candidate.ravel().tolist(),
         "positive": (least.ravel() >= 0).astype(int).tolist(),
     }
-    return [dict(zip(columns, row)) for row in zip(*columns.values())]  # noqa: B905 – Python 3.9
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 def _standardised(values: Values, jacobian: Values, observed: Values) -> tuple[Candidate, Values, Values]:
@@ -275,5 +277,5 @@ def _blocks(members: list[int], size: int) -> Iterator[list[int]]:
 
 
 def _put(found: list[Parameters | Unfit], block: Iterable[int], parameters: list[Parameters]) -> None:
-    for i, each in zip(block, parameters):  # noqa: B905 – Python 3.9
+    for i, each in zip(block, parameters, strict=True):
         found[i] = each

@@ -202,7 +202,9 @@ class Factor(NamedTuple):
         # Imported here, for fits: a forecast needs no SciPy, and an endpoint has a process for each loaded model.
         from scipy.linalg.lapack import dtrtrs
 
-        return np.stack([dtrtrs(lower.T, vector.T, trans=trans)[0].T for lower, vector in zip(self.lower, vectors)])  # noqa: B905 – Python 3.9
+        return np.stack(
+            [dtrtrs(lower.T, vector.T, trans=trans)[0].T for lower, vector in zip(self.lower, vectors, strict=True)]
+        )
 
 
 class Frame:

@@ -66,7 +66,7 @@ def fit_frame(frame: Frame, candidates: Sequence[Candidate], observed: Values, t
     """
     count = observed.sum(-1)
     repaired = [_repair(frame, _fill(candidate.values, observed), observed, count) for candidate in candidates]
-    likely = [each.evidence + candidate.jacobian for each, candidate in zip(repaired, candidates)]  # noqa: B905 – Python 3.9
+    likely = [each.evidence + candidate.jacobian for each, candidate in zip(repaired, candidates, strict=True)]
     better = np.argmax(likely, axis=0)
     values, surprise = repaired[0].values, repaired[0].surprise
     for i, each in enumerate(repaired[1:], start=1):
@@ -206,7 +206,7 @@ def _fill(values: Values, observed: Values) -> Values:
     if not len(gaps[0]):
         return values
     filled = values.copy()
-    for group, series in zip(*gaps):  # noqa: B905 – Python 3.9
+    for group, series in zip(*gaps, strict=True):
         present = np.nonzero(observed[group, series])[0]
         missing = np.nonzero(observed[group, series] == 0)[0]
         filled[group, series, missing] = np.interp(missing, present, values[group, series, present])
