@@ -46,6 +46,7 @@ def test_every_number_comes_back_exactly(values: list[float]) -> None:
         PART[:100] + b"xx" + PART[102:],
         gzip.compress(b"8,1,x\n"),
     ],
+    ids=["truncated", "in the second member", "damaged", "no number"],
 )
 def test_a_damaged_part_is_refused(damaged: bytes) -> None:
     with pytest.raises(DamagedPart):

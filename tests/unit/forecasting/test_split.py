@@ -74,6 +74,7 @@ def test_a_host_without_parts_has_nothing_to_do(tmp_path: Path) -> None:
         (gzip.compress(b"customer,timestamp,value\n8,2024-01-01,1\n")[:-4], "the part cannot be read: "),
         (b"customer,timestamp,value\n8,2024-01-01,1\n", "the part cannot be read: Not a gzipped file"),
     ],
+    ids=["columns", "empty", "truncated", "no gzip"],
 )
 def test_what_is_no_raw_part_is_refused(content: bytes, message: str, tmp_path: Path) -> None:
     (tmp_path / "part-00000.csv.gz").write_bytes(content)
