@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -77,7 +78,7 @@ def tuning_request(
         definition["CheckpointConfig"] = {"S3Uri": f"{single['CheckpointConfig']['S3Uri']}/{name}"}
     request: CreateHyperParameterTuningJobRequestTypeDef = {
         "HyperParameterTuningJobName": name,
-        "HyperParameterTuningJobConfig": _config(name, tuning, objective, single["HyperParameters"]),
+        "HyperParameterTuningJobConfig": _config(tuning, objective, single["HyperParameters"], len(parents.chosen)),
         "TrainingJobDefinition": definition,
         "Tags": tags,
     }
@@ -90,7 +91,7 @@ def tuning_request(
 
 
 def _config(
-    name: str, tuning: Tuning, objective: Objective, static: Mapping[str, str]
+    tuning: Tuning, objective: Objective, static: Mapping[str, str], parents: int
 ) -> HyperParameterTuningJobConfigTypeDef:
     stops = tuning.early_stopping and tuning.strategy != "Hyperband"
     config: HyperParameterTuningJobConfigTypeDef = {
@@ -105,11 +106,12 @@ def _config(
         },
         "ParameterRanges": _ranges(tuning.ranges),
         "TrainingJobEarlyStoppingType": "Auto" if stops else "Off",
-        "RandomSeed": int(_digest(name)[:7], 16),  # the same tuning anywhere draws the same values
     }
     if tuning.strategy == "Hyperband":
         rounds = _most_rounds(static.get("num_round") or tuning.ranges["num_round"])
         config["StrategyConfig"] = {"HyperbandStrategyConfig": {"MaxResource": rounds}}
+    # What is declared draws the same values anywhere and after any change of other code; but not those that its parents drew.
+    config["RandomSeed"] = int(_digest(json.dumps([config, dict(static), parents], sort_keys=True))[:7], 16)
     return config
 
 

@@ -66,15 +66,15 @@ def tell_abalone(demo: Demo) -> None:
 def tell_churn(demo: Demo) -> None:
     """A classification whose hyperparameters are tuned, each time from what the last tunings have learnt."""
     demo.tell("Push", "a branch that changes churn: its tuning starts from what the first has learnt …")
-    demo.branch("gentler-trees")
-    demo.tune("churn", "subsample", 0.7)
-    result = demo.push("gentler-trees", "Show each tree fewer of the customers", approve=True)
+    demo.branch("fuller-trees")
+    demo.tune("churn", "subsample", 0.9)
+    result = demo.push("fuller-trees", "Show each tree more of the customers", approve=True)
     show_report(demo, result, "churn")
     demo.tell("Click", "… the report was read, and the approval job clicked; abalone was not touched by any of it")
     demo.models("history", "churn", "--tuning")
 
-    demo.tell("Merge", "gentler-trees is squashed into main, and deployed")
-    demo.merge("gentler-trees")
+    demo.tell("Merge", "fuller-trees is squashed into main, and deployed")
+    demo.merge("fuller-trees")
     demo.play("main")
     predict(demo, "churn")
 
