@@ -205,9 +205,10 @@ def _fit(
     block: list[Series], frame: Frame, values: Values, observed: Values, tried: Sequence[Setting]
 ) -> list[Parameters]:
     """Parameters of the readings as they are, or of their logarithms, whichever is more likely."""
-    seen = observed > 0
+    seen = True if observed.all() else observed > 0  # a mask takes its time
     least = values.min(-1, where=seen, initial=np.inf)
-    logarithms = np.log(values, where=seen & (least > 0)[..., None], out=np.zeros_like(values))
+    positive = True if seen is True and least.min() > 0 else seen & (least > 0)[..., None]
+    logarithms = np.log(values, where=positive, out=np.zeros_like(values))
     jacobians = np.zeros_like(least), np.where(least > 0, -logarithms.sum(-1), -np.inf)
     candidates, centres, scales = zip(
         *map(_standardised, (values, logarithms), jacobians, (observed, observed)), strict=True

@@ -65,14 +65,13 @@ def fit_frame(frame: Frame, candidates: Sequence[Candidate], observed: Values, t
         observed: (g, k, n) 1 where there is a reading, otherwise 0; values are anything finite there.
     """
     count = observed.sum(-1)
-    repaired = [_repair(frame, _fill(candidate.values, observed), observed, count) for candidate in candidates]
+    repaired = [_repair(frame, _fill(candidate.values, observed, count), observed, count) for candidate in candidates]
     likely = [each.evidence + candidate.jacobian for each, candidate in zip(repaired, candidates, strict=True)]
     better = np.argmax(likely, axis=0)
-    values, surprise = repaired[0].values, repaired[0].surprise
+    values, surprise, spoilt, _ = repaired[0]
     for i, each in enumerate(repaired[1:], start=1):
-        values = np.where(better[..., None] == i, each.values, values)
-        surprise = np.where(better[..., None] == i, each.surprise, surprise)
-    spoilt = (np.abs(surprise) > _HUBER).any(-1) | (count < observed.shape[-1])
+        own = better == i
+        values[own], surprise[own], spoilt[own] = each.values[own], each.surprise[own], each.spoilt[own]
     if spoilt.any():
         some = (slice(None), spoilt.any(0))  # of groups with columns of their own, all are repaired and some are kept
         again = _repair(frame, values[some], observed[some], count[some])
@@ -143,11 +142,13 @@ class _Repaired(NamedTuple):
     Attributes:
         values: (g, k, n)
         surprise: (g, k, n) by how many standard deviations a reading was off what the rest says; 0 at gaps.
+        spoilt: (g, k) whether there were any.
         evidence: the logarithm of the marginal likelihood with `START`, in which outliers are Laplacian [Huber, 1964].
     """
 
     values: Values
     surprise: Values
+    spoilt: NDArray[np.bool_]
     evidence: Values
 
 
@@ -168,7 +169,9 @@ def _repair(frame: Frame, values: Values, observed: Values, count: Values) -> _R
     left = np.einsum("gkn,gkn->gk", values, smooth)
     unlikely = np.zeros_like(left)
     beyond = size > _HUBER * scale
-    at = np.nonzero(beyond if complete else beyond | (observed == 0))
+    if not complete:
+        beyond |= observed == 0
+    at = np.nonzero(beyond)
     off, unit = surprise[at], scale[at[0], at[1], 0]
     standard = off / unit * observed[at]
     kept = unit * np.where(np.abs(standard) < _ABSURD, standard.clip(-_HUBER, _HUBER), 0.0)
@@ -176,7 +179,7 @@ def _repair(frame: Frame, values: Values, observed: Values, count: Values) -> _R
     np.add.at(left, at[:2], diagonal[at[0], 0, at[2]] * (kept**2 - off**2))
     np.add.at(unlikely, at[:2], _HUBER * (np.abs(standard) - _HUBER).clip(0))
     evidence = frame.factor(START).constant - count / 2 * np.log(_variance(left, count)) - unlikely
-    return _Repaired(values, seen / scale, evidence)
+    return _Repaired(values, seen / scale, np.asarray(beyond.any(-1)), evidence)
 
 
 def _tails(surprise: Values, count: Values) -> Values:
@@ -185,9 +188,10 @@ def _tails(surprise: Values, count: Values) -> Values:
     Those of a normal distribution count as much as `_TAILS_PRIOR` readings.
     """
     n = surprise.shape[-1]
-    size, count = np.sort(np.abs(surprise), axis=-1), count[..., None]
-    # What was not observed stands in front, with size 0.
+    count = count[..., None]
+    # In order, what was not observed stands in front, with size 0.
     places = n - 1 - np.rint((count - 1) * (1 - LEVELS)).astype(int)
+    size = np.partition(np.abs(surprise), np.unique(places), axis=-1)
     deviation = np.sqrt((size.clip(0, _HUBER) ** 2).sum(-1, keepdims=True) / count)
     share = count / (count + _TAILS_PRIOR)
     return np.asarray(share * np.take_along_axis(size, places, -1) / deviation + (1 - share) * NORMAL_TAILS)
@@ -200,9 +204,9 @@ def _robust_scale(size: Values, count: Values) -> Values:
     return np.asarray(drawn.sum(-1) / count * np.sqrt(np.pi / 2) + 1e-9)
 
 
-def _fill(values: Values, observed: Values) -> Values:
+def _fill(values: Values, observed: Values, count: Values) -> Values:
     """Missing days from their neighbours, along straight lines."""
-    gaps = np.nonzero(~observed.astype(bool).all(-1))
+    gaps = np.nonzero(count < values.shape[-1])
     if not len(gaps[0]):
         return values
     filled = values.copy()
