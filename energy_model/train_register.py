@@ -10,7 +10,7 @@ from energy_model.holidays import HOLIDAYS
 
 TRAINING = Fleet(
     forecaster=Structural(holidays=HOLIDAYS),
-    instance_type="ml.c5.xlarge",
+    instance_type="ml.m5.xlarge",
     instance_count=2,  # each fits its share of the customers
     spot=Spot(max_wait_seconds=7200),  # what an interrupted job had fitted is kept
     # The forecasts of the project's generator are far better than the bound; `make bench` says by how much.

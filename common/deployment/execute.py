@@ -23,7 +23,7 @@ from common.deployment.plan import (
     Wanted,
     next_action,
 )
-from common.deployment.verify import check_artifact, check_endpoint
+from common.deployment.verify import check_artifact, check_endpoint, check_unchanged
 from common.errors import DeploymentError
 from common.model import Model
 from common.registry import Registry
@@ -74,6 +74,8 @@ class Deployment:
                 self._require_success(live, replaced)
             action = next_action(self.wanted, live)
             if isinstance(action, NothingToDo):
+                if replaced is None and not live.rollback:
+                    check_unchanged(self.aws, self.wanted)
                 if self._verify(live, changed=replaced is not None):
                     return replaced is not None
             elif isinstance(action, WaitForEndpoint):

@@ -88,14 +88,14 @@ def lost_customers(aws: Aws, serving: Package, wanted: Package) -> list[str]:
     return sorted(added - listing_of(aws, wanted.fleet).keys()) if added else []
 
 
-def check_fleet(aws: Aws, package: Package, golden: FleetGolden) -> None:
-    """Compare every customer's artifact with the manifest, and answer the golden requests with those of the sample.
+def compare_fleet(aws: Aws, package: Package) -> FleetManifest:
+    """Compare every customer's artifact with the manifest, and answer the manifest.
 
     One listing compares all of them: by the ETag that S3 gave each object when the fleet was registered, and its size.
 
     Raises:
-        DeploymentError: an artifact is missing or another one, or the sample does not answer as it did.
-        ArtifactError: the manifest, the code or an artifact of the sample is missing or damaged.
+        DeploymentError: an artifact is missing or another one.
+        ArtifactError: the manifest is missing or damaged.
     """
     manifest = manifest_of(aws, package)
     if differs := manifest.differs(listing_of(aws, package.fleet)):
@@ -103,6 +103,17 @@ def check_fleet(aws: Aws, package: Package, golden: FleetGolden) -> None:
             f"The fleet of version {package.version} in {package.fleet} is not the one that was approved: {differs}.",
             _REMEDY,
         )
+    return manifest
+
+
+def check_fleet(aws: Aws, package: Package, golden: FleetGolden) -> None:
+    """Compare every customer's artifact with the manifest, and answer the golden requests with those of the sample.
+
+    Raises:
+        DeploymentError: an artifact is missing or another one, or the sample does not answer as it did.
+        ArtifactError: the manifest, the code or an artifact of the sample is missing or damaged.
+    """
+    manifest = compare_fleet(aws, package)
     sample = {
         customer: _registered(
             aws, f"{package.fleet}{customer}{SUFFIX}", manifest.customers[customer]["digest"], package

@@ -10,7 +10,7 @@ from pathlib import Path
 from botocore.exceptions import ClientError
 
 from common.aws import Aws, error_code
-from common.deployment.fleet import check_fleet, check_fleet_endpoint
+from common.deployment.fleet import check_fleet, check_fleet_endpoint, compare_fleet
 from common.deployment.plan import Wanted
 from common.errors import DeploymentError
 from common.evaluation.golden import FleetGolden, Golden
@@ -70,6 +70,17 @@ def _check_single(aws: Aws, wanted: Wanted) -> None:
         raise DeploymentError(
             f"Version {package.version} does not predict offline what it did when it was trained: {problem}.", remedy
         )
+
+
+def check_unchanged(aws: Aws, wanted: Wanted) -> None:
+    """Compare what serves already with what was registered, where the endpoint may load it anew at any time: a fleet.
+
+    Raises:
+        DeploymentError: an artifact of the fleet is missing or another one.
+        ArtifactError: the fleet's manifest is missing or damaged.
+    """
+    if wanted.package.fleet:
+        compare_fleet(aws, wanted.package)
 
 
 def check_endpoint(aws: Aws, wanted: Wanted) -> str:

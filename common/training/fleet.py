@@ -21,7 +21,7 @@ class Fleet:
 
     Attributes:
         forecaster: fits and forecasts, e.g. `Structural()`.
-        instance_type, instance_count: of the training job, e.g. 10 × `ml.c5.xlarge`.
+        instance_type, instance_count: of the training job, e.g. 10 × `ml.m5.xlarge`.
         gate: what the fleet must achieve to ask for approval.
         holdout_days: of each customer, the last days that are forecast to score the model before it is fitted on all.
         tolerance: the share of the customers that may be set aside; with more, the step fails.

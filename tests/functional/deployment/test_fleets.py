@@ -181,6 +181,16 @@ def test_a_fleet_that_is_not_wholly_the_approved_one_never_meets_traffic(fleets:
     assert fleets.first_day("05") == "2024-03-01"
 
 
+def test_a_deploy_that_has_nothing_to_do_still_finds_models_that_were_written_over(fleets: Fleets) -> None:
+    one = fleets.approved(ONE, Made(CUSTOMERS, days=60))
+    fleets.deploy(one)
+    for fault in (missing, anothers):
+        with harmed(fleets, one, fault), pytest.raises(DeploymentError) as error:
+            fleets.deploy(one)
+        assert FAULTS[fault] in str(error.value)
+    assert not fleets.deploy(one)
+
+
 def test_a_fleet_that_answers_otherwise_behind_the_endpoint_is_rolled_back(fleets: Fleets) -> None:
     one, two = fleets.approved(ONE, Made(CUSTOMERS, days=60)), fleets.approved(TWO, Made(CUSTOMERS, days=70))
     fleets.deploy(one)
