@@ -74,7 +74,7 @@ class Served:
         return found or pytest.skip(f"no such {kind.__name__}")
 
 
-@pytest.fixture(scope="module", params=all_models(), ids=lambda model: model.name)
+@pytest.fixture(scope="module", params=[m for m in all_models() if not m.is_fleet], ids=lambda model: model.name)
 def served(request: pytest.FixtureRequest, aws_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     model: Model = request.param
     dataset: Dataset = model.declaration("gather_data", "DATA")
