@@ -182,6 +182,8 @@ def _fit_grid(block: list[Series], frame: Frame, length: int) -> list[Parameters
 
 
 def _newest(series: Series, days: int) -> Series:
+    if series.days[0] > series.days[-1] - days:
+        return series
     first = int(np.searchsorted(series.days, series.days[-1] - days, side="right"))
     return Series(series.customer, series.days[first:], series.values[first:])
 
@@ -220,20 +222,33 @@ def _fit(
     spread = np.stack([spreads[setting][0 if shared else g] for g, setting in enumerate(fitted.settings)])
     coefficients = fitted.coefficients.reshape(len(block), -1) * scale[:, None]
     end = coefficients.shape[1] - frame.holidays
-    columns = {
-        "last": [float(series.days[-1]) for series in block],
-        "level": _rounded(coefficients[:, 0] + centre),
-        "slope": _rounded(coefficients[:, 1]),
-        "seasons": _rounded(coefficients[:, end - SEASONS : end]),
-        "holidays": _rounded(coefficients[:, end:]),
-        "memory": [setting.memory for setting in fitted.settings],
-        "residual": _rounded(fitted.residual.ravel() * scale),
-        "spread": _rounded(spread * (fitted.scale.ravel() * scale)[:, None]),
-        "tails": _rounded(fitted.tails.reshape(-1, 2)),
-        "logarithmic": fitted.candidate.ravel().tolist(),
-        "positive": (least.ravel() >= 0).astype(int).tolist(),
+    parts = {
+        "level": (coefficients[:, 0] + centre)[:, None],
+        "slope": coefficients[:, 1:2],
+        "seasons": coefficients[:, end - SEASONS : end],
+        "holidays": coefficients[:, end:],
+        "residual": (fitted.residual.ravel() * scale)[:, None],
+        "spread": spread * (fitted.scale.ravel() * scale)[:, None],
+        "tails": fitted.tails.reshape(-1, 2),
     }
-    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+    ends = np.cumsum([each.shape[1] for each in parts.values()]).tolist()
+    places = {
+        name: slice(first, last) if each.shape[1] != 1 or name == "holidays" else first
+        for (name, each), first, last in zip(parts.items(), [0, *ends], ends, strict=False)
+    }
+    rounded = _rounded(np.concatenate(list(parts.values()), axis=1))  # at once: many small arrays take longer
+    return [
+        {
+            "last": float(series.days[-1]),
+            "memory": setting.memory,
+            "logarithmic": int(logarithmic),
+            "positive": int(least_value >= 0),
+            **{name: row[place] for name, place in places.items()},
+        }
+        for series, setting, logarithmic, least_value, row in zip(
+            block, fitted.settings, fitted.candidate.ravel(), least.ravel(), rounded, strict=True
+        )
+    ]
 
 
 def _standardised(values: Values, jacobian: Values, observed: Values) -> tuple[Candidate, Values, Values]:

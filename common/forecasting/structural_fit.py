@@ -191,8 +191,9 @@ def _tails(surprise: Values, count: Values) -> Values:
     count = count[..., None]
     # In order, what was not observed stands in front, with size 0.
     places = n - 1 - np.rint((count - 1) * (1 - LEVELS)).astype(int)
-    size = np.partition(np.abs(surprise), np.unique(places), axis=-1)
+    size = np.abs(surprise)
     deviation = np.sqrt((size.clip(0, _HUBER) ** 2).sum(-1, keepdims=True) / count)
+    size.partition(np.unique(places), axis=-1)
     share = count / (count + _TAILS_PRIOR)
     return np.asarray(share * np.take_along_axis(size, places, -1) / deviation + (1 - share) * NORMAL_TAILS)
 
