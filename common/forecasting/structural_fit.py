@@ -65,13 +65,7 @@ def fit_frame(frame: Frame, candidates: Sequence[Candidate], observed: Values, t
         observed: (g, k, n) 1 where there is a reading, otherwise 0; values are anything finite there.
     """
     count = observed.sum(-1)
-    repaired = [_repair(frame, _fill(candidate.values, observed, count), observed, count) for candidate in candidates]
-    likely = [each.evidence + candidate.jacobian for each, candidate in zip(repaired, candidates, strict=True)]
-    better = np.argmax(likely, axis=0)
-    values, surprise, spoilt, _ = repaired[0]
-    for i, each in enumerate(repaired[1:], start=1):
-        own = better == i
-        values[own], surprise[own], spoilt[own] = each.values[own], each.surprise[own], each.spoilt[own]
+    better, values, surprise, spoilt = _likelier(frame, candidates, observed, count)
     if spoilt.any():
         some = (slice(None), spoilt.any(0))  # of groups with columns of their own, all are repaired and some are kept
         again = _repair(frame, values[some], observed[some], count[some])
@@ -82,6 +76,29 @@ def fit_frame(frame: Frame, candidates: Sequence[Candidate], observed: Values, t
     coefficients, scale = _posterior(frame, sums, count, options, chosen)
     residual = values[..., -1] - (coefficients @ frame.columns[:, -1, :, None])[..., 0]
     return Fitted(better, [options[i] for i in chosen.ravel()], coefficients, residual, scale, _tails(surprise, count))
+
+
+def _likelier(
+    frame: Frame, candidates: Sequence[Candidate], observed: Values, count: Values
+) -> tuple[NDArray[np.intp], Values, Values, NDArray[np.bool_]]:
+    """(the index of the likelier of two candidates, and of it `values`, `surprise` and `spoilt` of `_Repaired`).
+
+    Where nothing of the first is spoilt, the second is repaired only if it is likelier as it stands, too.
+    """
+    first, second = (_fill(candidate.values, observed, count) for candidate in candidates)
+    one = _repair(frame, first, observed, count)
+    likely = one.evidence + candidates[0].jacobian
+    products, squares = frame.products(second, START.memory)
+    explained, constants = frame.explained(products, (START,))
+    unrepaired = constants[0] - count / 2 * np.log(_variance(squares - explained[0], count)) + candidates[1].jacobian
+    some = (slice(None), (one.spoilt | (unrepaired > likely)).any(0))
+    other = _repair(frame, second[some], observed[some], count[some])
+    better = np.zeros(count.shape, dtype=np.intp)
+    better[some] = other.evidence + candidates[1].jacobian[some] > likely[some]
+    own = better == 1
+    for whole, part in zip(one[:3], other[:3], strict=True):
+        whole[own] = part[own[some]]
+    return better, one.values, one.surprise, one.spoilt
 
 
 Sums = dict[float, tuple[Values, Values]]
