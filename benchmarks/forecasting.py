@@ -27,7 +27,7 @@ from common.forecasting.structural import Structural
 from energy_model.consumers import days_since_1970, draw, kinds
 from energy_model.holidays import HOLIDAYS
 
-TURNS = 5
+TURNS = 9
 FITTED = {"a shared daily grid": 1024, "random timestamps": 256}
 """So many series the structural model fits in each turn, `_TIMES` over, so that both have the processor for equally long."""
 _TIMES = 12

@@ -94,10 +94,9 @@ def columns(times: Values, walk: Values, fraction: Values | float = 0.0, holiday
     steps = len(walk) - 1
     found = np.empty((*times.shape, 2 + steps + SEASONS + holidays))
     found[..., 0], found[..., 1] = 1, times / YEAR
-    since = found[..., 2 : 2 + steps]
-    np.subtract(-times[..., None], walk[:-1], out=since)
-    since /= np.diff(walk)
-    np.clip(since, 0, 1, out=since)
+    # Along the times, of which there are many more than knots, and turned when done: a fifth of the time.
+    since = (-times[..., None, :] - walk[:-1, None]) / np.diff(walk)[:, None]
+    found[..., 2 : 2 + steps] = since.clip(0, 1).swapaxes(-1, -2)
     found[..., 2 + steps : 2 + steps + SEASONS] = seasons_from(times, fraction)
     found[..., 2 + steps + SEASONS :] = 0
     return found
@@ -346,11 +345,11 @@ class Frame:
         """(the whitened columns (g, n, p), their products with each other (g, p, p))."""
         if memory not in self._sums:
             noise = self.noise(memory)
-            white = self.columns
-            if memory:
-                white = white.copy()
-                white[:, 1:] -= noise.decay[:, 1:, None] * self.columns[:, :-1]
-                white *= noise.weight[..., None]
+            white = self.columns.copy() if memory else self.columns
+            for own, columns, decay, weight in zip(white, self.columns, noise.decay, noise.weight, strict=True):
+                if memory:
+                    own[1:] -= decay[1:, None] * columns[:-1]
+                    own *= weight[:, None]
             # One by one, NumPy sees that the product is symmetric, and computes half of it.
             self._sums[memory] = white, np.stack([each.T @ each for each in white])
         return self._sums[memory]
