@@ -1,4 +1,4 @@
-"""A fleet's whole pipeline (read, split, fit, archive) beside pandas and Prophet in sequence; and its memory.
+"""A fleet's whole pipeline (read, split, fit, archive) beside pandas and Prophet in sequence; its memory and its growth.
 
 Run it with `python -m benchmarks.fleet`, for which Prophet has to be installed (`make setup-bench`), or for other numbers of
 customers, without their yardstick, with `python -m benchmarks.fleet 1000 10000 100000`. The programs are those that run
@@ -11,6 +11,7 @@ import json
 import os
 import resource
 import shutil
+import statistics
 import subprocess
 import sys
 import tarfile
@@ -20,7 +21,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
+import scipy.linalg  # noqa: F401  loaded now, so that the limit of threads holds for its BLAS, too
+from threadpoolctl import threadpool_limits
 
 from benchmarks.kit import table
 from common.data.parts import write_parts
@@ -36,6 +40,9 @@ CUSTOMERS = 1000
 FITTED_BY_PROPHET = 10
 """So many of the customers Prophet fits in a turn, others in each; its time for all is extrapolated."""
 SIZES = (1_000, 10_000)
+HISTORIES = (183, 365, 914, 1826)
+"""Days."""
+_FITTED = 512
 _CORE = min(os.sched_getaffinity(0))
 _MEASURE = """\
 import os, resource, subprocess, sys
@@ -61,6 +68,7 @@ def main() -> None:
         if not sizes:
             print_pipelines(Path(scratch) / "pipelines")
         print_growth(Path(scratch) / "growth", sizes or SIZES)
+    print_histories()
 
 
 def print_pipelines(scratch: Path) -> None:
@@ -90,6 +98,26 @@ def print_growth(scratch: Path, sizes: Sequence[int]) -> None:
             rate = f"{done.seconds:7.1f} s   {customers / done.seconds:8,.0f} customers/s"
             print(f"  {customers:>7,} customers  {name:<7} {done.megabytes:5.0f} MB {rate}")
         shutil.rmtree(folder)
+
+
+def print_histories() -> None:
+    """How the time of a fit grows with the length of the history: of a reading a day, and of as many at random times."""
+    forecaster, random = TRAINING.forecaster, np.random.default_rng(0)
+    print("fits a second on one core, medians")
+    for days in HISTORIES:
+        grid = np.arange(20_000.0 - days, 20_000)
+        rates = []
+        for times in (grid, np.sort(random.uniform(grid[0], grid[-1], days))):
+            season = 5 + np.cos(2 * np.pi * times / 365.25) + np.cos(2 * np.pi * times / 7)
+            series = [Series(str(i), times, season + random.normal(0, 0.2, days)) for i in range(_FITTED)]
+            seconds = []
+            for _ in range(TURNS):
+                started = time.process_time()
+                with threadpool_limits(1):
+                    forecaster.fit(series)
+                seconds.append(time.process_time() - started)
+            rates.append(_FITTED / statistics.median(seconds))
+        print(f"  {days:>5,} readings   daily {rates[0]:8,.0f}   at random times {rates[1]:8,.0f}")
 
 
 def written(generated: Generated, folder: Path) -> Path:
