@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from common.aws import Aws, is_missing, says
-from common.deployment.declare import VARIANT
+from common.deployment.guard import put_alarms
 from common.deployment.live import ROLLBACK_TAG, Live, describe_endpoint, observe, package_of
 from common.deployment.plan import (
     CHANGING,
@@ -23,9 +23,9 @@ from common.deployment.plan import (
     Wanted,
     next_action,
 )
+from common.deployment.rollout import deployment_config
 from common.deployment.verify import check_artifact, check_endpoint, check_unchanged
 from common.errors import DeploymentError
-from common.model import Model
 from common.registry import Registry
 from common.settings import Run
 
@@ -106,7 +106,7 @@ class Deployment:
                 case CreateEndpoint():
                     self.say(f"Creating endpoint {name} with {configuration}")
                     self.aws.sagemaker.create_endpoint(
-                        EndpointName=name, EndpointConfigName=configuration, Tags=tags_of(self.wanted.model)
+                        EndpointName=name, EndpointConfigName=configuration, Tags=self.wanted.tags
                     )
                     return True
                 case UpdateEndpoint(from_configuration=old):
@@ -115,7 +115,7 @@ class Deployment:
                     self.aws.sagemaker.update_endpoint(
                         EndpointName=name,
                         EndpointConfigName=configuration,
-                        DeploymentConfig=self.wanted.endpoint.deployment_config(self.wanted.alarm_names),
+                        DeploymentConfig=deployment_config(self.wanted.endpoint.rollout, self.wanted.alarm_names),
                     )
                     return True
         except ClientError as error:
@@ -129,7 +129,7 @@ class Deployment:
         Returns:
             The ARN of the endpoint configuration.
         """
-        sagemaker, tags = self.aws.sagemaker, tags_of(self.wanted.model)
+        sagemaker, tags = self.aws.sagemaker, self.wanted.tags
         if self.wanted.package.fleet:
             self._require_approved()
         _unless_it_exists(
@@ -259,38 +259,6 @@ def _serving(live: Live) -> str:
     if live.status in ("", "Failed", "Deleting"):
         return f"the endpoint is {live.status or 'deleted'} and serves nothing"
     return f"{live.configuration} serves" + ("" if live.in_service else f", and the endpoint is {live.status}")
-
-
-def tags_of(model: Model) -> list[TagTypeDef]:
-    """The tags of everything that a deploy creates."""
-    return [{"Key": "model", "Value": model.name}]
-
-
-def put_alarms(aws: Aws, wanted: Wanted) -> None:
-    """Create or adjust the alarms that guard the endpoint."""
-    for name, alarm in zip(wanted.alarm_names, wanted.endpoint.alarms, strict=True):
-        statistic = (
-            {"ExtendedStatistic": alarm.statistic}
-            if alarm.statistic.startswith("p")
-            else {"Statistic": alarm.statistic}
-        )
-        aws.cloudwatch.put_metric_alarm(
-            AlarmName=name,
-            AlarmDescription=f"Guards deployments of {wanted.model.name}.",
-            Namespace="AWS/SageMaker",
-            MetricName=alarm.metric,
-            Dimensions=[
-                {"Name": "EndpointName", "Value": wanted.model.name},
-                {"Name": "VariantName", "Value": VARIANT},
-            ],
-            ComparisonOperator="GreaterThanThreshold",
-            Threshold=alarm.above,
-            Period=alarm.period_seconds,
-            EvaluationPeriods=alarm.periods,
-            TreatMissingData="notBreaching",
-            Tags=tags_of(wanted.model),
-            **statistic,  # type: ignore[arg-type]
-        )
 
 
 def wait_until_settled(aws: Aws, endpoint: str, say: Say) -> None:

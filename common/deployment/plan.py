@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from common.deployment.declare import AllAtOnce, Canary, Endpoint, Linear
+from common.deployment.declare import Endpoint
 from common.deployment.live import PACKAGE_VARIABLE, Live
+from common.deployment.rollout import AllAtOnce, Canary, Linear
 from common.errors import DeploymentError
 from common.model import Model
 from common.registry import Package
 
 if TYPE_CHECKING:
-    from mypy_boto3_sagemaker.type_defs import ContainerDefinitionTypeDef
+    from mypy_boto3_sagemaker.type_defs import ContainerDefinitionTypeDef, TagTypeDef
 
 
 @dataclass(frozen=True)
@@ -43,6 +44,11 @@ class Wanted:
     @property
     def configuration(self) -> str:
         return f"{self.model_name}-{self.endpoint.digest()}"
+
+    @property
+    def tags(self) -> list[TagTypeDef]:
+        """The tags of everything that a deploy creates."""
+        return [{"Key": "model", "Value": self.model.name}]
 
     @property
     def alarm_names(self) -> list[str]:

@@ -4,7 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from common.deployment.declare import Alarm, AllAtOnce, Canary, Endpoint, Linear, Rollout
+from common.deployment.alarms import Alarm
+from common.deployment.declare import Endpoint
+from common.deployment.rollout import AllAtOnce, Canary, Linear, Rollout, deployment_config
 from common.errors import UsageError
 
 
@@ -31,9 +33,7 @@ def test_alarm_periods_that_never_see_data_are_refused(seconds: int) -> None:
     "rollout", [AllAtOnce(0), AllAtOnce(3600), Canary(50, 3600), Linear(50, 3600), Linear(10, 2700), Linear(30, 60)]
 )
 def test_the_time_limit_of_a_deploy_is_more_than_its_waits(rollout: Rollout) -> None:
-    policy = Endpoint("ml.m5.large", rollout, (Alarm("ModelLatency", "p99", 1e5),), instance_count=2).deployment_config(
-        ["a"]
-    )
+    policy = deployment_config(rollout, ["a"])
     update = policy["BlueGreenUpdatePolicy"]
     routing, limit = update["TrafficRoutingConfiguration"], update["MaximumExecutionTimeoutInSeconds"]
     step = routing.get("LinearStepSize", {}).get("Value", 50 if routing["Type"] == "CANARY" else 100)

@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from common.deployment.declare import Alarm, AllAtOnce, Canary, Endpoint, Linear, Rollout
+from common.deployment.alarms import Alarm
+from common.deployment.declare import Endpoint
 from common.deployment.live import Live, package_of
 from common.deployment.plan import (
     CHANGING,
@@ -21,6 +22,7 @@ from common.deployment.plan import (
     next_action,
     to_sweep,
 )
+from common.deployment.rollout import AllAtOnce, Canary, Linear, Rollout, deployment_config
 from common.errors import DeploymentError, UsageError
 from common.model import Model
 from common.registry import Package
@@ -125,7 +127,7 @@ def test_the_sweep_keeps_what_serves_and_the_last_deployed(days: list[int], keep
     [(AllAtOnce(100), "ALL_AT_ONCE", 100), (Canary(5, 200), "CANARY", 400), (Linear(30, 100), "LINEAR", 400)],
 )
 def test_the_rollout_in_sagemakers_form(rollout: Rollout, kind: str, total: int) -> None:
-    config = replace(ENDPOINT, rollout=rollout).deployment_config(["one"])
+    config = deployment_config(rollout, ["one"])
     policy = config["BlueGreenUpdatePolicy"]
     assert policy["TrafficRoutingConfiguration"]["Type"] == kind
     assert policy["MaximumExecutionTimeoutInSeconds"] > total

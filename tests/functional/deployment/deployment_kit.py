@@ -25,10 +25,12 @@ import xgboost
 from botocore.exceptions import ClientError
 
 from common.aws import Aws
-from common.deployment.declare import Alarm, AllAtOnce, Endpoint
+from common.deployment.alarms import Alarm
+from common.deployment.declare import Endpoint
 from common.deployment.execute import Deployment
 from common.deployment.live import Live, observe
 from common.deployment.plan import Wanted
+from common.deployment.rollout import AllAtOnce
 from common.evaluation.golden import Golden
 from common.model import Model
 from common.registry import PENDING, Package, Registry

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from common.aws import explained
-from common.deployment.declare import Alarm, Canary, Endpoint
+from common.deployment.alarms import Alarm
+from common.deployment.declare import Endpoint
+from common.deployment.rollout import Canary
 from common.errors import ArtifactError, AwsError, DeploymentError
 from common.registry import Package
 from common.storage import Layout

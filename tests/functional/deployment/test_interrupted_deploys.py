@@ -16,7 +16,8 @@ from typing import Any
 import pytest
 
 from common.aws import Aws
-from common.deployment.declare import AllAtOnce, Canary, Endpoint, Linear, Rollout
+from common.deployment.declare import Endpoint
+from common.deployment.rollout import AllAtOnce, Canary, Linear, Rollout
 from common.registry import Package
 from common.steps.status import why_not_in_step
 from tests.functional.deployment.deployment_kit import ENDPOINT, Project, constant_load, on_call

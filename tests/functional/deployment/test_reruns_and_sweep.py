@@ -8,7 +8,9 @@ from dataclasses import replace
 
 import pytest
 
-from common.deployment.declare import Alarm, AllAtOnce, Endpoint
+from common.deployment.alarms import Alarm
+from common.deployment.declare import Endpoint
+from common.deployment.rollout import AllAtOnce
 from common.deployment.sweep import sweep
 from common.errors import RegistryError
 from common.lineage import Checkout
