@@ -172,14 +172,14 @@ class Registry:
                 f"{self.model.name} version {package.version} is rejected: {package.reason or 'no reason given'}.",
                 "Mend the model and push: the new package asks for its own click.",
             )
-        who = self._identity(run)
+        who = self.identity(run)
         metadata = {"approved_by": who, "approved_at": _now()} | ({"approved_in": run.url} if run.url else {})
         self._update(package.arn, APPROVED, f"Approved by {who} {run.url}".strip(), metadata)
         return self.describe(package.arn)
 
     def reject(self, package: Package, run: Run, reason: str) -> Package:
         """Reject the package, also one that was approved; what serves goes on serving until the next deploy."""
-        who = self._identity(run)
+        who = self.identity(run)
         self._update(package.arn, REJECTED, f"Rejected by {who}: {reason}", {"rejected_by": who, "rejected_at": _now()})
         return self.describe(package.arn)
 
@@ -190,7 +190,7 @@ class Registry:
             ModelPackageArn=package.arn, CustomerMetadataProperties=metadata_values(metadata)
         )
 
-    def _identity(self, run: Run) -> str:
+    def identity(self, run: Run) -> str:
         """Who acts: the user who caused the job in CircleCI, otherwise the identity that AWS sees.
 
         Not `run.user`: CircleCI gives the jobs behind an approval the name of who pushed, not of who clicked.

@@ -9,6 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from common.aws import Aws, is_missing
+from common.deployment.hold import Hold, hold_on
 from common.model import Model
 
 ROLLBACK_TAG = "rollback-configuration"
@@ -35,6 +36,7 @@ class Live:
         model_name: the SageMaker model that serves.
         rollback: the configuration to return to when the one that serves cannot be verified; empty after verification.
         failure: SageMaker's reason for the last failure, if it gives one.
+        hold: who keeps the endpoint as it is, and why; None where deploys may change it.
     """
 
     status: str = ""
@@ -45,6 +47,7 @@ class Live:
     package_arn: str = ""
     rollback: str = ""
     failure: str = ""
+    hold: Hold | None = None
 
     @property
     def exists(self) -> bool:
@@ -71,7 +74,17 @@ def observe(aws: Aws, model: Model) -> Live:
         package_arn=_package_arn(aws, model_name) if model_name else "",
         rollback=rollback,
         failure=endpoint.get("FailureReason", ""),
+        hold=_hold(aws, endpoint["EndpointArn"]),
     )
+
+
+def _hold(aws: Aws, endpoint_arn: str) -> Hold | None:
+    try:
+        return hold_on(aws, endpoint_arn)
+    except ClientError as error:
+        if is_missing(error):  # deleted since it was described
+            return None
+        raise
 
 
 def describe_endpoint(aws: Aws, name: str) -> Mapping[str, Any] | None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from common.deployment.declare import Endpoint
+from common.deployment.hold import already_held
 from common.deployment.live import PACKAGE_VARIABLE, Live
 from common.deployment.rollout import AllAtOnce, Canary, Linear
 from common.errors import DeploymentError
@@ -95,8 +96,15 @@ def next_action(wanted: Wanted, live: Live) -> Action:
     """The one thing to do with the endpoint now.
 
     Raises:
-        DeploymentError: the endpoint is in a state that only a person can mend.
+        DeploymentError: the endpoint is in a state that only a person can mend, or somebody holds it.
     """
+    action = _unheld_action(wanted, live)
+    if live.hold and isinstance(action, UpdateEndpoint | ReplaceFailedEndpoint):
+        raise already_held(wanted.model.name, live.hold)
+    return action
+
+
+def _unheld_action(wanted: Wanted, live: Live) -> Action:
     match live.status:
         case "":
             return CreateEndpoint()
