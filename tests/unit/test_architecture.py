@@ -19,7 +19,9 @@ LAYERS = (
     ("common.training",),
     ("common.registry",),
     ("common.deployment",),
+    ("common.operations",),
     ("common.scaffold", "common.steps"),
+    ("common.commands",),
     ("common.cli",),
 )
 SOURCES = sorted(path for path in (ROOT / "common").rglob("*.py") if "local" not in path.relative_to(ROOT).parts)
@@ -57,7 +59,7 @@ def test_modules_import_downwards_only(path: Path) -> None:
 
 @pytest.mark.parametrize("path", SOURCES, ids=module_name)
 def test_only_the_command_line_reaches_the_local_aws(path: Path) -> None:
-    if module_name(path) != "common.cli":
+    if module_name(path) != "common.commands.local":
         assert not any(other.startswith("common.local") for other in imports(path))
 
 

@@ -1,0 +1,1 @@
+"""Commands of `models`, by what they are for; `common/cli.py` puts them together."""

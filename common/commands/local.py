@@ -1,0 +1,93 @@
+"""`models local` and `models ci`: the AWS and the CircleCI on this machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from common.model import ROOT
+from common.steps import failures_explained
+
+local = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="The AWS on this machine: real jobs, no account.",
+)
+State = Annotated[Path, typer.Option(help="The folder of the local AWS's state.")]
+
+
+@local.command("up")
+def local_up(
+    detach: Annotated[bool, typer.Option("--detach", help="Run in the background, and print the variables.")] = False,
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 4566,
+    state: State = Path(".local-aws"),
+) -> None:
+    """Start the AWS on this machine, and print the variables by which a shell uses it.
+
+    \b
+    Examples:
+      eval "$(./models local up --detach)"
+      LOCAL_AWS_TIME_SCALE=0.01 ./models local up   waits take a hundredth of AWS's
+    """
+    with failures_explained():
+        from common.local.account import prepare_account
+        from common.local.daemon import status as local_status
+        from common.local.daemon import up
+
+        running = local_status(state)
+        if running:
+            typer.echo(f"It runs already at {running.url}; these are its variables.", err=True)
+            typer.echo(prepare_account(running))
+        else:
+            up(state, port, detach, announce=lambda started: typer.echo(prepare_account(started)))
+
+
+@local.command("down")
+def local_down(state: State = Path(".local-aws")) -> None:
+    """Stop the AWS on this machine; its state stays for the next start.
+
+    \b
+    Examples:
+      models local down
+    """
+    with failures_explained():
+        from common.local.daemon import down
+
+        typer.echo(f"Stopped {down(state).url}")
+
+
+def ci(
+    branch: Annotated[str, typer.Option(help="By default the branch that is checked out.")] = "",
+    tag: Annotated[str, typer.Option(help="Play the pipeline of a tag instead.")] = "",
+    parameter: Annotated[
+        list[str] | None, typer.Option(help="NAME=VALUE of a manual trigger, e.g. action=train.")
+    ] = None,
+    approve: Annotated[
+        bool | None, typer.Option("--approve/--no-approve", help="Answer approvals; asks by default.")
+    ] = None,
+    skip: Annotated[
+        list[str] | None, typer.Option(help="A job that counts as passed without running, e.g. check.")
+    ] = None,
+    state: State = Path(".local-aws"),
+) -> None:
+    """Play the pipeline of a commit on this machine.
+
+    CircleCI's YAML is read as it is. The jobs run in clean clones of what is committed, and work on the local AWS: run
+    `models local up --detach` first.
+
+    \b
+    Examples:
+      models ci --branch my-branch --approve
+      models ci --parameter action=train --parameter model=abalone
+    """
+    with failures_explained():
+        from common.local.play import play_pipeline
+
+        result = play_pipeline(
+            ROOT, state, branch=branch, tag=tag, parameters=parameter or [], approve=approve, skip=skip or []
+        )
+        typer.echo(f"Logs and artifacts: {result.folder}")
+    if not result.ok:
+        raise typer.Exit(1)
