@@ -50,6 +50,14 @@ class Layout:
         """The prefix that SageMaker writes training outputs below, a folder for each job."""
         return f"{self.model}/training"
 
+    def capture(self) -> str:
+        """The prefix that SageMaker records captured calls below."""
+        return f"{self.model}/capture"
+
+    def asynchronous(self, name: str) -> str:
+        """A request of an asynchronous endpoint, `input/…`; SageMaker leaves `output/…` and `failure/…` beside it."""
+        return f"{self.model}/async/{name}"
+
     def package(self, source: str, data_version: str, name: str) -> str:
         """A file that travels with a package: `model.tar.gz`, `evaluation.json`, `report.html`, `golden.json`."""
         return f"{self.model}/packages/{source}-{data_version}/{name}"

@@ -1,27 +1,29 @@
-"""What `deploy.py` declares: the endpoint, how traffic moves to a new package, and the alarms that guard the move."""
+"""What `deploy.py` declares of an endpoint that answers in real time; `modes.py` has the other ways of inference."""
 
 from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any
 
-from common.deployment.alarms import Alarm
+from common.deployment.alarms import Alarm, require_alarms
+from common.deployment.capture import Capture
 from common.deployment.rollout import AllAtOnce, Rollout
+from common.deployment.scaling import Scaling
 from common.errors import UsageError
-
-if TYPE_CHECKING:
-    from mypy_boto3_sagemaker.type_defs import ProductionVariantTypeDef
 
 VARIANT = "AllTraffic"
 
 
 @dataclass(frozen=True)
 class Endpoint:
-    """The endpoint of a model, declared as `ENDPOINT` in `deploy.py`.
+    """The endpoint of a model, declared as `ENDPOINT` in `deploy.py`: instances that answer each request at once.
 
     Attributes:
+        instance_count: instances of the model; SageMaker spreads two or more over availability zones. With `scaling`, only what
+            a new endpoint begins with.
         keep: how many of the packages deployed last keep their model and endpoint configuration, ready to return to.
     """
 
@@ -30,37 +32,60 @@ class Endpoint:
     alarms: tuple[Alarm, ...]
     instance_count: int = 1
     keep: int = 3
+    scaling: Scaling | None = None
+    capture: Capture | None = None
 
     def __post_init__(self) -> None:
-        if self.keep < 2:
-            raise UsageError("Endpoint(keep=…) is below 2.", "Keep the package that serves and the one before it.")
-        if self.instance_count < 2 and not isinstance(self.rollout, AllAtOnce):
-            raise UsageError(
-                f"A {type(self.rollout).__name__.lower()} rollout needs two instances, and {self.instance_count} is declared.",
-                "SageMaker shifts traffic by parts of the new fleet, at most half of it at a time: declare "
-                "instance_count=2 or more, or AllAtOnce.",
-            )
-        if not self.alarms:
-            raise UsageError(
-                "The endpoint declares no alarms.",
-                "Without alarms SageMaker never rolls back: declare at least one, e.g. on Invocation5XXErrors.",
-            )
-        if len({(alarm.metric, alarm.statistic) for alarm in self.alarms}) < len(self.alarms):
-            raise UsageError(
-                "Two alarms of the endpoint watch the same statistic of the same metric.",
-                "They would share a name: keep the stricter one.",
-            )
+        require_kept(self.keep)
+        least = min(self.instance_count, self.scaling.at_least) if self.scaling else self.instance_count
+        require_guarded(self.rollout, self.alarms, least)
+        if self.scaling:
+            self.scaling.require_within(self.instance_count)
 
-    def variant(self, model_name: str) -> ProductionVariantTypeDef:
-        """The production variant that serves that model."""
-        return {
-            "VariantName": VARIANT,
-            "ModelName": model_name,
-            "InstanceType": cast("Any", self.instance_type),
-            "InitialInstanceCount": self.instance_count,
-            "InitialVariantWeight": 1.0,
+    def request(self, model_name: str, capture_uri: str) -> dict[str, Any]:
+        """What CreateEndpointConfig takes to serve that model, but name and tags.
+
+        Args:
+            capture_uri: the prefix in S3 below which captured calls are recorded.
+        """
+        request: dict[str, Any] = {
+            "ProductionVariants": [on_instances(self.instance_type, self.instance_count, model_name)]
         }
+        return request | ({"DataCaptureConfig": self.capture.request(capture_uri)} if self.capture else {})
 
     def digest(self) -> str:
-        """Eight hexadecimal digits over what the endpoint configuration holds, the model aside."""
-        return hashlib.sha256(json.dumps(self.variant(""), sort_keys=True).encode()).hexdigest()[:8]
+        """Eight hexadecimal digits over what the endpoint configuration holds, model and bucket aside."""
+        return digest_of(self.request("", ""))
+
+
+def on_instances(instance_type: str, instance_count: int, model_name: str) -> dict[str, Any]:
+    """The one production variant of an endpoint that has instances of its own."""
+    return {
+        "VariantName": VARIANT,
+        "ModelName": model_name,
+        "InstanceType": instance_type,
+        "InitialInstanceCount": instance_count,
+        "InitialVariantWeight": 1.0,
+    }
+
+
+def digest_of(request: Mapping[str, Any]) -> str:
+    """Eight hexadecimal digits that name an endpoint configuration by what it holds."""
+    return hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def require_kept(keep: int) -> None:
+    """Refuse a retention that leaves nothing to return to."""
+    if keep < 2:
+        raise UsageError(f"keep={keep} is below 2.", "Keep the package that serves and the one before it.")
+
+
+def require_guarded(rollout: Rollout, alarms: tuple[Alarm, ...], instances: int) -> None:
+    """Refuse a rollout that SageMaker would refuse with so few instances, and one that no alarm could stop."""
+    if instances < 2 and not isinstance(rollout, AllAtOnce):
+        raise UsageError(
+            f"A {type(rollout).__name__.lower()} rollout needs two instances, and {instances} is declared.",
+            "SageMaker shifts traffic by parts of the new fleet, at most half of it at a time: declare "
+            "instance_count=2 or more (and scaling from at least 2), or AllAtOnce.",
+        )
+    require_alarms(alarms)

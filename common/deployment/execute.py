@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
@@ -28,6 +28,7 @@ from common.deployment.verify import check_artifact, check_endpoint, check_uncha
 from common.errors import DeploymentError
 from common.registry import Registry
 from common.settings import Run
+from common.storage import Bucket, Layout
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import TagTypeDef
@@ -113,9 +114,7 @@ class Deployment:
                     self.say(f"Updating endpoint {name} from {old} to {configuration}")
                     self._tag_rollback(arn, live.rollback or old)  # never back to what was never verified
                     self.aws.sagemaker.update_endpoint(
-                        EndpointName=name,
-                        EndpointConfigName=configuration,
-                        DeploymentConfig=deployment_config(self.wanted.endpoint.rollout, self.wanted.alarm_names),
+                        EndpointName=name, EndpointConfigName=configuration, **self._guardrails()
                     )
                     return True
         except ClientError as error:
@@ -144,12 +143,21 @@ class Deployment:
         _unless_it_exists(
             lambda: sagemaker.create_endpoint_config(
                 EndpointConfigName=self.wanted.configuration,
-                ProductionVariants=[self.wanted.endpoint.variant(self.wanted.model_name)],
                 Tags=tags,
+                **self.wanted.endpoint.request(self.wanted.model_name, self._capture_uri),
             )
         )
         put_alarms(self.aws, self.wanted)
         return sagemaker.describe_endpoint_config(EndpointConfigName=self.wanted.configuration)["EndpointConfigArn"]
+
+    @property
+    def _capture_uri(self) -> str:
+        return Bucket(self.aws).uri(Layout(self.wanted.model.name).capture())
+
+    def _guardrails(self) -> dict[str, Any]:
+        """How SageMaker shifts the traffic and what stops it; nothing for serverless endpoints, which have no guardrails."""
+        rollout = self.wanted.endpoint.rollout
+        return {} if rollout is None else {"DeploymentConfig": deployment_config(rollout, self.wanted.alarm_names)}
 
     def _require_approved(self) -> None:
         """SageMaker makes models from approved packages only; a fleet's is made from the package's parts, unseen by it."""
@@ -190,7 +198,9 @@ class Deployment:
         )
 
     def _why_not(self, live: Live) -> str:
-        alarms = self.aws.cloudwatch.describe_alarms(AlarmNames=self.wanted.alarm_names)["MetricAlarms"]
+        # Asked for no names, CloudWatch answers with every alarm of the account.
+        names = self.wanted.alarm_names
+        alarms = self.aws.cloudwatch.describe_alarms(AlarmNames=names)["MetricAlarms"] if names else []
         reasons = [
             f"alarm {alarm['AlarmName']} fired ({alarm.get('StateReason', '')})"
             for alarm in alarms

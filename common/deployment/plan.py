@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from common.deployment.declare import Endpoint
 from common.deployment.hold import already_held
 from common.deployment.live import PACKAGE_VARIABLE, Live
-from common.deployment.rollout import AllAtOnce, Canary, Linear
+from common.deployment.modes import DeclaredEndpoint
+from common.deployment.rollout import in_words
 from common.errors import DeploymentError
 from common.model import Model
 from common.registry import Package
@@ -23,7 +23,7 @@ class Wanted:
 
     model: Model
     package: Package
-    endpoint: Endpoint
+    endpoint: DeclaredEndpoint
 
     @property
     def model_name(self) -> str:
@@ -128,7 +128,7 @@ def describe_plan(wanted: Wanted, live: Live) -> list[str]:
     prepare = [
         _check(package),
         f"{'multi-model ' if package.fleet else ''}model {wanted.model_name}, endpoint configuration {wanted.configuration}, "
-        f"alarms {', '.join(wanted.alarm_names)}: create what is missing",
+        f"alarms {', '.join(wanted.alarm_names) or 'none'}: create what is missing",
     ]
     verify = ["ask the endpoint for the golden predictions", "record the deployment in the package"]
     sweep = f"delete models and configurations older than the {wanted.endpoint.keep} deployed last"
@@ -140,7 +140,7 @@ def describe_plan(wanted: Wanted, live: Live) -> list[str]:
         case ReplaceFailedEndpoint():
             return [*prepare, f"delete endpoint {name}, which failed ({live.failure}), and create it again", *verify]
         case UpdateEndpoint(from_configuration=old):
-            shift = f"update endpoint {name} from {old}: {_rollout(wanted.endpoint)}"
+            shift = f"update endpoint {name} from {old}: {_shift(wanted.endpoint)}"
             return [*prepare, shift, *verify, sweep]
         case WaitForEndpoint(status=status, leads_to=target):
             return [f"wait: {name} is {status}, towards {target}", "plan again when it has ended"]
@@ -155,14 +155,8 @@ def _check(package: Package) -> str:
     return f"check version {package.version}'s artifact offline against its golden predictions"
 
 
-def _rollout(endpoint: Endpoint) -> str:
-    match endpoint.rollout:
-        case AllAtOnce(bake_seconds=bake):
-            return f"all at once, baking {bake} s"
-        case Canary(percent=percent, bake_seconds=bake):
-            return f"canary of {percent} % for {bake} s, then all"
-        case Linear(step_percent=step, bake_seconds=bake):
-            return f"steps of {step} %, baking {bake} s each"
+def _shift(endpoint: DeclaredEndpoint) -> str:
+    return in_words(endpoint.rollout) if endpoint.rollout else "at once, as serverless endpoints are"
 
 
 def to_sweep(deployed: list[Package], serving_arn: str, keep: int) -> list[Package]:

@@ -52,9 +52,42 @@ class Linear:
         return -(-100 // self.step_percent)
 
 
+@dataclass(frozen=True)
+class Rolling:
+    """Batches of new instances replace batches of old ones, with a baking time after each, unless an alarm fires.
+
+    It needs only one batch of instances beyond the fleet, where the other rollouts need a second fleet.
+
+    Attributes:
+        batch_percent: of the instances; SageMaker rounds a batch down to whole instances, but never below one.
+        rollback_percent: of the instances that come back at a time when an alarm fires; 100 brings all back at once.
+    """
+
+    batch_percent: int
+    bake_seconds: int = 300
+    rollback_percent: int = 100
+
+    def __post_init__(self) -> None:
+        if not 5 <= self.batch_percent <= 50:
+            raise UsageError(f"Batches of {self.batch_percent} % are not possible.", "SageMaker takes 5 to 50 percent.")
+        if not 5 <= self.rollback_percent <= 100:
+            raise UsageError(
+                f"A rollback in batches of {self.rollback_percent} % is not possible.",
+                "Declare 5 to 100 percent; 100 brings all instances back at once.",
+            )
+        _require_bakeable(self.bake_seconds, times=self.most_batches)
+
+    @property
+    def most_batches(self) -> int:
+        """How many batches replace a fleet of any size: rounded down, one is more than half of what was asked for."""
+        return -(-200 // self.batch_percent)
+
+
 _MOST_EXECUTION_SECONDS = 28800
 _START_SECONDS = 1800
 """What a new fleet may take to start and to end, beside the baking."""
+_BATCH_START_SECONDS = 600
+"""The same for a batch of a rolling update."""
 
 
 def _require_bakeable(bake_seconds: int, times: int) -> None:
@@ -67,27 +100,71 @@ def _require_bakeable(bake_seconds: int, times: int) -> None:
         )
 
 
-Rollout = AllAtOnce | Canary | Linear
+Rollout = AllAtOnce | Canary | Linear | Rolling
+
+
+def baking_seconds(rollout: Rollout) -> int:
+    """How long the alarms watch the new package in all, at the least."""
+    match rollout:
+        case AllAtOnce(bake_seconds=wait):
+            return wait
+        case Canary(bake_seconds=wait):
+            return 2 * wait
+        case Linear(bake_seconds=wait, steps=steps):
+            return steps * wait
+        case Rolling(batch_percent=percent, bake_seconds=wait):
+            return -(-100 // percent) * wait
+
+
+def in_words(rollout: Rollout) -> str:
+    """How traffic moves, for the plan of a deploy."""
+    match rollout:
+        case AllAtOnce(bake_seconds=bake):
+            return f"all at once, baking {bake} s"
+        case Canary(percent=percent, bake_seconds=bake):
+            return f"canary of {percent} % for {bake} s, then all"
+        case Linear(step_percent=step, bake_seconds=bake):
+            return f"steps of {step} %, baking {bake} s each"
+        case Rolling(batch_percent=batch, bake_seconds=bake, rollback_percent=back):
+            return f"batches of {batch} % of the instances, baking {bake} s each, back in batches of {back} %"
 
 
 def deployment_config(rollout: Rollout, alarm_names: list[str]) -> DeploymentConfigTypeDef:
-    """SageMaker's form of the rollout, guarded by those alarms."""
-    wait = rollout.bake_seconds
+    """SageMaker's form of the rollout, guarded by those alarms; without any nothing but a failed start rolls back."""
+    guards: dict[str, Any] = {"AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in alarm_names]}}
+    guards = guards if alarm_names else {}
+    policy = _rolling(rollout) if isinstance(rollout, Rolling) else _blue_green(rollout)
+    return cast("DeploymentConfigTypeDef", policy | guards)
+
+
+def _blue_green(rollout: AllAtOnce | Canary | Linear) -> dict[str, Any]:
     match rollout:
         case AllAtOnce():
             routing: dict[str, Any] = {"Type": "ALL_AT_ONCE"}
-            total = wait
         case Canary(percent=percent):
-            routing = {"Type": "CANARY", "CanarySize": {"Type": "CAPACITY_PERCENT", "Value": percent}}
-            total = 2 * wait
-        case Linear(step_percent=step, steps=steps):
-            routing = {"Type": "LINEAR", "LinearStepSize": {"Type": "CAPACITY_PERCENT", "Value": step}}
-            total = steps * wait
+            routing = {"Type": "CANARY", "CanarySize": _share(percent)}
+        case Linear(step_percent=step):
+            routing = {"Type": "LINEAR", "LinearStepSize": _share(step)}
     return {
         "BlueGreenUpdatePolicy": {
-            "TrafficRoutingConfiguration": cast("Any", routing | {"WaitIntervalInSeconds": wait}),
+            "TrafficRoutingConfiguration": routing | {"WaitIntervalInSeconds": rollout.bake_seconds},
             "TerminationWaitInSeconds": 60,
-            "MaximumExecutionTimeoutInSeconds": total + _START_SECONDS,
-        },
-        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": name} for name in alarm_names]},
+            "MaximumExecutionTimeoutInSeconds": baking_seconds(rollout) + _START_SECONDS,
+        }
     }
+
+
+def _rolling(rollout: Rolling) -> dict[str, Any]:
+    longest = rollout.most_batches * (rollout.bake_seconds + _BATCH_START_SECONDS)
+    return {
+        "RollingUpdatePolicy": {
+            "MaximumBatchSize": _share(rollout.batch_percent),
+            "WaitIntervalInSeconds": rollout.bake_seconds,
+            "MaximumExecutionTimeoutInSeconds": min(longest, _MOST_EXECUTION_SECONDS),
+            "RollbackMaximumBatchSize": _share(rollout.rollback_percent),
+        }
+    }
+
+
+def _share(percent: int) -> dict[str, Any]:
+    return {"Type": "CAPACITY_PERCENT", "Value": percent}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from common.deployment.declare import Endpoint
 from common.deployment.execute import Deployment
 from common.deployment.fleet import lost_customers
 from common.deployment.live import observe
+from common.deployment.modes import DeclaredEndpoint
 from common.deployment.plan import Wanted, describe_plan
 from common.deployment.sweep import sweep
 from common.errors import RegistryError
@@ -14,7 +14,9 @@ from common.registry import PENDING, Package, Registry
 from common.steps.context import Context
 
 
-def deploy_model(context: Context, model: Model, endpoint: Endpoint, *, plan: bool = False, version: int = 0) -> None:
+def deploy_model(
+    context: Context, model: Model, endpoint: DeclaredEndpoint, *, plan: bool = False, version: int = 0
+) -> None:
     """Make the endpoint serve the newest approved package of main's source, or say why that cannot be.
 
     Args:

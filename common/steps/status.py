@@ -6,8 +6,8 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from common.deployment.declare import Endpoint
 from common.deployment.live import Live, observe
+from common.deployment.modes import DeclaredEndpoint
 from common.deployment.plan import Wanted
 from common.errors import DeploymentError
 from common.model import Model
@@ -50,7 +50,7 @@ def model_status(context: Context, model: Model) -> ModelStatus:
     wanted = newest if newest and newest.source == source and newest.is_approved else registry.approved(source)
     live = observe(context.aws, model)
     serving = registry.serving(live.package_arn)
-    endpoint: Endpoint = model.declaration("deploy", "ENDPOINT")
+    endpoint: DeclaredEndpoint = model.declaration("deploy", "ENDPOINT")
     problem = why_not_in_step(wanted, serving, live, Wanted(model, wanted, endpoint).configuration if wanted else "")
     return ModelStatus(model, source, newest, wanted, serving, live, problem)
 

@@ -49,7 +49,7 @@ def prepared(project: Project, package: Package, endpoint: Endpoint = ENDPOINT) 
         PrimaryContainer={"ModelPackageName": package.arn},
         ExecutionRoleArn=project.account.role,
     )
-    variants = [endpoint.variant(wanted.model_name)]
+    variants = endpoint.request(wanted.model_name, "")["ProductionVariants"]
     sagemaker.create_endpoint_config(EndpointConfigName=wanted.configuration, ProductionVariants=variants)
     sagemaker.update_model_package(
         ModelPackageArn=package.arn,
@@ -141,7 +141,7 @@ def test_models_and_configurations_go_after_their_retention_and_what_serves_stay
     packages = [project.package(number) for number in (1, 2, 3, 4)]
     prepared(project, packages[0])
     project.account.client("sagemaker").create_endpoint_config(
-        EndpointConfigName="abalone-model-1-0123abcd", ProductionVariants=[ENDPOINT.variant("abalone-model-1")]
+        EndpointConfigName="abalone-model-1-0123abcd", **ENDPOINT.request("abalone-model-1", "")
     )
     for package in packages[1:3]:
         prepared(project, package)
@@ -178,7 +178,7 @@ def test_the_sweep_leaves_siblings_and_what_it_did_not_make(project: Project, on
         prepared(project, project.package(number))
     by_hand = {"abalone-model-2-experiment": "abalone-model-2", "abalone-model-2-0123abcd": "abalone-model-2-by-hand"}
     for name, model in by_hand.items():
-        sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[ENDPOINT.variant(model)])
+        sagemaker.create_endpoint_config(EndpointConfigName=name, **ENDPOINT.request(model, ""))
     assert swept(project) == SWEPT_OF_FOUR
     left = project.names()
     assert {*foreign, "abalone2-model-1"} <= set(left["models"])
@@ -194,7 +194,7 @@ def test_the_sweep_sees_beyond_the_first_page(project: Project, one: Package) ->
         sagemaker.create_model(
             ModelName=name, PrimaryContainer={"ModelPackageName": one.arn}, ExecutionRoleArn=project.account.role
         )
-        sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[ENDPOINT.variant(name)])
+        sagemaker.create_endpoint_config(EndpointConfigName=name, **ENDPOINT.request(name, ""))
     assert swept(project) == SWEPT_OF_FOUR
 
 
