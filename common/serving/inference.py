@@ -1,8 +1,9 @@
 """Raw records in, predictions out: how a record becomes features, and how a model answers for it.
 
 This one module does it wherever it is done: when data are gathered, when a model is evaluated, and inside the endpoint. It
-travels in every artifact as `code/inference.py`, where SageMaker's XGBoost image runs it in script mode. Therefore it
-imports nothing of this repository and nothing that the image lacks (Python 3.10, numpy, xgboost, flask).
+travels in every artifact as `code/inference.py`, where SageMaker's XGBoost image runs it in script mode; behind a shared
+endpoint it is the container's own program, and the same for every model. Therefore it imports nothing of this repository
+and nothing that the image lacks (Python 3.10, numpy, xgboost, flask, sagemaker_inference).
 """
 
 from __future__ import annotations
@@ -11,12 +12,26 @@ import csv
 import io
 import json
 import math
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from http import HTTPStatus
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+
+try:
+    from sagemaker_inference.errors import BaseInferenceToolkitError
+except ImportError:  # anywhere but in the image
+
+    class BaseInferenceToolkitError(Exception):  # type: ignore[no-redef]
+        """An error with a status of its own; the multi-model server answers every other one with 500."""
+
+        def __init__(self, status_code: int, message: str, phrase: str) -> None:
+            super().__init__(message)
+            self.status_code, self.message, self.phrase = status_code, message, phrase
+
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -36,12 +51,11 @@ class Fault(ValueError):
     """A value is not what its column declares; the message is the fault alone, e.g. `above 40`."""
 
 
-class RequestError(Exception):
-    """A request cannot be answered; `status` is the HTTP status that says whose fault it is."""
+class RequestError(BaseInferenceToolkitError):  # type: ignore[misc]
+    """A request cannot be answered; `status_code` is the HTTP status that says whose fault it is."""
 
     def __init__(self, message: str, status: int = 400) -> None:
-        super().__init__(message)
-        self.status = status
+        super().__init__(status, message, HTTPStatus(status).phrase)
 
 
 @dataclass(frozen=True)
@@ -376,18 +390,22 @@ def model_fn(model_dir: str) -> Predictor:
     return Predictor.load(Path(model_dir))
 
 
-def transform_fn(model: Predictor, content: str | bytes, content_type: str, accept: str) -> Any:
+def transform_fn(model: Predictor, content: str | bytes, content_type: str | None, accept: str) -> Any:
     """What the image calls for each request: answers in JSON, or CSV with a line for each record.
 
-    A request that cannot be answered gets its status and `{"error": …}`.
+    A request that cannot be answered gets its status and `{"error": …}`; behind a shared endpoint, where the server answers
+    for what is raised, the message alone.
     """
     try:
         kind = _accepted(accept)
-        answers = model.answers(parse(content, content_type, model.encoder))
+        answers = model.answers(parse(content, content_type or "application/json", model.encoder))
     except RequestError as error:
-        from flask import Response  # the image's own server; an exception would become a 500
+        if os.environ.get("SAGEMAKER_MULTI_MODEL") == "true":
+            raise  # that server knows no responses of Flask's
+        from flask import Response  # the image's own server for one model; an exception would become a 500
 
-        return Response(json.dumps({"error": str(error)}), status=error.status, mimetype="application/json")
+        told = json.dumps({"error": error.message})
+        return Response(told, status=error.status_code, mimetype="application/json")
     if kind == "application/json":
         return json.dumps({"predictions": answers}), kind
     target = io.StringIO()

@@ -157,7 +157,7 @@ def test_every_fault_is_told_by_record_and_column() -> None:
     good, bad = RECORD, {"state": "CA", "minutes": 101, "plan": "maybe", "calls": "few"}
     with pytest.raises(RequestError) as caught:
         ENCODER.encode([good, bad])
-    assert caught.value.status == 400
+    assert caught.value.status_code == 400
     assert str(caught.value) == (
         "record 2, minutes: above 100: '101'; record 2, plan: none of no, yes: 'maybe'; "
         "record 2, calls: no number: 'few'; record 2, colour: there is no such field"

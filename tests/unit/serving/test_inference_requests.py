@@ -31,7 +31,7 @@ def model() -> Predictor:
 def refusal(content: str | bytes, content_type: str) -> tuple[int, str]:
     with pytest.raises(RequestError) as caught:
         parse(content, content_type, ENCODER)
-    return caught.value.status, str(caught.value)
+    return caught.value.status_code, str(caught.value)
 
 
 RECORD = {"sex": "F", "length": "0.5"}
@@ -124,7 +124,7 @@ def test_other_types_of_content_are_refused_with_415() -> None:
     assert refusal("F,0.5", "text/libsvm") == (415, "text/libsvm is not supported: send application/json or text/csv")
 
 
-def answer(model: Predictor, content: str, content_type: str, accept: str) -> tuple[int, str, str]:
+def answer(model: Predictor, content: str, content_type: str | None, accept: str) -> tuple[int, str, str]:
     """(status, body, type) of the image's answer."""
     answered = transform_fn(model, content, content_type, accept)
     if isinstance(answered, tuple):
@@ -167,6 +167,16 @@ def test_a_refusal_has_its_status_and_says_why(
     assert json.loads(body)["error"].startswith(error)
 
 
+def test_behind_a_multi_model_endpoint_a_refusal_is_raised_with_its_status(
+    model: Predictor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAGEMAKER_MULTI_MODEL", "true")
+    assert json.loads(answer(model, '{"sex": "F", "length": 0.5}', None, JSON)[1])["predictions"]
+    with pytest.raises(RequestError, match="above 1") as refused:
+        transform_fn(model, "F,2", CSV, CSV)
+    assert (refused.value.status_code, refused.value.phrase) == (400, "Bad Request")
+
+
 def imported(tree: ast.AST) -> set[str]:
     names: set[str] = set()
     for node in ast.walk(tree):
@@ -180,7 +190,7 @@ def imported(tree: ast.AST) -> set[str]:
 
 def test_the_code_runs_in_the_image_which_has_python_3_10_and_nothing_of_this_repository() -> None:
     tree = ast.parse(CODE.read_text(), feature_version=(3, 10))
-    assert imported(tree) - set(sys.stdlib_module_names) <= {"numpy", "xgboost", "flask"}
+    assert imported(tree) - set(sys.stdlib_module_names) <= {"numpy", "xgboost", "flask", "sagemaker_inference"}
     # `typing.Self`, `datetime.UTC` and so on would parse, and are not there
     since_3_11 = {
         "Self",
