@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import DescribeModelPackageOutputTypeDef, ModelPackageSummaryTypeDef
 
 PENDING, APPROVED, REJECTED = "PendingManualApproval", "Approved", "Rejected"
+ROLLED_BACK = ("rolled_back_at", "rolled_back_by", "rolled_back_reason", "rolled_back_to")
+"""The metadata of a package that production went back from."""
 
 
 @dataclass(frozen=True)
@@ -62,6 +64,22 @@ class Package:
     @property
     def is_approved(self) -> bool:
         return self.status == APPROVED
+
+    @property
+    def deployed_at(self) -> str:
+        """When it was deployed last and verified, ISO 8601 in UTC; empty where it never served."""
+        return self.metadata.get("deployed_at", "")
+
+    @property
+    def rolled_back(self) -> str:
+        """When, by whom and why production went back from it, in words; empty where that did not happen."""
+        known = self.metadata
+        if not known.get("rolled_back_at"):
+            return ""
+        return (
+            f"rolled back at {known['rolled_back_at']} by {known.get('rolled_back_by', 'somebody')}: "
+            f"{known.get('rolled_back_reason', 'no reason given')}"
+        )
 
 
 @dataclass(frozen=True)
@@ -173,21 +191,50 @@ class Registry:
                 "Mend the model and push: the new package asks for its own click.",
             )
         who = self.identity(run)
-        metadata = {"approved_by": who, "approved_at": _now()} | ({"approved_in": run.url} if run.url else {})
+        metadata = {"approved_by": who, "approved_at": now()} | ({"approved_in": run.url} if run.url else {})
         self._update(package.arn, APPROVED, f"Approved by {who} {run.url}".strip(), metadata)
-        return self.describe(package.arn)
+        return self._require_status(package, APPROVED)
 
     def reject(self, package: Package, run: Run, reason: str) -> Package:
         """Reject the package, also one that was approved; what serves goes on serving until the next deploy."""
         who = self.identity(run)
-        self._update(package.arn, REJECTED, f"Rejected by {who}: {reason}", {"rejected_by": who, "rejected_at": _now()})
-        return self.describe(package.arn)
+        self._update(package.arn, REJECTED, f"Rejected by {who}: {reason}", {"rejected_by": who, "rejected_at": now()})
+        return self._require_status(package, REJECTED)
+
+    def _require_status(self, package: Package, status: str) -> Package:
+        """Two people may decide at once, and the last word stands: nobody is told that theirs does when it does not."""
+        now = self.describe(package.arn)
+        if now.status != status:
+            raise RegistryError(
+                f"Somebody else decided on version {now.version} of {self.model.name} at the same moment: it is "
+                f"{now.status}. {now.reason}",
+                "Agree with them, then say it again.",
+            )
+        return now
 
     def record_deployment(self, package: Package, configuration: str, run: Run) -> None:
         """Note in the package that it serves, and by which endpoint configuration."""
-        metadata = {"deployed_as": configuration, "deployed_at": _now()} | ({"deployed_in": run.url} if run.url else {})
+        metadata = {"deployed_as": configuration, "deployed_at": now()} | ({"deployed_in": run.url} if run.url else {})
         self.aws.sagemaker.update_model_package(
             ModelPackageArn=package.arn, CustomerMetadataProperties=metadata_values(metadata)
+        )
+
+    def mark_rolled_back(self, package: Package, run: Run, reason: str, to: Package) -> None:
+        """Note in the package that production goes back from it to another one: no deploy takes it again."""
+        metadata = {
+            "rolled_back_at": now(),
+            "rolled_back_by": self.identity(run),
+            "rolled_back_reason": " ".join(reason.split()),
+            "rolled_back_to": str(to.version),
+        }
+        self.aws.sagemaker.update_model_package(
+            ModelPackageArn=package.arn, CustomerMetadataProperties=metadata_values(metadata)
+        )
+
+    def unmark_rolled_back(self, package: Package) -> None:
+        """Let deploys take the package again."""
+        self.aws.sagemaker.update_model_package(
+            ModelPackageArn=package.arn, CustomerMetadataPropertiesToRemove=list(ROLLED_BACK)
         )
 
     def identity(self, run: Run) -> str:
@@ -254,5 +301,6 @@ def _package(answer: DescribeModelPackageOutputTypeDef) -> Package:
     )
 
 
-def _now() -> str:
+def now() -> str:
+    """The time as it is noted in metadata and tags: ISO 8601 in UTC, to the second."""
     return datetime.now(UTC).isoformat(timespec="seconds")

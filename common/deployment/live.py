@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from botocore.exceptions import ClientError
@@ -18,6 +18,9 @@ ROLLBACK_TAG = "rollback-configuration"
 It is the configuration that carries it, not the endpoint, so that a deploy which removes it after its verification never
 takes the way back from another one that has begun meanwhile.
 """
+
+CHANGED_BY_TAG, CHANGED_AT_TAG = "changed-by", "changed-at"
+"""Tags of an endpoint configuration: who began to bring it to the endpoint last, and when (ISO 8601 in UTC)."""
 
 PACKAGE_VARIABLE = "MODEL_PACKAGE_ARN"
 """Variable of a multi-model container: its package, from which SageMaker can make no multi-model model itself."""
@@ -37,6 +40,7 @@ class Live:
         rollback: the configuration to return to when the one that serves cannot be verified; empty after verification.
         failure: SageMaker's reason for the last failure, if it gives one.
         hold: who keeps the endpoint as it is, and why; None where deploys may change it.
+        changed: who began the change that is under way, or the last one, and when, in words; empty where nobody noted it.
     """
 
     status: str = ""
@@ -48,10 +52,16 @@ class Live:
     rollback: str = ""
     failure: str = ""
     hold: Hold | None = None
+    changed: str = field(default="", compare=False)
 
     @property
     def exists(self) -> bool:
         return bool(self.status)
+
+    @property
+    def leads_to(self) -> str:
+        """The configuration that serves once nothing is under way any more, if all goes well."""
+        return self.pending or self.configuration
 
     @property
     def in_service(self) -> bool:
@@ -64,17 +74,22 @@ def observe(aws: Aws, model: Model) -> Live:
     if endpoint is None:
         return Live()
     name = endpoint.get("EndpointConfigName", "")
-    arn, model_name, rollback = _configuration(aws, name)
+    pending = endpoint.get("PendingDeploymentSummary", {}).get("EndpointConfigName", "")
+    arn, model_name, tags = _configuration(aws, name)
+    led_by = _configuration(aws, pending)[2] if pending else tags
     return Live(
         status=endpoint["EndpointStatus"],
         configuration=name,
         configuration_arn=arn,
-        pending=endpoint.get("PendingDeploymentSummary", {}).get("EndpointConfigName", ""),
+        pending=pending,
         model_name=model_name,
         package_arn=_package_arn(aws, model_name) if model_name else "",
-        rollback=rollback,
+        rollback=tags.get(ROLLBACK_TAG, ""),
         failure=endpoint.get("FailureReason", ""),
         hold=_hold(aws, endpoint["EndpointArn"]),
+        changed=f"by {led_by[CHANGED_BY_TAG]} since {led_by.get(CHANGED_AT_TAG, '?')}"
+        if CHANGED_BY_TAG in led_by
+        else "",
     )
 
 
@@ -96,17 +111,17 @@ def describe_endpoint(aws: Aws, name: str) -> Mapping[str, Any] | None:
         raise
 
 
-def _configuration(aws: Aws, name: str) -> tuple[str, str, str]:
-    """(ARN, model name, rollback tag) of an endpoint configuration; empty where somebody has deleted it by hand."""
+def _configuration(aws: Aws, name: str) -> tuple[str, str, dict[str, str]]:
+    """(ARN, model name, tags) of an endpoint configuration; empty where somebody has deleted it by hand."""
     try:
         description = aws.sagemaker.describe_endpoint_config(EndpointConfigName=name)
         tags = aws.sagemaker.list_tags(ResourceArn=description["EndpointConfigArn"])["Tags"]
     except ClientError as error:
         if is_missing(error):
-            return "", "", ""
+            return "", "", {}
         raise
-    rollback = {tag["Key"]: tag["Value"] for tag in tags}.get(ROLLBACK_TAG, "")
-    return description["EndpointConfigArn"], description["ProductionVariants"][0].get("ModelName", ""), rollback
+    model_name = description["ProductionVariants"][0].get("ModelName", "")
+    return description["EndpointConfigArn"], model_name, {tag["Key"]: tag["Value"] for tag in tags}
 
 
 def _package_arn(aws: Aws, model_name: str) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from common.deployment.hold import already_held
 from common.deployment.live import PACKAGE_VARIABLE, Live
 from common.deployment.modes import DeclaredEndpoint
-from common.deployment.rollout import in_words
+from common.deployment.rollout import Rollout, in_words
 from common.errors import DeploymentError
 from common.model import Model
 from common.registry import Package
@@ -19,11 +19,19 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What the endpoint of a model shall serve. All names follow from package and declaration."""
+    """What the endpoint of a model shall serve. All names follow from package and declaration.
+
+    Attributes:
+        instead_of: for a way back, the configuration that must go; nothing else is replaced, and at once, without
+            guardrails: an alarm that fires already would stop it.
+        kept: for a way back, the configuration by which the package served before; empty where it is made anew.
+    """
 
     model: Model
     package: Package
     endpoint: DeclaredEndpoint
+    instead_of: str = field(default="", kw_only=True)
+    kept: str = field(default="", kw_only=True)
 
     @property
     def model_name(self) -> str:
@@ -44,7 +52,12 @@ class Wanted:
 
     @property
     def configuration(self) -> str:
-        return f"{self.model_name}-{self.endpoint.digest()}"
+        return self.kept or f"{self.model_name}-{self.endpoint.digest()}"
+
+    @property
+    def rollout(self) -> Rollout | None:
+        """How traffic moves to the package; None where SageMaker moves it at once, without guardrails."""
+        return None if self.instead_of else self.endpoint.rollout
 
     @property
     def tags(self) -> list[TagTypeDef]:
@@ -53,7 +66,7 @@ class Wanted:
 
     @property
     def alarm_names(self) -> list[str]:
-        return [f"{self.model.name}-{alarm.metric}-{alarm.statistic}" for alarm in self.endpoint.alarms]
+        return [alarm.name(self.model.name) for alarm in self.endpoint.alarms]
 
 
 @dataclass(frozen=True)
@@ -98,6 +111,12 @@ def next_action(wanted: Wanted, live: Live) -> Action:
     Raises:
         DeploymentError: the endpoint is in a state that only a person can mend, or somebody holds it.
     """
+    if wanted.instead_of and live.exists and live.leads_to not in (wanted.instead_of, wanted.configuration):
+        raise DeploymentError(
+            f"The endpoint {wanted.model.name} is brought to {live.leads_to} by somebody else meanwhile"
+            f"{f' ({live.changed})' if live.changed else ''}.",
+            f"Ask them, look with `./models watch {wanted.model.name}`, then roll back again if it is still needed.",
+        )
     action = _unheld_action(wanted, live)
     if live.hold and isinstance(action, UpdateEndpoint | ReplaceFailedEndpoint):
         raise already_held(wanted.model.name, live.hold)
@@ -115,7 +134,7 @@ def _unheld_action(wanted: Wanted, live: Live) -> Action:
         case "Failed":
             return ReplaceFailedEndpoint()
         case status if status in CHANGING:
-            return WaitForEndpoint(live.status, live.pending or live.configuration)
+            return WaitForEndpoint(live.status, live.leads_to)
     raise DeploymentError(
         f"The endpoint {wanted.model.name} is {live.status}: {live.failure or 'SageMaker gives no reason'}.",
         "Bring it back by hand (SageMaker console, Endpoints), then deploy again.",
