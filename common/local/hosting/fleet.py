@@ -1,6 +1,5 @@
 """A fleet: the instances that serve all variants of one endpoint configuration."""
 
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -14,7 +13,11 @@ from common.local.container_environment import container_environment
 from common.local.containers import UnknownImage, program
 from common.local.context import LocalAws
 from common.local.hosting.artifact import FleetFailure, unpack_artifact
+from common.local.hosting.capture import Capture
+from common.local.hosting.instance import Instance
+from common.local.hosting.invocation import Ledger
 from common.local.hosting.multi_model import ModelHost, Store
+from common.local.hosting.shadow import Shadow
 from common.local.hosting.spec import ContainerSpec, FleetSpec, VariantSpec
 from common.local.hosting.telemetry import Origin, Telemetry
 from common.local.hosting.traffic import Split
@@ -30,9 +33,8 @@ STARTUP_FLOOR_SECONDS = 15.0
 DRAIN_SECONDS = 60.0
 """The longest that an invocation can take, and so the longest that a retiring fleet waits for its last ones."""
 
-
-_DETOUR_REQUESTS = 4
-"""Requests by which an instance has to be busier before a model that it has is loaded on a second one, too."""
+_SHADOW_DRAIN_SECONDS = 2.0
+"""How long it waits for its shadow's, which no caller misses."""
 
 
 @dataclass(frozen=True)
@@ -42,64 +44,9 @@ class Surroundings:
     aws: LocalAws
     origin: Origin
     telemetry: Telemetry
+    capture: Capture
     folder: Path
     """Where the endpoint's artifacts are unpacked."""
-
-
-class Instance:
-    """One instance of a variant: a worker for each container of its model, in the order of the pipeline."""
-
-    def __init__(self, variant: str, folder: Path) -> None:
-        self.variant = variant
-        self.folder = folder
-        self.workers: list[tuple[ContainerSpec, Worker]] = []
-        self.models: ModelHost | None = None
-        """Of a multi-model container."""
-        self.busy = 0
-        """Requests that it works on now."""
-        self.served = 0
-        self._lock = threading.Lock()
-        self._stopped = False
-
-    @property
-    def is_ready(self) -> bool:
-        return all(worker.is_ready for _, worker in self.workers)
-
-    def load(self, target: str | None) -> int:
-        """How far it is from answering: the requests that it works on, and more where the model is not loaded here."""
-        loaded = self.models is None or target is None or self.models.has(target)
-        return self.busy if loaded else self.busy + _DETOUR_REQUESTS
-
-    def begin(self, target: str | None) -> None:
-        """Take one request, to the model `target` of a multi-model container."""
-        self.busy += 1
-        self.served += 1
-        if self.models is not None and target is not None:
-            self.models.claim(target)
-
-    def release(self, target: str | None) -> None:
-        """The request that `begin` took needs its model no more."""
-        if self.models is not None and target is not None:
-            self.models.release(target)
-
-    def add(self, container: ContainerSpec, worker: Worker) -> None:
-        """Own the worker: it ends with the instance, at once if that has been stopped meanwhile."""
-        with self._lock:
-            self.workers.append((container, worker))
-            stopped = self._stopped
-        if stopped:
-            worker.stop()
-
-    def stop(self) -> None:
-        """End all processes and remove the unpacked artifacts."""
-        with self._lock:
-            self._stopped = True
-            workers = [worker for _, worker in self.workers]
-        for worker in workers:
-            worker.terminate()
-        for worker in workers:
-            worker.stop()
-        shutil.rmtree(self.folder, ignore_errors=True)
 
 
 class Fleet:
@@ -110,9 +57,10 @@ class Fleet:
         self._around = around
         self._changed = threading.Condition()
         self._retired = False
-        self._instances: dict[str, list[Instance]] = {variant.name: [] for variant in spec.variants}
+        self._instances: dict[str, list[Instance]] = {variant.name: [] for variant in spec.all_variants}
         self._starting: list[Instance] = []
         self._variants = _split(spec)
+        self._shadow = self._shadow_of(spec)
 
     def start(self, limit_seconds: float = float("inf")) -> None:
         """Start every instance and wait until all are healthy.
@@ -139,7 +87,9 @@ class Fleet:
         leaving: list[Instance] = []
         with self._changed:
             self.spec, self._variants = spec, _split(spec)
-            for variant in spec.variants:
+            if self._shadow is not None:
+                self._shadow.set_share(spec.shadow_share)
+            for variant in spec.all_variants:
                 instances = self._instances[variant.name]
                 leaving += instances[_processes(variant) :]
                 del instances[_processes(variant) :]
@@ -150,8 +100,15 @@ class Fleet:
         """An instance for one request, of the given variant or of one by weight; None when the fleet is retired.
 
         Ready instances go before those that restart, then those that have the model `target`, unless they are much busier
-        than others, then the least busy one. Raises KeyError for an unknown variant.
+        than others, then the least busy one. Raises KeyError for an unknown variant, as which the shadow counts.
         """
+        if variant is not None and variant not in (each.name for each in self.spec.variants):
+            raise KeyError(variant)
+        with self._hand_out(variant, target) as instance:
+            yield instance
+
+    @contextmanager
+    def _hand_out(self, variant: str | None, target: str | None) -> Iterator[Instance | None]:
         with self._changed:
             chosen = None if self._retired else self._choose(variant, target)
             if chosen is not None:
@@ -167,12 +124,19 @@ class Fleet:
 
     def stop(self, drain_seconds: float = DRAIN_SECONDS) -> None:
         """Take no more requests, let those under way finish, end all processes."""
+        shadow = self.spec.shadow.name if self.spec.shadow else None
         with self._changed:
             self._retired = True
             leaving = [*self._starting, *(each for instances in self._instances.values() for each in instances)]
             self._starting = []
             self._instances = {name: [] for name in self._instances}
-        self._drain_and_stop(leaving, drain_seconds)
+        if self._shadow is not None:
+            self._shadow.close()
+        self._drain_and_stop([each for each in leaving if each.variant != shadow], drain_seconds)
+        self._drain_and_stop(
+            [each for each in leaving if each.variant == shadow], min(drain_seconds, _SHADOW_DRAIN_SECONDS)
+        )
+        self._around.capture.flush(self._around.origin)
 
     def process_ids(self) -> list[int]:
         """Of all workers that run now."""
@@ -199,7 +163,7 @@ class Fleet:
     def _grow(self, spec: FleetSpec, limit_seconds: float) -> None:
         """Start what is missing to the spec's counts, and let it take requests when all of it is healthy."""
         try:
-            for variant in spec.variants:
+            for variant in spec.all_variants:
                 self._announce(variant)
                 for _ in range(_processes(variant) - len(self._instances[variant.name])):
                     self._launch(variant)
@@ -221,7 +185,13 @@ class Fleet:
 
     def _launch(self, variant: VariantSpec) -> None:
         identifier = f"i-{uuid4().hex[:17]}"
-        instance = Instance(variant.name, self._around.folder / identifier)
+        production = variant.name in (each.name for each in self.spec.variants)
+        instance = Instance(
+            variant.name,
+            self._around.folder / identifier,
+            self._ledger(variant.name),
+            self._shadow.offer if production and self._shadow is not None else None,
+        )
         with self._changed:
             if self._retired:
                 raise FleetFailure("The fleet was stopped while it started.")
@@ -232,6 +202,16 @@ class Fleet:
             if container.multi_model:
                 instance.models = self._model_host(variant.name, container, base, worker)
             instance.add(container, worker)
+
+    def _shadow_of(self, spec: FleetSpec) -> Shadow | None:
+        if spec.shadow is None:
+            return None
+        name = spec.shadow.name
+        return Shadow(spec.shadow_share, self._ledger(name), lambda target: self._hand_out(name, target))
+
+    def _ledger(self, variant: str) -> Ledger:
+        around = self._around
+        return Ledger(around.origin, variant, around.telemetry, around.capture, self.spec.capture)
 
     def _model_host(self, variant: str, container: ContainerSpec, base: Path, worker: Worker) -> ModelHost:
         around = self._around
@@ -269,7 +249,7 @@ class Fleet:
     def _await_health(self, spec: FleetSpec, limit_seconds: float) -> None:
         began = time.monotonic()
         scale = self._around.aws.time_scale
-        patience = {v.name: max(v.startup_seconds * scale, STARTUP_FLOOR_SECONDS) for v in spec.variants}
+        patience = {v.name: max(v.startup_seconds * scale, STARTUP_FLOOR_SECONDS) for v in spec.all_variants}
         for instance in list(self._starting):
             for container, worker in instance.workers:
                 deadline = began + min(patience[instance.variant], limit_seconds)

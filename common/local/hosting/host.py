@@ -9,6 +9,7 @@ from weakref import WeakSet
 
 from common.local.context import LocalAws
 from common.local.hosting.alarm_watch import AlarmWatch
+from common.local.hosting.capture import Capture
 from common.local.hosting.fleet import Fleet, Surroundings
 from common.local.hosting.live import LiveEndpoint
 from common.local.hosting.spec import FleetSpec
@@ -28,6 +29,7 @@ class Hosting:
     def __init__(self, aws: LocalAws) -> None:
         self.aws = aws
         self.telemetry = Telemetry(aws.services)
+        self.capture = Capture(aws.services, self.telemetry.log)
         self.alarms = AlarmWatch(aws, self.telemetry)
         self._folder = aws.root / "endpoints"
         shutil.rmtree(self._folder, ignore_errors=True)  # what a killed server left
@@ -41,7 +43,7 @@ class Hosting:
     def fleet(self, origin: Origin, spec: FleetSpec) -> Fleet:
         """A fleet for an endpoint, not yet started; it ends with this AWS at the latest."""
         folder = self._folder / origin.account / origin.region / origin.endpoint
-        fleet = Fleet(Surroundings(self.aws, origin, self.telemetry, folder), spec)
+        fleet = Fleet(Surroundings(self.aws, origin, self.telemetry, self.capture, folder), spec)
         with self._lock:
             self._fleets.add(fleet)
         return fleet
@@ -77,6 +79,7 @@ class Hosting:
             began = time.monotonic()
             try:
                 self.telemetry.flush()
+                self.capture.write_due()
                 if began >= next_alarms:
                     self.alarms.refresh_all()
                     ended = time.monotonic()
@@ -94,4 +97,5 @@ class Hosting:
             fleet.stop(drain_seconds=0)
         for thread in [*works, self._ticker]:
             thread.join(_JOIN_SECONDS)
+        self.capture.flush()
         self.telemetry.flush()

@@ -4,7 +4,8 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from common.local.hosting.fleet import Fleet, Instance
+from common.local.hosting.fleet import Fleet
+from common.local.hosting.instance import Instance
 from common.local.hosting.traffic import Split
 
 

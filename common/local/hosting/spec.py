@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from common.local.api import validation_error
+from common.local.hosting.capture import CaptureSpec
 
 DEFAULT_STARTUP_SECONDS = 600
 """Time for the first healthy ping where the variant sets no `ContainerStartupHealthCheckTimeoutInSeconds`."""
@@ -39,6 +40,8 @@ class VariantSpec:
     startup_seconds: int = DEFAULT_STARTUP_SECONDS
     role_arn: str | None = None
     """The model's execution role, as which its containers act."""
+    instance_type: str | None = None
+    """A name only; None for serverless variants."""
 
 
 @dataclass(frozen=True)
@@ -47,23 +50,43 @@ class FleetSpec:
 
     config_name: str
     variants: tuple[VariantSpec, ...]
+    """Those that answer callers."""
+    shadow: VariantSpec | None = None
+    """Gets copies of the requests to the one production variant."""
+    capture: CaptureSpec | None = None
+    async_config: dict[str, Any] | None = None
+    """The configuration's `AsyncInferenceConfig`: an asynchronous endpoint's."""
 
     @property
     def instances(self) -> int:
+        """Of the variants that answer callers."""
         return sum(variant.instances for variant in self.variants)
+
+    @property
+    def all_variants(self) -> tuple[VariantSpec, ...]:
+        return self.variants if self.shadow is None else (*self.variants, self.shadow)
+
+    @property
+    def shadow_share(self) -> float:
+        """Share of the requests that the shadow variant gets a copy of: its weight relative to production's, at most all."""
+        if self.shadow is None:
+            return 0.0
+        return min(1.0, self.shadow.weight / sum(variant.weight for variant in self.variants))
 
     def changed(self, counts: dict[str, int], weights: dict[str, float]) -> "FleetSpec":
         """The same fleet with other instance counts and weights, by variant name; variants not named keep theirs."""
+
+        def altered(variant: VariantSpec) -> VariantSpec:
+            return replace(
+                variant,
+                instances=counts.get(variant.name, variant.instances),
+                weight=weights.get(variant.name, variant.weight),
+            )
+
         return replace(
             self,
-            variants=tuple(
-                replace(
-                    variant,
-                    instances=counts.get(variant.name, variant.instances),
-                    weight=weights.get(variant.name, variant.weight),
-                )
-                for variant in self.variants
-            ),
+            variants=tuple(altered(variant) for variant in self.variants),
+            shadow=self.shadow and altered(self.shadow),
         )
 
     def to_json(self) -> dict[str, Any]:
@@ -72,11 +95,23 @@ class FleetSpec:
     @classmethod
     def from_json(cls, document: dict[str, Any]) -> "FleetSpec":
         """The spec that `to_json` wrote."""
-        variants = (
-            VariantSpec(**{**variant, "containers": tuple(ContainerSpec(**each) for each in variant["containers"])})
-            for variant in document["variants"]
+        shadow, capture = document.get("shadow"), document.get("capture")
+        return cls(
+            document["config_name"],
+            tuple(_variant_from_json(variant) for variant in document["variants"]),
+            shadow and _variant_from_json(shadow),
+            capture and CaptureSpec(**{name: _hashable(value) for name, value in capture.items()}),
+            document.get("async_config"),
         )
-        return cls(document["config_name"], tuple(variants))
+
+
+def _variant_from_json(document: dict[str, Any]) -> VariantSpec:
+    containers = tuple(ContainerSpec(**each) for each in document["containers"])
+    return VariantSpec(**{**document, "containers": containers})
+
+
+def _hashable(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 def refuse_unsupported(config: dict[str, Any]) -> None:
@@ -85,15 +120,11 @@ def refuse_unsupported(config: dict[str, Any]) -> None:
     Accepting it and serving without it would let a rollout pass here that means something else on AWS.
     """
     for member, name in {
-        "ShadowProductionVariants": "shadow variants",
-        "AsyncInferenceConfig": "asynchronous inference",
         "ExplainerConfig": "online explanations",
     }.items():
         if config.get(member):
             raise _unsupported(name)
-    if config.get("DataCaptureConfig", {}).get("EnableCapture"):
-        raise _unsupported("data capture")
-    for variant in config["ProductionVariants"]:
+    for variant in [*config["ProductionVariants"], *config.get("ShadowProductionVariants", [])]:
         for member, name in {
             "ServerlessConfig": "serverless variants",
             "ManagedInstanceScaling": "managed instance scaling",
@@ -121,6 +152,7 @@ def variant_spec(variant: dict[str, Any], model: dict[str, Any]) -> VariantSpec:
         weight=variant.get("InitialVariantWeight", 1.0),
         startup_seconds=variant.get("ContainerStartupHealthCheckTimeoutInSeconds", DEFAULT_STARTUP_SECONDS),
         role_arn=model.get("ExecutionRoleArn"),
+        instance_type=variant.get("InstanceType"),
     )
 
 

@@ -2,10 +2,12 @@
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from common.local.api import Answer, Call, operation, validation_error
 from common.local.context import LocalAws
+from common.local.hosting.capture import CaptureSpec
 from common.local.hosting.host import Hosting
 from common.local.hosting.lifecycle import KIND, create, delete, resize, restore, roll_back_interrupted, start, update
 from common.local.hosting.policy import deployment_policy
@@ -55,8 +57,8 @@ def describe_endpoint(call: Call) -> Answer:
     phase = {"Creating": "Creating", "Deleting": "Deleting"}.get(status, "Updating" if pending.get("Resize") else None)
     since = pending.get("StartTime", document["LastModifiedTime"])
     return document | {
-        "ProductionVariants": _summaries(spec, desired, phase, since, started=status not in ("Creating", "Failed")),
-        "DataCaptureConfig": _capture(call, document["EndpointConfigName"]),
+        **_summaries(spec, desired, phase, since, started=status not in ("Creating", "Failed")),
+        "DataCaptureConfig": spec.capture and spec.capture.summary(),
         "PendingDeploymentSummary": _pending_summary(pending) if pending and not pending.get("Resize") else None,
     }
 
@@ -169,14 +171,20 @@ def _resolved(call: Call) -> FleetSpec:
     name = call.request["EndpointConfigName"]
     config = endpoint_config(call, name)
     refuse_unsupported(config)
-    variants = tuple(variant_spec(each, model(call, each["ModelName"])) for each in config["ProductionVariants"])
-    return _checked(FleetSpec(name, variants))
+    production, shadows = (
+        tuple(variant_spec(each, model(call, each["ModelName"])) for each in config.get(kind, ()))
+        for kind in ("ProductionVariants", "ShadowProductionVariants")
+    )
+    capture = config.get("DataCaptureConfig")
+    return _checked(
+        FleetSpec(name, production, next(iter(shadows), None), capture and CaptureSpec.from_config(capture))
+    )
 
 
 def _checked(spec: FleetSpec) -> FleetSpec:
     if not any(variant.weight > 0 for variant in spec.variants):
         raise validation_error("At least one production variant must have a weight above zero.")
-    if any(variant.instances < 1 for variant in spec.variants):
+    if any(variant.instances < 1 for variant in spec.all_variants):
         raise validation_error("A real-time variant needs at least one instance.")
     return spec
 
@@ -209,24 +217,26 @@ def _same_variants(old: FleetSpec, new: FleetSpec) -> None:
 
 
 def _retained(call: Call, document: Document, spec: FleetSpec) -> FleetSpec:
-    """The new fleet with the instance counts and weights that serve now, where the request keeps them."""
+    """The new fleet with the instance counts, weights and data capture that serve now, where the request keeps them."""
     if not call.request.get("RetainAllVariantProperties"):
         return spec
     excluded = {each["VariantPropertyType"] for each in call.request.get("ExcludeRetainedVariantProperties", [])}
-    serving = FleetSpec.from_json(document["Fleet"]).variants
-    keep_counts, keep_weights = (kind not in excluded for kind in ("DesiredInstanceCount", "DesiredWeight"))
-    retained = spec.changed(
-        {variant.name: variant.instances for variant in serving if keep_counts},
-        {variant.name: variant.weight for variant in serving if keep_weights},
+    serving = FleetSpec.from_json(document["Fleet"])
+    keep_counts, keep_weights, keep_capture = (
+        kind not in excluded for kind in ("DesiredInstanceCount", "DesiredWeight", "DataCaptureConfig")
     )
-    return _checked(retained)
+    retained = spec.changed(
+        {variant.name: variant.instances for variant in serving.all_variants if keep_counts},
+        {variant.name: variant.weight for variant in serving.all_variants if keep_weights},
+    )
+    return _checked(replace(retained, capture=serving.capture) if keep_capture else retained)
 
 
 def _resized(document: Document, wanted: list[dict[str, Any]]) -> FleetSpec:
     """The endpoint's fleet with the weights and instance counts of `DesiredWeightsAndCapacities`."""
     spec = FleetSpec.from_json(document["Fleet"])
     names = [each["VariantName"] for each in wanted]
-    for unknown in set(names) - {variant.name for variant in spec.variants}:
+    for unknown in set(names) - {variant.name for variant in spec.all_variants}:
         raise validation_error(f'Endpoint "{document["EndpointArn"]}" has no variant {unknown}.')
     if len(set(names)) < len(names):
         raise validation_error("A variant is named more than once in DesiredWeightsAndCapacities.")
@@ -244,16 +254,20 @@ def _pending_summary(pending: dict[str, Any]) -> dict[str, Any]:
     return {
         "EndpointConfigName": spec.config_name,
         "StartTime": pending["StartTime"],
-        "ProductionVariants": _summaries(spec, spec, phase, since, started=phase != "Creating"),
+        **_summaries(spec, spec, phase, since, started=phase != "Creating"),
     }
 
 
 def _summaries(
     spec: FleetSpec, desired: FleetSpec, phase: str | None, since: float, started: bool
-) -> list[dict[str, Any]]:
-    return [
-        _summary(now, then, phase, since, started) for now, then in zip(spec.variants, desired.variants, strict=True)
+) -> dict[str, list[dict[str, Any]]]:
+    summaries = [
+        _summary(now, then, phase, since, started)
+        for now, then in zip(spec.all_variants, desired.all_variants, strict=True)
     ]
+    production = len(spec.variants)
+    shadows = {"ShadowProductionVariants": summaries[production:]} if spec.shadow else {}
+    return {"ProductionVariants": summaries[:production], **shadows}
 
 
 def _summary(now: VariantSpec, then: VariantSpec, phase: str | None, since: float, started: bool) -> dict[str, Any]:
@@ -272,17 +286,3 @@ def _summary(now: VariantSpec, then: VariantSpec, phase: str | None, since: floa
     if phase is not None:
         summary["VariantStatus"] = [{"Status": phase, "StartTime": since}]
     return summary
-
-
-def _capture(call: Call, config_name: str) -> dict[str, Any] | None:
-    """An endpoint configuration with data capture switched off says so; one that is deleted or has none, nothing."""
-    # Not `endpoint_config`: the endpoint serves on when its configuration has been deleted.
-    config = call.aws.store.get(call.scope, "endpoint-config", config_name) or {}
-    capture = config.get("DataCaptureConfig")
-    return capture and {
-        "EnableCapture": False,
-        "CaptureStatus": "Stopped",
-        "CurrentSamplingPercentage": capture["InitialSamplingPercentage"],
-        "DestinationS3Uri": capture["DestinationS3Uri"],
-        "KmsKeyId": capture.get("KmsKeyId", ""),
-    }

@@ -24,6 +24,8 @@ class Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
         time.sleep(BEHAVIOUR.get("seconds", 0))
+        if BEHAVIOUR.get("deaf"):
+            return self.answer(200, BEHAVIOUR["answer"].encode() + body)
         if body == b"slow":
             time.sleep(0.7)
         if body == b"crash":

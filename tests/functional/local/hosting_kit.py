@@ -106,6 +106,25 @@ class Local:
         self.aws.store.put(self.scope, "endpoint-config", name, document)
         return name
 
+    def shadowed(self, name: str, production: str, shadow: str, weight: float = 1.0, **members: Any) -> str:
+        """An endpoint configuration with a production variant `v1` and a shadow variant `s`."""
+        variant = {"VariantName": "s", "ModelName": shadow, "InitialInstanceCount": 1, "InitialVariantWeight": weight}
+        return self.config(name, production, ShadowProductionVariants=[variant], **members)
+
+    def captured(self, variant: str = "v1", endpoint: str = "e", prefix: str = "capture") -> list[dict[str, Any]]:
+        """What data capture has written of a variant to the account's bucket, in order."""
+        bucket, folder = f"models-{self.account}", f"{prefix}/{endpoint}/{variant}/"
+        files = self.aws.services.list_objects(self.account, bucket, folder)
+        bodies = (self.aws.services.read_object(self.account, bucket, key) for key, _ in files)
+        return [json.loads(line) for body in bodies for line in body.splitlines()]
+
+    def values(self, metric: str, variant: str = "v1") -> list[float]:
+        """A metric of endpoint `e`, so far."""
+        self.aws.part(Hosting).telemetry.flush()
+        dimensions = {"EndpointName": "e", "VariantName": variant}
+        found = self.aws.services.metric_values(self.account, REGION, "AWS/SageMaker", metric, dimensions, 0, 1e12)
+        return [value for _, value in found]
+
     def serving(self, name: str, **behaviour: Any) -> None:
         """An endpoint `e` in service with a model and configuration of that name."""
         self.model(name, **behaviour)

@@ -309,9 +309,7 @@ def test_weights_and_counts_that_cannot_be_are_refused(local: Local) -> None:
 @pytest.mark.parametrize(
     ("members", "what"),
     [
-        ({"ShadowProductionVariants": [{"VariantName": "s"}]}, "shadow variants"),
-        ({"AsyncInferenceConfig": {"OutputConfig": {}}}, "asynchronous inference"),
-        ({"DataCaptureConfig": {"EnableCapture": True}}, "data capture"),
+        ({"ShadowProductionVariants": [{"VariantName": "s"}]}, "inference components"),
         ({"ProductionVariants": [{"VariantName": "v", "ServerlessConfig": {"MaxConcurrency": 1}}]}, "serverless"),
         ({"ProductionVariants": [{"VariantName": "v"}]}, "inference components"),
     ],
@@ -345,7 +343,12 @@ def test_multi_model_containers_of_some_kinds_are_not_supported_yet(
 
 def test_data_capture_that_is_switched_off_is_described(local: Local) -> None:
     local.model("a")
-    capture = {"EnableCapture": False, "InitialSamplingPercentage": 30, "DestinationS3Uri": "s3://b/capture"}
+    capture = {
+        "EnableCapture": False,
+        "InitialSamplingPercentage": 30,
+        "DestinationS3Uri": "s3://b/capture",
+        "CaptureOptions": [{"CaptureMode": "Input"}],
+    }
     local.do("CreateEndpoint", EndpointName="e", EndpointConfigName=local.config("a", DataCaptureConfig=capture))
     assert local.settled()["DataCaptureConfig"] == {
         "EnableCapture": False,

@@ -21,13 +21,6 @@ def refused(local: Local, body: bytes = b"", endpoint: str = "e", **members: str
     return error.value
 
 
-def metric(local: Local, name: str, variant: str = "v1") -> list[float]:
-    local.aws.part(Hosting).telemetry.flush()
-    dimensions = {"EndpointName": "e", "VariantName": variant}
-    found = local.aws.services.metric_values(local.account, REGION, "AWS/SageMaker", name, dimensions, 0, 1e12)
-    return [value for _, value in found]
-
-
 def test_an_answer_carries_the_content_type_the_variant_and_what_the_container_returns(local: Local) -> None:
     local.serving("a", content_type="application/jsonlines")
     body, headers = local.invoke(b"1,2", CustomAttributes="trace=7")
@@ -139,12 +132,12 @@ def test_a_target_variant_is_asked_whatever_the_weights(local: Local) -> None:
 def test_a_container_that_does_not_answer_in_time_is_a_model_error(
     local: Local, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("common.local.sagemaker.runtime.TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("common.local.hosting.instance.TIMEOUT_SECONDS", 0.2)
     local.serving("a", seconds=1)
     error = refused(local)
     assert (error.code, error.members["OriginalStatusCode"]) == ("ModelError", 0)
     assert "Your invocation timed out while waiting for a response from container primary." in error.message
-    assert metric(local, "Invocation5XXErrors") == [1.0]
+    assert local.values("Invocation5XXErrors") == [1.0]
 
 
 def test_a_connection_that_is_used_again_waits_as_long_as_its_own_request_may(
@@ -152,7 +145,7 @@ def test_a_connection_that_is_used_again_waits_as_long_as_its_own_request_may(
 ) -> None:
     local.serving("a")
     with monkeypatch.context() as hasty:
-        hasty.setattr("common.local.sagemaker.runtime.TIMEOUT_SECONDS", 0.5)
+        hasty.setattr("common.local.hosting.instance.TIMEOUT_SECONDS", 0.5)
         assert local.invoke()[0] == b"a:"
     assert local.invoke(b"slow")[0] == b"a:slow"
 
@@ -225,11 +218,11 @@ def test_every_call_is_counted_with_its_latencies(local: Local) -> None:
     for _ in range(3):
         local.invoke()
     refused(local, b"bad")
-    assert metric(local, "Invocations") == [1.0] * 4
-    assert sorted(metric(local, "Invocation4XXErrors")) == [0.0, 0.0, 0.0, 1.0]
-    assert metric(local, "Invocation5XXErrors") == [0.0] * 4
-    assert all(50 < latency < 1e6 for latency in metric(local, "ModelLatency"))
-    assert all(0 < latency < 1e6 for latency in metric(local, "OverheadLatency"))
+    assert local.values("Invocations") == [1.0] * 4
+    assert sorted(local.values("Invocation4XXErrors")) == [0.0, 0.0, 0.0, 1.0]
+    assert local.values("Invocation5XXErrors") == [0.0] * 4
+    assert all(50 < latency < 1e6 for latency in local.values("ModelLatency"))
+    assert all(0 < latency < 1e6 for latency in local.values("OverheadLatency"))
 
 
 def test_what_containers_print_is_in_cloudwatch_logs_by_variant_and_instance(local: Local) -> None:
