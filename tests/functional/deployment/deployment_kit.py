@@ -29,6 +29,7 @@ from common.deployment.alarms import Alarm
 from common.deployment.declare import Endpoint
 from common.deployment.execute import Deployment
 from common.deployment.live import Live, observe
+from common.deployment.modes import DeclaredEndpoint
 from common.deployment.plan import Wanted
 from common.deployment.rollout import AllAtOnce
 from common.evaluation.golden import Golden
@@ -123,10 +124,10 @@ class Project:
         )
         return self.registry.approve(package, Run("reviewer", url="https://ci/1")) if approved else package
 
-    def wanted(self, package: Package, endpoint: Endpoint = ENDPOINT) -> Wanted:
+    def wanted(self, package: Package, endpoint: DeclaredEndpoint = ENDPOINT) -> Wanted:
         return Wanted(self.model, self.registry.describe(package.arn), endpoint)
 
-    def deploy(self, package: Package, endpoint: Endpoint = ENDPOINT, aws: Aws | None = None) -> bool:
+    def deploy(self, package: Package, endpoint: DeclaredEndpoint = ENDPOINT, aws: Aws | None = None) -> bool:
         """Run one deploy of the package, as `Deployment.execute` does; by other clients if they are given."""
         aws = aws or self.aws
         wanted = self.wanted(package, endpoint)

@@ -11,19 +11,20 @@ from contextlib import contextmanager
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
 from common.aws import Aws
 from common.deployment.declare import Endpoint
+from common.deployment.modes import DeclaredEndpoint
 from common.deployment.rollout import AllAtOnce, Canary, Linear, Rollout
 from common.registry import Package
 from common.steps.status import why_not_in_step
 from tests.functional.deployment.deployment_kit import ENDPOINT, Project, constant_load, on_call
 
 
-def in_step(project: Project, package: Package, endpoint: Endpoint = ENDPOINT) -> str:
+def in_step(project: Project, package: Package, endpoint: DeclaredEndpoint = ENDPOINT) -> str:
     """What `models status` says is wrong when main holds that package and that declaration."""
     live, wanted = project.live(), project.wanted(package, endpoint)
     serving = project.registry.describe(live.package_arn) if live.package_arn else None
@@ -53,16 +54,19 @@ class Interruption:
 
 
 @contextmanager
-def interrupted(aws: Aws, at: int, every_read: bool = False) -> Iterator[Interruption]:
+def interrupted(
+    aws: Aws, at: int, every_read: bool = False, moment: Literal["before-call", "after-call"] = "before-call"
+) -> Iterator[Interruption]:
+    """Interrupt that call; `after-call` when AWS has done what it was asked, and nobody hears of it."""
     interruption = Interruption(at, every_read)
     clients = (aws.sagemaker, aws.runtime, aws.s3, aws.cloudwatch)
     for client in clients:
-        client.meta.events.register("before-call", interruption)
+        client.meta.events.register(moment, interruption)
     try:
         yield interruption
     finally:
         for client in clients:
-            client.meta.events.unregister("before-call", interruption)
+            client.meta.events.unregister(moment, interruption)
 
 
 def interrupt_everywhere(project: Project, endpoint: Endpoint, *, every_read: bool) -> set[str]:
