@@ -54,6 +54,10 @@ class Layout:
         """The prefix that SageMaker records captured calls below."""
         return f"{self.model}/capture"
 
+    def truth(self) -> str:
+        """The prefix that ground truth of answered requests is put below, in folders `yyyy/mm/dd/hh`."""
+        return f"{self.model}/truth"
+
     def asynchronous(self, name: str) -> str:
         """A request of an asynchronous endpoint, `input/…`; SageMaker leaves `output/…` and `failure/…` beside it."""
         return f"{self.model}/async/{name}"
