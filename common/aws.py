@@ -25,6 +25,7 @@ from common.errors import AwsError
 from common.settings import Settings
 
 if TYPE_CHECKING:
+    from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
     from mypy_boto3_cloudwatch import CloudWatchClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
@@ -65,6 +66,10 @@ class Aws:
     @cached_property
     def cloudwatch(self) -> CloudWatchClient:
         return self._session.client("cloudwatch", config=_CONFIG)
+
+    @cached_property
+    def autoscaling(self) -> ApplicationAutoScalingClient:
+        return self._session.client("application-autoscaling", config=_CONFIG)
 
     @cached_property
     def sts(self) -> STSClient:

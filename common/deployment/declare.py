@@ -6,15 +6,18 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, Literal
 
 from common.deployment.alarms import Alarm, require_alarms
 from common.deployment.capture import Capture
 from common.deployment.rollout import AllAtOnce, Rollout
-from common.deployment.scaling import Scaling
+from common.deployment.scaling import Scaling, require_scalable
 from common.errors import UsageError
 
 VARIANT = "AllTraffic"
+
+Mode = Literal["real time", "serverless", "asynchronous"]
+"""How an endpoint is asked. SageMaker changes the mode of no endpoint that exists."""
 
 
 @dataclass(frozen=True)
@@ -35,12 +38,14 @@ class Endpoint:
     scaling: Scaling | None = None
     capture: Capture | None = None
 
+    mode: ClassVar[Mode] = "real time"
+
     def __post_init__(self) -> None:
         require_kept(self.keep)
         least = min(self.instance_count, self.scaling.at_least) if self.scaling else self.instance_count
         require_guarded(self.rollout, self.alarms, least)
         if self.scaling:
-            self.scaling.require_within(self.instance_count)
+            require_scalable(self.scaling, self.instance_type, self.instance_count)
 
     def request(self, model_name: str, capture_uri: str) -> dict[str, Any]:
         """What CreateEndpointConfig takes to serve that model, but name and tags.

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from common.deployment.alarms import Alarm
-from common.deployment.declare import VARIANT, Endpoint, digest_of, on_instances, require_guarded, require_kept
+from common.deployment.declare import VARIANT, Endpoint, Mode, digest_of, on_instances, require_guarded, require_kept
 from common.deployment.rollout import Rollout
-from common.deployment.scaling import BacklogScaling
+from common.deployment.scaling import BacklogScaling, require_scalable
 from common.errors import UsageError
 
 _MEMORY_SIZES = range(1024, 6144 + 1, 1024)
 _MOST_CONCURRENT_SERVERLESS = 200
 _MOST_CONCURRENT_ASYNC = 1000
+_ASYNC_METRICS = ("Invocation4XXErrors", "Invocation5XXErrors", "ModelLatency")
 _TOPIC = r"arn:aws[a-z-]*:sns:[a-z0-9-]+:\d{12}:[A-Za-z0-9_.-]+"
 
 
@@ -35,6 +37,7 @@ class ServerlessEndpoint:
     provisioned_concurrency: int = 0
     keep: int = 3
 
+    mode: ClassVar[Mode] = "serverless"
     alarms: ClassVar[tuple[Alarm, ...]] = ()
     rollout: ClassVar[Rollout | None] = None
     scaling: ClassVar[None] = None
@@ -93,12 +96,20 @@ class AsyncEndpoint:
     keep: int = 3
     scaling: BacklogScaling | None = None
 
+    mode: ClassVar[Mode] = "asynchronous"
+
     def __post_init__(self) -> None:
         require_kept(self.keep)
         least = min(self.instance_count, self.scaling.at_least) if self.scaling else self.instance_count
         require_guarded(self.rollout, self.alarms, least)
         if self.scaling:
-            self.scaling.require_within(self.instance_count)
+            require_scalable(self.scaling, self.instance_type, self.instance_count)
+        for alarm in self.alarms:
+            if alarm.metric not in _ASYNC_METRICS:
+                raise UsageError(
+                    f"An alarm on {alarm.metric} of an asynchronous endpoint would never see data.",
+                    f"SageMaker reports {', '.join(_ASYNC_METRICS)} of those: declare alarms on these.",
+                )
         if not 1 <= self.max_concurrent <= _MOST_CONCURRENT_ASYNC:
             raise UsageError(
                 f"An instance that is asked {self.max_concurrent} asynchronous requests at a time is not possible.",
@@ -134,6 +145,14 @@ class AsyncEndpoint:
     def digest(self) -> str:
         """Eight hexadecimal digits over what the endpoint configuration holds, model and bucket aside."""
         return digest_of(self.request("", ""))
+
+
+def mode_of(configuration: Mapping[str, Any]) -> Mode:
+    """The mode of an endpoint by its configuration, as DescribeEndpointConfig answers it."""
+    if "AsyncInferenceConfig" in configuration:
+        return "asynchronous"
+    serverless = any("ServerlessConfig" in variant for variant in configuration["ProductionVariants"])
+    return "serverless" if serverless else "real time"
 
 
 DeclaredEndpoint = Endpoint | ServerlessEndpoint | AsyncEndpoint
