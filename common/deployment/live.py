@@ -9,7 +9,9 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from common.aws import Aws, is_missing
+from common.deployment.declare import Mode
 from common.deployment.hold import Hold, hold_on
+from common.deployment.modes import mode_of
 from common.model import Model
 
 ROLLBACK_TAG = "rollback-configuration"
@@ -41,6 +43,8 @@ class Live:
         failure: SageMaker's reason for the last failure, if it gives one.
         hold: who keeps the endpoint as it is, and why; None where deploys may change it.
         changed: who began the change that is under way, or the last one, and when, in words; empty where nobody noted it.
+        mode: how the endpoint is asked; None where its configuration is gone.
+        instances: how many the variant that serves shall have now, which autoscaling may change at any moment.
     """
 
     status: str = ""
@@ -53,6 +57,8 @@ class Live:
     failure: str = ""
     hold: Hold | None = None
     changed: str = field(default="", compare=False)
+    mode: Mode | None = None
+    instances: int = field(default=0, compare=False)
 
     @property
     def exists(self) -> bool:
@@ -75,12 +81,13 @@ def observe(aws: Aws, model: Model) -> Live:
         return Live()
     name = endpoint.get("EndpointConfigName", "")
     pending = endpoint.get("PendingDeploymentSummary", {}).get("EndpointConfigName", "")
-    arn, model_name, tags = _configuration(aws, name)
-    led_by = _configuration(aws, pending)[2] if pending else tags
+    configuration, tags = _configuration(aws, name)
+    led_by = _configuration(aws, pending)[1] if pending else tags
+    model_name = configuration["ProductionVariants"][0].get("ModelName", "") if configuration else ""
     return Live(
         status=endpoint["EndpointStatus"],
         configuration=name,
-        configuration_arn=arn,
+        configuration_arn=configuration["EndpointConfigArn"] if configuration else "",
         pending=pending,
         model_name=model_name,
         package_arn=_package_arn(aws, model_name) if model_name else "",
@@ -90,6 +97,8 @@ def observe(aws: Aws, model: Model) -> Live:
         changed=f"by {led_by[CHANGED_BY_TAG]} since {led_by.get(CHANGED_AT_TAG, '?')}"
         if CHANGED_BY_TAG in led_by
         else "",
+        mode=mode_of(configuration) if configuration else None,
+        instances=sum(variant.get("DesiredInstanceCount", 0) for variant in endpoint.get("ProductionVariants", [])),
     )
 
 
@@ -111,17 +120,16 @@ def describe_endpoint(aws: Aws, name: str) -> Mapping[str, Any] | None:
         raise
 
 
-def _configuration(aws: Aws, name: str) -> tuple[str, str, dict[str, str]]:
-    """(ARN, model name, tags) of an endpoint configuration; empty where somebody has deleted it by hand."""
+def _configuration(aws: Aws, name: str) -> tuple[Mapping[str, Any], dict[str, str]]:
+    """An endpoint configuration and its tags; both empty where somebody has deleted it by hand."""
     try:
         description = aws.sagemaker.describe_endpoint_config(EndpointConfigName=name)
         tags = aws.sagemaker.list_tags(ResourceArn=description["EndpointConfigArn"])["Tags"]
     except ClientError as error:
         if is_missing(error):
-            return "", "", {}
+            return {}, {}
         raise
-    model_name = description["ProductionVariants"][0].get("ModelName", "")
-    return description["EndpointConfigArn"], model_name, {tag["Key"]: tag["Value"] for tag in tags}
+    return description, {tag["Key"]: tag["Value"] for tag in tags}
 
 
 def _package_arn(aws: Aws, model_name: str) -> str:

@@ -109,8 +109,10 @@ def next_action(wanted: Wanted, live: Live) -> Action:
     """The one thing to do with the endpoint now.
 
     Raises:
-        DeploymentError: the endpoint is in a state that only a person can mend, or somebody holds it.
+        DeploymentError: the endpoint is in a state that only a person can mend, somebody holds it, or SageMaker would
+            refuse what is declared.
     """
+    _require_possible(wanted, live)
     if wanted.instead_of and live.exists and live.leads_to not in (wanted.instead_of, wanted.configuration):
         raise DeploymentError(
             f"The endpoint {wanted.model.name} is brought to {live.leads_to} by somebody else meanwhile"
@@ -121,6 +123,22 @@ def next_action(wanted: Wanted, live: Live) -> Action:
     if live.hold and isinstance(action, UpdateEndpoint | ReplaceFailedEndpoint):
         raise already_held(wanted.model.name, live.hold)
     return action
+
+
+def _require_possible(wanted: Wanted, live: Live) -> None:
+    """Refuse what SageMaker would refuse after models and configurations have been made, or could not take back."""
+    name, mode = wanted.model.name, wanted.endpoint.mode
+    if wanted.package.fleet and mode != "real time":
+        raise DeploymentError(
+            f"{name} is a fleet, and its endpoint is declared {mode}.",
+            "SageMaker serves many models from one endpoint only in real time: declare an Endpoint.",
+        )
+    if live.mode not in (None, mode) and live.status not in ("Failed", "Deleting"):
+        raise DeploymentError(
+            f"The endpoint {name} is {live.mode}, and deploy.py declares it {mode}.",
+            f"SageMaker changes the mode of no endpoint: remove it with `./models teardown {name}`, which interrupts the "
+            "serving, then deploy again; or declare the mode that it has.",
+        )
 
 
 def _unheld_action(wanted: Wanted, live: Live) -> Action:

@@ -10,11 +10,15 @@ from pathlib import Path
 from botocore.exceptions import ClientError
 
 from common.aws import Aws, error_code
+from common.deployment.asynchronous import ask
 from common.deployment.fleet import check_fleet, check_fleet_endpoint, compare_fleet
 from common.deployment.plan import Wanted
 from common.errors import DeploymentError
 from common.evaluation.golden import FleetGolden, Golden
 from common.storage import Bucket, Layout
+
+_REFUSALS = ("ModelError", "ValidationError")
+"""The model's own, and that of an endpoint which has been deleted or is not in service."""
 
 
 def golden_of(aws: Aws, wanted: Wanted) -> bytes:
@@ -88,20 +92,42 @@ def check_endpoint(aws: Aws, wanted: Wanted) -> str:
     if wanted.package.fleet:
         return check_fleet_endpoint(aws, wanted.model.name, FleetGolden.from_json(golden_of(aws, wanted)))
     golden = Golden.from_json(golden_of(aws, wanted))
+    body = json.dumps(golden.records).encode()
     try:
-        answer = aws.runtime.invoke_endpoint(
-            EndpointName=wanted.model.name,
-            ContentType="application/json",
-            Accept="application/json",
-            Body=json.dumps(golden.records).encode(),
-        )
-    except ClientError as error:
-        # ValidationError: the endpoint has been deleted, or is not in service.
-        if error_code(error) not in ("ModelError", "ValidationError"):
-            raise
-        return f"it answers with an error: {error.response['Error']['Message']}"
-    text = answer["Body"].read().decode(errors="replace")
+        text = _asked_async(aws, wanted, body) if wanted.endpoint.mode == "asynchronous" else _asked(aws, wanted, body)
+    except _WithoutAnswer as error:
+        return str(error)
     try:
         return golden.mismatch(json.loads(text)["predictions"])
     except (ValueError, KeyError, TypeError):
         return f"the answer holds no predictions: {text[:80]!r}"
+
+
+class _WithoutAnswer(Exception):
+    """Why the endpoint gave no answer, in words."""
+
+
+def _asked(aws: Aws, wanted: Wanted, body: bytes) -> str:
+    try:
+        answer = aws.runtime.invoke_endpoint(
+            EndpointName=wanted.model.name, ContentType="application/json", Accept="application/json", Body=body
+        )
+    except ClientError as error:
+        if error_code(error) not in _REFUSALS:
+            raise
+        raise _WithoutAnswer(f"it answers with an error: {error.response['Error']['Message']}") from error
+    return answer["Body"].read().decode(errors="replace")
+
+
+def _asked_async(aws: Aws, wanted: Wanted, body: bytes) -> str:
+    try:
+        answer = ask(aws, wanted.model.name, f"golden-{wanted.package.version}", body)
+    except ClientError as error:
+        if error_code(error) not in _REFUSALS:
+            raise
+        raise _WithoutAnswer(f"it answers with an error: {error.response['Error']['Message']}") from error
+    except DeploymentError as error:
+        raise _WithoutAnswer(error.what) from error
+    if answer.failed:
+        raise _WithoutAnswer(f"it answers with an error: {answer.reason[:300]}")
+    return answer.body.decode(errors="replace")
