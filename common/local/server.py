@@ -9,6 +9,7 @@ from pathlib import Path
 
 from common.errors import UsageError
 from common.local.app import Application, operation_modules
+from common.local.cloudwatch import mend_cloudwatch
 from common.local.context import LocalAws
 from common.local.http import http_server
 from common.local.moto_app import moto_app
@@ -44,6 +45,7 @@ def running(root: Path, bound: socket.socket, time_scale: float) -> Iterator[Loc
     snapshots.restore()
     url = f"http://127.0.0.1:{bound.getsockname()[1]}"
     aws = LocalAws(root, Store(root / "sagemaker.sqlite"), Services(snapshots.mark), url, time_scale)
+    mend_cloudwatch(aws.services)
     keeper = aws.spawn("snapshots", lambda: snapshots.keep(aws.closing))
     try:
         yield aws

@@ -14,6 +14,10 @@ MAX_METRIC_VALUES = 200_000
 """How many metric values an account keeps: about 100 MB, which moto would let grow for ever."""
 
 
+NEW_ALARM_REASON = "Unchecked: Initial alarm creation"
+"""CloudWatch's `StateReason` of an alarm that it has not evaluated yet."""
+
+
 @dataclass(frozen=True)
 class Alarm:
     """A CloudWatch alarm: what it watches and the state it is in. Members are named as in `DescribeAlarms`."""
@@ -36,6 +40,10 @@ class Alarm:
     threshold: float
     missing_data: str
     """`breaching`, `notBreaching`, `ignore` or `missing`."""
+    evaluated: bool = True
+    """False for a new alarm until its state has been set."""
+    actions: tuple[str, ...] = ()
+    """ARNs of what is told when the alarm fires: topics, scaling policies."""
 
 
 @dataclass(frozen=True)
@@ -197,3 +205,5 @@ def _alarm(alarm: Any) -> Alarm:
         threshold=float(alarm.threshold or 0),
         missing_data=alarm.treat_missing_data or "missing",
     )
+        evaluated=alarm.state_reason != NEW_ALARM_REASON,
+        actions=tuple(alarm.alarm_actions or ()) if alarm.actions_enabled else (),

@@ -18,7 +18,7 @@ class AlarmWatch:
 
     ALARM or INSUFFICIENT_DATA set by hand (`SetAlarmState`) hold for at least one period of the alarm, and then until an
     evaluation has data: on AWS too they last until the next evaluation only, but a scaled one would pass before anyone saw
-    it. OK does not hold, because it is what moto gives every new alarm.
+    it. OK does not hold: it would keep an alarm from firing.
     """
 
     def __init__(self, aws: LocalAws, telemetry: Telemetry) -> None:
@@ -49,7 +49,7 @@ class AlarmWatch:
         now = time.time()
         period = max(alarm.period * self._aws.time_scale, PERIOD_FLOOR_SECONDS)
         with self._lock:
-            if alarm.state not in (OK, self._written.get(key)):
+            if alarm.evaluated and alarm.state not in (OK, self._written.get(key)):
                 self._written[key] = alarm.state
                 self._held_until[key] = now + period
             if now < self._held_until.get(key, 0):

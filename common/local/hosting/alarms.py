@@ -76,9 +76,14 @@ def evaluate(alarm: Alarm, samples: Sequence[Sample], now: float, period_seconds
 
 def statistic_of(alarm: Alarm, values: Sequence[float]) -> float:
     """The alarm's statistic of one period's values, which must not be empty."""
-    if alarm.statistic in _STATISTICS:
-        return _STATISTICS[alarm.statistic](values)
-    rank = float((alarm.extended_statistic or "")[1:]) / 100 * (len(values) - 1)
+    return statistic(alarm.statistic or alarm.extended_statistic or "", values)
+
+
+def statistic(name: str, values: Sequence[float]) -> float:
+    """A plain statistic or a percentile such as `p99` of values, which must not be empty."""
+    if name in _STATISTICS:
+        return _STATISTICS[name](values)
+    rank = float(name[1:]) / 100 * (len(values) - 1)
     ordered = sorted(values)
     below, above = ordered[math.floor(rank)], ordered[math.ceil(rank)]
     return below + (above - below) * (rank - math.floor(rank))

@@ -1,6 +1,7 @@
-"""One blue/green update: a new fleet beside the old one, traffic in steps, alarms while it bakes, and back if it must."""
+"""Updates of a live endpoint: traffic moves to a new fleet, alarms look on while it bakes, and it moves back if it must."""
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from enum import StrEnum
 
@@ -22,6 +23,12 @@ class Phase(StrEnum):
     BAKING = "Baking"
 
 
+AlarmsFiring = Callable[[], list[str]]
+"""Names the policy's alarms that are in ALARM."""
+Entered = Callable[[Phase | None], None]
+"""Is told each phase; None is the way back."""
+
+
 class RolledBack(Exception):
     """The update was taken back and the old fleet has all traffic again; the message is the `FailureReason`."""
 
@@ -30,7 +37,11 @@ class Closing(Exception):
     """The server shuts down; what is under way is left for the next start to settle."""
 
 
-class Deployment:
+class RollbackFailed(Exception):
+    """The update failed, and so did the way back; the message says why. What is left of the old fleet has all traffic."""
+
+
+class Deployment(ABC):
     """Moves a live endpoint from its fleet to a new one."""
 
     def __init__(
@@ -40,10 +51,9 @@ class Deployment:
         blue: Fleet,
         green: Fleet,
         policy: Policy,
-        alarms_firing: Callable[[], list[str]],
-        entered: Callable[[Phase | None], None],
+        alarms_firing: AlarmsFiring,
+        entered: Entered,
     ) -> None:
-        """`alarms_firing` names the policy's alarms that are in ALARM; `entered` is told each phase, None for the way back."""
         self._aws = aws
         self._live = live
         self._blue = blue
@@ -60,35 +70,34 @@ class Deployment:
 
         Raises:
             RolledBack: the old fleet serves.
+            RollbackFailed: what is left of it serves.
             Closing: the server shuts down.
             Exception: what nobody foresaw; the old fleet serves then, too.
         """
         try:
-            self._shift_in_steps()
+            self._forward()
         except Closing:
             raise
         except Exception as failure:
             if self._aws.closing.is_set():
                 raise Closing from failure
-            self._live.serve(self._blue)
-            self._entered(None)
-            self._green.stop()
+            self._back(str(failure))
             if isinstance(failure, FleetFailure):
                 raise RolledBack(str(failure)) from failure
             raise
         self._blue.stop()
 
-    def _shift_in_steps(self) -> None:
-        self._entered(Phase.CREATING)
-        self._green.start(self._deadline - time.monotonic())
-        for step in self._policy.steps:
-            self._entered(Phase.ACTIVATING)
-            self._live.shift(self._green, step.percent, self._blue)
-            self._entered(Phase.BAKING)
-            self._bake(step.bake_seconds)
-        self._live.serve(self._green)
-        if self._aws.pause(self._policy.termination_wait_seconds):
-            raise Closing
+    @abstractmethod
+    def _forward(self) -> None:
+        """Move all traffic to the new fleet."""
+
+    @abstractmethod
+    def _back(self, failure: str) -> None:
+        """Move all traffic back to the old fleet, and end the new one; `failure` is why."""
+
+    @property
+    def _seconds_left(self) -> float:
+        return self._deadline - time.monotonic()
 
     def _bake(self, seconds: float) -> None:
         """Wait that long (AWS time) under the eyes of the alarms, and look once more at the end."""
@@ -98,9 +107,30 @@ class Deployment:
             if firing:
                 raise FleetFailure(f"One or more alarms are in ALARM state during the deployment: {', '.join(firing)}.")
             now = time.monotonic()
-            if now > self._deadline:
+            if self._seconds_left < 0:
                 raise FleetFailure("The deployment took longer than its MaximumExecutionTimeoutInSeconds.")
             if now >= end:
                 return
             if self._aws.closing.wait(min(end - now, ALARM_INTERVAL_SECONDS)):
                 raise Closing
+
+
+class BlueGreen(Deployment):
+    """A whole new fleet beside the old one, which takes the traffic in steps."""
+
+    def _forward(self) -> None:
+        self._entered(Phase.CREATING)
+        self._green.start(self._seconds_left)
+        for step in self._policy.steps:
+            self._entered(Phase.ACTIVATING)
+            self._live.shift(self._green, step.percent, self._blue)
+            self._entered(Phase.BAKING)
+            self._bake(step.bake_seconds)
+        self._live.serve(self._green)
+        if self._aws.pause(self._policy.termination_wait_seconds):
+            raise Closing
+
+    def _back(self, failure: str) -> None:  # noqa: ARG002 - nothing can fail on this way back
+        self._live.serve(self._blue)
+        self._entered(None)
+        self._green.stop()

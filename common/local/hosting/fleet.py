@@ -77,13 +77,15 @@ class Fleet:
             self.stop(drain_seconds=0)
             raise
 
-    def resize(self, spec: FleetSpec) -> None:
+    def resize(self, spec: FleetSpec, limit_seconds: float = float("inf")) -> None:
         """Become a fleet of the same variants with other instance counts and weights, without failing a request.
+
+        A fleet that was not started becomes one with what the spec says. `limit_seconds` is as for `start`.
 
         Raises:
             FleetFailure: an additional instance did not become healthy; the fleet stays as it was.
         """
-        self._grow(spec, float("inf"))
+        self._grow(spec, limit_seconds)
         leaving: list[Instance] = []
         with self._changed:
             self.spec, self._variants = spec, _split(spec)

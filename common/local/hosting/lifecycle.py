@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import Any
 
 from common.local.hosting.artifact import FleetFailure
-from common.local.hosting.deployment import Closing, Deployment, Phase, RolledBack
+from common.local.hosting.deployment import BlueGreen, Closing, Deployment, Phase, RollbackFailed, RolledBack
 from common.local.hosting.fleet import Fleet
 from common.local.hosting.host import Hosting
 from common.local.hosting.live import LiveEndpoint
 from common.local.hosting.policy import deployment_policy
+from common.local.hosting.rolling import RollingUpdate
 from common.local.hosting.spec import FleetSpec
 from common.local.hosting.telemetry import Origin
 
@@ -22,7 +23,8 @@ log = logging.getLogger(__name__)
 
 KIND = "endpoint"
 """Endpoints in the store. Beside the members of DescribeEndpoint a document holds `Fleet`, the FleetSpec that serves, and
-while the endpoint is updated `Pending`: the next one with its `StartTime`, `DeploymentConfig`, `Phase`, `PhaseTime`."""
+while the endpoint is updated `Pending`: the next one with its `StartTime`, `DeploymentConfig`, `Phase`, `PhaseTime`, and
+`Old` and `New`: what there is of both meanwhile."""
 
 INTERRUPTED = "The update was interrupted by a restart of the service and rolled back."
 
@@ -71,28 +73,42 @@ def restore(hosting: Hosting, origin: Origin) -> None:
 
 def update(hosting: Hosting, origin: Origin) -> None:
     """Updating → InService with the new configuration, or after RollingBack with the old one."""
-    document = _document(hosting, origin)
     live, blue = _serving(hosting, origin)
-    pending = document["Pending"]
+    pending = _document(hosting, origin)["Pending"]
     spec = FleetSpec.from_json(pending["Fleet"])
-    green = hosting.fleet(origin, spec)
     config = pending.get("DeploymentConfig")
-    policy = deployment_policy(config, spec.instances)
-    deployment = Deployment(
-        hosting.aws,
-        live,
-        blue,
-        green,
-        policy,
-        alarms_firing=lambda: hosting.alarms.in_alarm(origin.account, origin.region, policy.alarms),
-        entered=lambda phase: _enter(hosting, origin, phase),
-    )
     try:
-        deployment.run()
+        _deployment(hosting, origin, live, blue, spec, config).run()
     except RolledBack as reason:
         _settle(hosting, origin, FailureReason=str(reason))
+    except RollbackFailed as reason:
+        _raise_when_closing(hosting, reason)
+        status = "UpdateRollbackFailed"
+        _settle(hosting, origin, EndpointStatus=status, FailureReason=str(reason), Fleet=blue.spec.to_json())
     else:
         _settle(hosting, origin, EndpointConfigName=spec.config_name, Fleet=spec.to_json(), LastDeploymentConfig=config)
+
+
+def _deployment(
+    hosting: Hosting,
+    origin: Origin,
+    live: LiveEndpoint,
+    blue: Fleet,
+    spec: FleetSpec,
+    config: dict[str, Any] | None,
+) -> Deployment:
+    green = hosting.fleet(origin, spec)
+    policy = deployment_policy(config, spec.instances)
+
+    def alarms_firing() -> list[str]:
+        return hosting.alarms.in_alarm(origin.account, origin.region, policy.alarms)
+
+    def entered(phase: Phase | None) -> None:
+        _enter(hosting, origin, phase, blue.spec, green.spec)
+
+    if policy.rolling:
+        return RollingUpdate(hosting.aws, live, blue, green, policy, policy.rolling, alarms_firing, entered)
+    return BlueGreen(hosting.aws, live, blue, green, policy, alarms_firing, entered)
 
 
 def resize(hosting: Hosting, origin: Origin) -> None:
@@ -145,11 +161,12 @@ def _settle(hosting: Hosting, origin: Origin, **changes: Any) -> None:
     hosting.aws.store.update(origin.scope, KIND, origin.endpoint, **settled)
 
 
-def _enter(hosting: Hosting, origin: Origin, phase: Phase | None) -> None:
+def _enter(hosting: Hosting, origin: Origin, phase: Phase | None, old: FleetSpec, new: FleetSpec) -> None:
     with hosting.aws.store.transaction():
         pending = _document(hosting, origin)["Pending"]
+        there = {"Old": old.to_json()} | ({"New": new.to_json()} if "Phase" in pending else {})
+        pending |= {**there, "Phase": phase or pending["Phase"], "PhaseTime": time.time()}
         status = "Updating" if phase else "RollingBack"
-        pending |= {"Phase": phase or pending["Phase"], "PhaseTime": time.time()}
         hosting.aws.store.update(origin.scope, KIND, origin.endpoint, EndpointStatus=status, Pending=pending)
 
 
@@ -169,6 +186,6 @@ def _document(hosting: Hosting, origin: Origin) -> dict[str, Any]:
     return document
 
 
-def _raise_when_closing(hosting: Hosting, failure: FleetFailure) -> None:
+def _raise_when_closing(hosting: Hosting, failure: Exception) -> None:
     if hosting.aws.closing.is_set():
         raise Closing from failure

@@ -10,7 +10,7 @@ from common.local.context import LocalAws
 from common.local.hosting.capture import CaptureSpec
 from common.local.hosting.host import Hosting
 from common.local.hosting.lifecycle import KIND, create, delete, resize, restore, roll_back_interrupted, start, update
-from common.local.hosting.policy import deployment_policy
+from common.local.hosting.policy import deployment_policy, refuse_excluded
 from common.local.hosting.spec import FleetSpec, VariantSpec, refuse_unsupported, variant_spec
 from common.local.hosting.telemetry import Origin
 from common.local.sagemaker.endpoint_configs import endpoint_config
@@ -52,7 +52,8 @@ def describe_endpoint(call: Call) -> Answer:
     document = _existing(call)
     spec = FleetSpec.from_json(document["Fleet"])
     pending = document.get("Pending", {})
-    desired = FleetSpec.from_json(pending["Fleet"]) if pending.get("Resize") else spec
+    spec = FleetSpec.from_json(pending.get("Old", document["Fleet"]))
+    desired = FleetSpec.from_json(pending["Fleet"] if pending.get("Resize") else document["Fleet"])
     status = document["EndpointStatus"]
     phase = {"Creating": "Creating", "Deleting": "Deleting"}.get(status, "Updating" if pending.get("Resize") else None)
     since = pending.get("StartTime", document["LastModifiedTime"])
@@ -80,8 +81,9 @@ def update_endpoint(call: Call) -> Answer:
         spec = _retained(call, document, _resolved(call))
         if deployment:
             _same_variants(FleetSpec.from_json(document["Fleet"]), spec)
-        _check_deployment(call, deployment, spec)
+        _check_deployment(call, deployment, FleetSpec.from_json(document["Fleet"]), spec)
         _begin(call, "Updating", {"Fleet": spec.to_json(), "DeploymentConfig": deployment})
+        _same_kind(call, FleetSpec.from_json(document["Fleet"]), spec)
     _work(call, update)
     return {"EndpointArn": document["EndpointArn"]}
 
@@ -198,8 +200,10 @@ def _deployment_config(call: Call, document: Document) -> dict[str, Any] | None:
     return document.get("LastDeploymentConfig")
 
 
-def _check_deployment(call: Call, config: dict[str, Any] | None, spec: FleetSpec) -> None:
-    policy = deployment_policy(config, spec.instances)
+def _check_deployment(call: Call, config: dict[str, Any] | None, *fleets: FleetSpec) -> None:
+    """Refuse a policy that the last of these fleets cannot come by, in the place of the one before it."""
+    policy = deployment_policy(config, fleets[-1].instances)
+    refuse_excluded(policy, *fleets)
     existing = {alarm.name for alarm in call.aws.services.alarms(call.account, call.region, policy.alarms)}
     missing = [name for name in policy.alarms if name not in existing]
     if missing:
@@ -254,7 +258,7 @@ def _pending_summary(pending: dict[str, Any]) -> dict[str, Any]:
     return {
         "EndpointConfigName": spec.config_name,
         "StartTime": pending["StartTime"],
-        **_summaries(spec, spec, phase, since, started=phase != "Creating"),
+        **_summaries(there, spec, phase, since, started="New" in pending),
     }
 
 
@@ -271,6 +275,7 @@ def _summaries(
 
 
 def _summary(now: VariantSpec, then: VariantSpec, phase: str | None, since: float, started: bool) -> dict[str, Any]:
+    there = FleetSpec.from_json(pending.get("New", pending["Fleet"]))
     """One variant. No image is pulled here, so that the resolved image is the specified one."""
     summary: dict[str, Any] = {
         "VariantName": now.name,
