@@ -152,7 +152,7 @@ class Project:
 
     def answers(self) -> int:
         """The number of the package that answers now."""
-        return ask(self.account.client("sagemaker-runtime"), self.model.name)
+        return asking(self.account, self.model.name)()
 
     def names(self) -> dict[str, list[str]]:
         """Names of all models, endpoint configurations and endpoints of the account, sorted."""
@@ -191,11 +191,44 @@ class Project:
             self.account.client("sagemaker").delete_endpoint(EndpointName=self.model.name)
 
 
-def ask(runtime: Any, endpoint: str) -> int:
-    """The number of the package that answers a raw record."""
-    record = dict(zip(COLUMNS, ROWS[0].tolist(), strict=True))
-    answer = runtime.invoke_endpoint(EndpointName=endpoint, ContentType="application/json", Body=json.dumps(record))
-    [prediction] = json.loads(answer["Body"].read())["predictions"]
+class Unanswered(Exception):
+    """An asynchronous request has ended in a failure."""
+
+
+def asking(account: Account, endpoint: str) -> Callable[[], int]:
+    """Asks an endpoint about a raw record, each time: the number of the package that answers. Waits for asynchronous answers."""
+    runtime, s3, sagemaker = (account.client(name) for name in ("sagemaker-runtime", "s3", "sagemaker"))
+    record = json.dumps(dict(zip(COLUMNS, ROWS[0].tolist(), strict=True))).encode()
+
+    def at_once() -> int:
+        answer = runtime.invoke_endpoint(EndpointName=endpoint, ContentType="application/json", Body=record)
+        return _package_of(answer["Body"].read())
+
+    def later() -> int:
+        asked = runtime.invoke_endpoint_async(
+            EndpointName=endpoint, ContentType="application/json", InputLocation=f"s3://{account.bucket}/asked.json"
+        )
+        answered, failed = asked["OutputLocation"], asked["FailureLocation"]
+        eventually(lambda: read(answered) or read(failed), "an answer in S3")
+        if not (found := read(answered)):
+            raise Unanswered(read(failed).decode(errors="replace"))
+        return _package_of(found)
+
+    def read(uri: str) -> bytes:
+        bucket, _, key = uri.removeprefix("s3://").partition("/")
+        try:
+            return bytes(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        except s3.exceptions.NoSuchKey:
+            return b""
+
+    if "AsyncInferenceConfig" not in sagemaker.describe_endpoint(EndpointName=endpoint):
+        return at_once
+    s3.put_object(Bucket=account.bucket, Key="asked.json", Body=record)
+    return later
+
+
+def _package_of(answer: bytes) -> int:
+    [prediction] = json.loads(answer)["predictions"]
     return round(float(prediction["prediction"]) / 100)
 
 
@@ -204,20 +237,20 @@ class Load:
     """What callers saw who kept asking: the number of the package that answered, and every failure."""
 
     answers: list[int] = field(default_factory=list)
-    errors: list[ClientError] = field(default_factory=list)
+    errors: list[ClientError | Unanswered] = field(default_factory=list)
 
 
 @contextmanager
 def constant_load(project: Project, threads: int = 2) -> Iterator[Load]:
     """Callers that ask the endpoint one request after the other until the block ends."""
     load, ended = Load(), threading.Event()
-    runtime = project.account.client("sagemaker-runtime")
+    ask = asking(project.account, project.model.name)
 
     def call() -> None:
         while not ended.wait(0.02):
             try:
-                load.answers.append(ask(runtime, project.model.name))
-            except ClientError as error:
+                load.answers.append(ask())
+            except (ClientError, Unanswered) as error:
                 load.errors.append(error)
 
     callers = [threading.Thread(target=call) for _ in range(threads)]
@@ -246,5 +279,5 @@ def on_call(client: Any, operation: str, do: Callable[[], None], event: str = "b
         client.meta.events.unregister(name, handle)
 
 
-__all__ = ["COLUMNS", "ENDPOINT", "ERRORS", "IMAGE", "MODEL", "Load", "Project", "archive", "constant_load",
-           "eventually", "on_call", "trained"]  # fmt: skip
+__all__ = ["COLUMNS", "ENDPOINT", "ERRORS", "IMAGE", "MODEL", "Load", "Project", "Unanswered", "archive", "asking",
+           "constant_load", "eventually", "on_call", "trained"]  # fmt: skip
