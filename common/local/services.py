@@ -42,8 +42,6 @@ class Alarm:
     """`breaching`, `notBreaching`, `ignore` or `missing`."""
     evaluated: bool = True
     """False for a new alarm until its state has been set."""
-    actions: tuple[str, ...] = ()
-    """ARNs of what is told when the alarm fires: topics, scaling policies."""
 
 
 @dataclass(frozen=True)
@@ -204,6 +202,5 @@ def _alarm(alarm: Any) -> Alarm:
         comparison=alarm.comparison_operator,
         threshold=float(alarm.threshold or 0),
         missing_data=alarm.treat_missing_data or "missing",
-    )
         evaluated=alarm.state_reason != NEW_ALARM_REASON,
-        actions=tuple(alarm.alarm_actions or ()) if alarm.actions_enabled else (),
+    )
