@@ -156,6 +156,10 @@ class Checkout:
         if self._dirty(f"{model.folder}/deploy.py"):
             raise CheckoutError(f"{model.folder}/deploy.py is not committed.", "Commit it on a branch and merge it.")
 
+    def is_main(self) -> bool:
+        """Whether the models' folders are exactly what main holds: only then is what they lack known to be gone."""
+        return self.commit() == self.commit(self.main()) and not self._dirty("*_model/*")
+
     def _dirty(self, *paths: str) -> list[str]:
         listing = self._git("status", "--porcelain=v1", "-z", "--untracked-files=all", "--no-renames", "--", *paths)
         return [entry[3:] for entry in filter(None, listing.split("\0"))]

@@ -6,6 +6,7 @@ from common.deployment.declare import Endpoint
 from common.deployment.modes import AsyncEndpoint, ServerlessEndpoint
 from common.deployment.rollout import AllAtOnce, Canary, Linear
 from common.deployment.scaling import BacklogScaling, Scaling
+from common.deployment.shared.declare import SharedEndpoint
 
 __all__ = ["Alarm", "AllAtOnce", "AsyncEndpoint", "BacklogScaling", "Canary", "Capture", "Endpoint", "Linear", "Scaling",
-           "ServerlessEndpoint"]  # fmt: skip
+           "ServerlessEndpoint", "SharedEndpoint"]  # fmt: skip

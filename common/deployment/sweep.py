@@ -50,9 +50,11 @@ def _delete_model(aws: Aws, name: str, serving: str) -> list[str]:
     """Delete a model and its endpoint configurations, but the one that serves; the names of what was deleted."""
     sagemaker = aws.sagemaker
     configurations = [each for each in _configurations_of(aws, name) if each != serving]
-    deleted = [each for each in configurations if _delete(sagemaker.delete_endpoint_config, EndpointConfigName=each)]
+    deleted = [
+        each for each in configurations if delete_if_there(sagemaker.delete_endpoint_config, EndpointConfigName=each)
+    ]
     # The model goes last: a sweep that is killed before finds it, and with it the rest, again.
-    return [*deleted, *([name] if _delete(sagemaker.delete_model, ModelName=name) else [])]
+    return [*deleted, *([name] if delete_if_there(sagemaker.delete_model, ModelName=name) else [])]
 
 
 def _configurations_of(aws: Aws, model_name: str) -> list[str]:
@@ -74,7 +76,7 @@ def _serves(aws: Aws, configuration: str, model_name: str) -> bool:
     return [variant.get("ModelName") for variant in variants] == [model_name]
 
 
-def _delete(delete: Callable[..., object], **name: Any) -> bool:
+def delete_if_there(delete: Callable[..., object], **name: Any) -> bool:
     """Delete; False when it was gone already, e.g. by a deploy that runs at the same time."""
     try:
         delete(**name)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from common.data.dataset import Dataset
     from common.data.extract import Readings
     from common.deployment.modes import DeclaredEndpoint
+    from common.deployment.shared.declare import SharedEndpoint
     from common.training import XGBoost
     from common.training.fleet import Fleet
 
@@ -88,7 +89,7 @@ def train_fleet(model: Model, fleet: Fleet) -> None:
         train_fleet_model(Context.from_environment(), model, fleet, testing=options.testing)
 
 
-def deploy(model: Model, endpoint: DeclaredEndpoint) -> None:
+def deploy(model: Model, endpoint: DeclaredEndpoint | SharedEndpoint) -> None:
     """Deploy main's approved package."""
     parser = _parser(model, "Make the endpoint serve the approved package of main's source.")
     parser.add_argument("--plan", action="store_true", help="say what would be done, and change nothing")

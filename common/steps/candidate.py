@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from common.data.stored import Stored
-from common.deployment.live import observe
 from common.errors import ArtifactError, DataError
 from common.evaluation.document import Champion, Evaluation, assess
 from common.evaluation.gate import Verdict
@@ -27,6 +26,7 @@ from common.report.report import Report
 from common.serving.archive import ENVIRONMENT, digest, fetch_artifact, load_predictor, load_trained, pack
 from common.serving.inference import Predictor, RequestError
 from common.steps.context import Context
+from common.steps.live import live_of
 from common.steps.registering import run_facts
 from common.storage import Layout
 from common.training.image import image_uri
@@ -161,7 +161,7 @@ class Candidate:
     @cached_property
     def champion_package(self) -> Package | None:
         """The package that is deployed."""
-        return self.context.registry(self.model).serving(observe(self.context.aws, self.model).package_arn)
+        return self.context.registry(self.model).serving(live_of(self.context, self.model).package_arn)
 
     @cached_property
     def champion(self) -> Champion:

@@ -7,15 +7,17 @@ from common.deployment.fleet import lost_customers
 from common.deployment.live import observe
 from common.deployment.modes import DeclaredEndpoint
 from common.deployment.plan import Wanted, describe_plan
+from common.deployment.shared.declare import SharedEndpoint
 from common.deployment.sweep import sweep
 from common.errors import RegistryError
 from common.model import Model
 from common.registry import PENDING, Package, Registry
 from common.steps.context import Context
+from common.steps.deploy_shared import deploy_shared
 
 
 def deploy_model(
-    context: Context, model: Model, endpoint: DeclaredEndpoint, *, plan: bool = False, version: int = 0
+    context: Context, model: Model, endpoint: DeclaredEndpoint | SharedEndpoint, *, plan: bool = False, version: int = 0
 ) -> None:
     """Make the endpoint serve the newest approved package of main's source, or say why that cannot be.
 
@@ -32,6 +34,9 @@ def deploy_model(
     context.checkout.require_main(model)
     registry = context.registry(model)
     package = _chosen(registry, version) if version else _of_main(context, registry)
+    if isinstance(endpoint, SharedEndpoint):
+        deploy_shared(context, model, endpoint, package, plan=plan)
+        return
     wanted = Wanted(model, package, endpoint)
     _warn_of_lost_customers(context, registry, package)
     if plan:

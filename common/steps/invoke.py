@@ -9,7 +9,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from common.aws import error_code, is_missing
+from common.aws import error_code, is_missing, says
+from common.deployment.fleet import ask_customer
+from common.deployment.shared.declare import SharedEndpoint
 from common.errors import DataError, DeploymentError, UsageError
 from common.model import Model
 from common.steps.context import Context
@@ -49,7 +51,11 @@ def invoke_model(context: Context, model: Model, records: list[Record]) -> list[
         DataError: the records are not what the model's columns declare.
         DeploymentError: there is no endpoint, or the model answers with an error.
     """
+    endpoint = model.declaration("deploy", "ENDPOINT")
     try:
+        if isinstance(endpoint, SharedEndpoint):
+            shared: list[Record] = ask_customer(context.aws, endpoint.name, model.name, records)["predictions"]
+            return shared
         answer = context.aws.runtime.invoke_endpoint(
             EndpointName=model.name,
             ContentType="application/json",
@@ -59,6 +65,10 @@ def invoke_model(context: Context, model: Model, records: list[Record]) -> list[
     except ClientError as error:
         if is_missing(error):
             raise no_endpoint(model) from error
+        if says(error, "Failed to download model data"):
+            raise DeploymentError(
+                f"The endpoint {endpoint.name} does not serve {model.name}.", f"`models deploy {model.name}` adds it."
+            ) from error
         if error_code(error) == "ModelError":
             raise answered_with_error(
                 model, error.response, f"{model.folder}/gather_data.py declares what a record holds."

@@ -6,13 +6,15 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from common.deployment.live import Live, observe
+from common.deployment.live import Live
 from common.deployment.modes import DeclaredEndpoint
 from common.deployment.plan import Wanted
+from common.deployment.shared.declare import SharedEndpoint
 from common.errors import DeploymentError
 from common.model import Model
 from common.registry import Package
 from common.steps.context import Context
+from common.steps.live import live_of
 
 _FIRST_POLL_SECONDS, _LONGEST_POLL_SECONDS = 1.0, 15.0
 
@@ -48,11 +50,18 @@ def model_status(context: Context, model: Model) -> ModelStatus:
     registry = context.registry(model)
     newest = registry.newest()
     wanted = newest if newest and newest.source == source and newest.is_approved else registry.approved(source)
-    live = observe(context.aws, model)
+    live = live_of(context, model)
     serving = registry.serving(live.package_arn)
-    endpoint: DeclaredEndpoint = model.declaration("deploy", "ENDPOINT")
-    problem = why_not_in_step(wanted, serving, live, Wanted(model, wanted, endpoint).configuration if wanted else "")
+    problem = why_not_in_step(wanted, serving, live, _configuration(model, wanted, live) if wanted else "")
     return ModelStatus(model, source, newest, wanted, serving, live, problem)
+
+
+def _configuration(model: Model, wanted: Package, live: Live) -> str:
+    """The endpoint configuration that main's package and declaration lead to."""
+    endpoint: DeclaredEndpoint | SharedEndpoint = model.declaration("deploy", "ENDPOINT")
+    if isinstance(endpoint, SharedEndpoint):  # what it serves beside the model is no matter of the model's
+        return f"{live.configuration.rpartition('-')[0]}-{endpoint.settings.digest()}"
+    return Wanted(model, wanted, endpoint).configuration
 
 
 def why_not_in_step(wanted: Package | None, serving: Package | None, live: Live, configuration: str) -> str:
@@ -68,7 +77,7 @@ def why_not_in_step(wanted: Package | None, serving: Package | None, live: Live,
     if not live.in_service:
         return f"the endpoint is {live.status}" + (f": {live.failure}" if live.failure else "")
     if serving is None:
-        return "what serves is no package of this registry"
+        return f"{live.configuration} serves no package of this model's registry"
     if serving.arn != wanted.arn:
         return f"version {serving.version} serves, main's is version {wanted.version}"
     if live.configuration != configuration:

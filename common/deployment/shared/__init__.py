@@ -1,0 +1,1 @@
+"""A shared endpoint: several small models behind one multi-model endpoint, each deployed by itself."""
