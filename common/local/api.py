@@ -62,13 +62,24 @@ class Call:
 
 Operation = Callable[[Call], Answer]
 OPERATIONS: dict[str, Operation] = {}
-"""Every supported control-plane operation by its API name, filled by `operation`; the docs page is generated from it."""
+"""Every supported operation of SageMaker's by its API name, filled by `operation`; the docs page is generated from it."""
+AUTOSCALING: dict[str, Operation] = {}
+"""The same for Application Auto Scaling, filled by `autoscaling_operation`."""
 
 
 def operation(function: Operation) -> Operation:
-    """Declare the API operation that the function's name spells in snake case."""
+    """Declare the operation of SageMaker that the function's name spells in snake case."""
+    return _declare(function, OPERATIONS)
+
+
+def autoscaling_operation(function: Operation) -> Operation:
+    """Declare the operation of Application Auto Scaling that the function's name spells in snake case."""
+    return _declare(function, AUTOSCALING)
+
+
+def _declare(function: Operation, operations: dict[str, Operation]) -> Operation:
     name = "".join(word.capitalize() for word in function.__name__.split("_"))
-    if name in OPERATIONS:
+    if name in operations:
         raise ValueError(f"{name} is declared twice")
-    OPERATIONS[name] = function
+    operations[name] = function
     return function

@@ -1,4 +1,4 @@
-"""The WSGI application of the local AWS: SageMaker and its runtime are ours, every other service is moto's."""
+"""The WSGI application of the local AWS: SageMaker, its runtime and its autoscaling are ours, all else is moto's."""
 
 import importlib
 import json
@@ -13,12 +13,13 @@ from types import ModuleType
 from typing import Any, NamedTuple
 
 import botocore.session
-from botocore.model import ListShape, MapShape, OperationModel, Shape, StructureShape
+from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
 from moto.iam.models import get_account_id_from
 from moto.sts.models import sts_backends
 
+import common.local.autoscaling
 import common.local.sagemaker
-from common.local.api import OPERATIONS, ApiError, Call
+from common.local.api import AUTOSCALING, OPERATIONS, ApiError, Call, Operation
 from common.local.context import LocalAws
 from common.local.moto_app import Environ, StartResponse, WsgiApp
 from common.local.validation import validate
@@ -28,20 +29,46 @@ log = logging.getLogger(__name__)
 _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _ENDPOINT = re.compile(r"/endpoints/([^/]+)/([^/]+)")
 _SESSION = botocore.session.Session()
-_SAGEMAKER = _SESSION.get_service_model("sagemaker")
-_INVOCATION: Any = _SESSION.get_service_model("sagemaker-runtime").operation_model("InvokeEndpoint").input_shape
+_RUNTIME = _SESSION.get_service_model("sagemaker-runtime")
+
+
+class Service(NamedTuple):
+    """A service whose operations are ours: how botocore describes them, and those that there are."""
+
+    model: ServiceModel
+    operations: dict[str, Operation]
+
+
+SERVICES = {
+    name: Service(_SESSION.get_service_model(name), operations)
+    for name, operations in {"sagemaker": OPERATIONS, "application-autoscaling": AUTOSCALING}.items()
+}
+"""By the name that requests are signed for."""
 
 
 def _environ_key(header: str) -> str:
     return "CONTENT_TYPE" if header == "Content-Type" else f"HTTP_{header.upper().replace('-', '_')}"
 
 
-_INVOCATION_HEADERS = {
-    name: _environ_key(member.serialization["name"])
-    for name, member in _INVOCATION.members.items()
-    if member.serialization.get("location") == "header"
+class Invocation(NamedTuple):
+    """An operation of the runtime: the shape of its request, and where WSGI keeps each member that travels as a header."""
+
+    shape: Any
+    headers: dict[str, str]
+
+
+def _invocation(name: str) -> Invocation:
+    shape: Any = _RUNTIME.operation_model(name).input_shape
+    members = {key: member.serialization for key, member in shape.members.items()}
+    located = {key: place["name"] for key, place in members.items() if place.get("location") == "header"}
+    return Invocation(shape, {key: _environ_key(header) for key, header in located.items()})
+
+
+_INVOCATIONS = {
+    "invocations": _invocation("InvokeEndpoint"),
+    "async-invocations": _invocation("InvokeEndpointAsync"),
 }
-"""Where WSGI keeps each member of an invocation that travels as a header."""
+"""By the end of the path."""
 
 
 class Identity(NamedTuple):
@@ -70,8 +97,10 @@ def identify(access_key: str) -> Identity:
 
 def operation_modules() -> list[ModuleType]:
     """Import every module of operations, so that all of them are declared."""
-    package = common.local.sagemaker
-    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."))
+    packages = (common.local.sagemaker, common.local.autoscaling)
+    names = sorted(
+        module.name for package in packages for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}.")
+    )
     return [importlib.import_module(name) for name in names]
 
 
@@ -85,8 +114,8 @@ class Application:
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         path = environ["PATH_INFO"]
         signed = _CREDENTIAL.search(environ.get("HTTP_AUTHORIZATION", ""))
-        if signed and signed[3] == "sagemaker":
-            reply = self._answer(environ, path, signed[1], signed[2])
+        if signed and signed[3] in SERVICES:
+            reply = self._answer(environ, path, signed[1], signed[2], SERVICES[signed[3]])
         elif path == "/_local/health":
             reply = _json(200, {"status": "ok", "url": self._aws.url, "time_scale": self._aws.time_scale})
         elif not signed and (environ.get("HTTP_X_AMZ_TARGET", "").startswith("SageMaker.") or _ENDPOINT.match(path)):
@@ -98,11 +127,11 @@ class Application:
         start_response(f"{reply.status} {_phrase(reply.status)}", list(reply.headers.items()))
         return [reply.body]
 
-    def _answer(self, environ: Environ, path: str, access_key: str, region: str) -> Reply:
+    def _answer(self, environ: Environ, path: str, access_key: str, region: str, service: Service) -> Reply:
         try:
             account, arn = identify(access_key)
             if path == "/":
-                return self._control(environ, account, region, arn)
+                return self._control(environ, account, region, arn, service)
             return self._invoke(environ, path, account, region, arn)
         except ApiError as error:
             return _error(error)
@@ -110,37 +139,54 @@ class Application:
             log.exception("%s %s failed", environ.get("HTTP_X_AMZ_TARGET", environ["REQUEST_METHOD"]), path)
             return _error(ApiError("InternalFailure", "A defect of the local AWS; its log has the traceback.", 500))
 
-    def _control(self, environ: Environ, account: str, region: str, arn: str) -> Reply:
+    def _control(self, environ: Environ, account: str, region: str, arn: str, service: Service) -> Reply:
         name = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
-        model = _supported(name)
+        model = _supported(name, service)
         request = _parsed(environ["wsgi.input"].read())
         if model.input_shape:
             validate(request, model.input_shape)
-        answer = OPERATIONS[name](Call(self._aws, account, region, request, arn))
+        answer = service.operations[name](Call(self._aws, account, region, request, arn))
         shaped = _shaped(answer, model.output_shape) if model.output_shape else {}
         return _json(200, shaped, "application/x-amz-json-1.1")
 
     def _invoke(self, environ: Environ, path: str, account: str, region: str, arn: str) -> Reply:
         from common.local.sagemaker.runtime import invoke_endpoint
+        from common.local.sagemaker.runtime_async import invoke_endpoint_async
 
         endpoint = _ENDPOINT.fullmatch(path)
-        if not endpoint or endpoint[2] != "invocations":
+        if not endpoint or endpoint[2] not in _INVOCATIONS:
             raise _unsupported(f"{environ['REQUEST_METHOD']} {path}")
-        request = {"EndpointName": endpoint[1], "Body": b""}
-        request |= {name: environ[key] for name, key in _INVOCATION_HEADERS.items() if key in environ}
-        try:
-            validate(request, _INVOCATION)
-        except ApiError as error:
-            raise ApiError("ValidationError", error.message) from None
-        del request["Body"]
-        body, headers = invoke_endpoint(Call(self._aws, account, region, request, arn), environ["wsgi.input"].read())
-        return Reply(200, headers, body)
+        invocation, body = _INVOCATIONS[endpoint[2]], environ["wsgi.input"].read()
+        request = _invocation_request(environ, endpoint[1], invocation)
+        call = Call(self._aws, account, region, request, arn)
+        if endpoint[2] == "async-invocations":
+            content, headers = invoke_endpoint_async(call, body)
+            reply = _json(202, content)
+            return reply._replace(headers=reply.headers | headers)
+        answer, headers = invoke_endpoint(call, body)
+        return Reply(200, headers, answer)
 
 
-def _supported(name: str) -> OperationModel:
-    if name not in OPERATIONS:
+def _invocation_request(environ: Environ, endpoint: str, invocation: Invocation) -> dict[str, Any]:
+    """The request's members but its body, checked against the API's limits."""
+    shape = invocation.shape
+    request: dict[str, Any] = {"EndpointName": endpoint, "Body": b""}
+    for name, key in invocation.headers.items():
+        if key in environ:
+            number = shape.members[name].type_name == "integer" and environ[key].isdecimal()
+            request[name] = int(environ[key]) if number else environ[key]
+    try:
+        validate(request, shape)
+    except ApiError as error:
+        raise ApiError("ValidationError", error.message) from None
+    del request["Body"]
+    return request
+
+
+def _supported(name: str, service: Service) -> OperationModel:
+    if name not in service.operations:
         raise _unsupported(name)
-    return _SAGEMAKER.operation_model(name)
+    return service.model.operation_model(name)
 
 
 def _unsupported(name: str) -> ApiError:

@@ -42,6 +42,8 @@ class Alarm:
     """`breaching`, `notBreaching`, `ignore` or `missing`."""
     evaluated: bool = True
     """False for a new alarm until its state has been set."""
+    actions: tuple[str, ...] = ()
+    """ARNs of what is told when the alarm fires: topics, scaling policies."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +141,40 @@ class Services:
             for alarm in list(cloudwatch.alarms.values())
         ]
 
+    def put_alarm(self, account: str, region: str, alarm: Alarm) -> str:
+        """Create or replace an alarm on one metric; it starts as OK. Returns its ARN."""
+        put: Any = _cloudwatch(account, region).put_metric_alarm(
+            name=alarm.name,
+            namespace=alarm.namespace,
+            metric_name=alarm.metric,
+            comparison_operator=alarm.comparison,
+            evaluation_periods=alarm.evaluation_periods,
+            datapoints_to_alarm=alarm.datapoints_to_alarm,
+            period=alarm.period,
+            threshold=alarm.threshold,
+            statistic=alarm.statistic,
+            extended_statistic=alarm.extended_statistic,
+            description="DO NOT EDIT OR DELETE. For a scaling policy.",
+            dimensions=[{"Name": key, "Value": value} for key, value in alarm.dimensions.items()],
+            alarm_actions=list(alarm.actions),
+            treat_missing_data=alarm.missing_data,
+        )
+        self.changed("cloudwatch")
+        arn: str = put.alarm_arn
+        return arn
+
+    def delete_alarms(self, account: str, region: str, names: Iterable[str]) -> None:
+        """Delete the alarms of these names that exist."""
+        _cloudwatch(account, region).delete_alarms(list(names))
+        self.changed("cloudwatch")
+
+    def publish(self, topic_arn: str, message: str) -> None:
+        """Publish a message to an SNS topic, whose subscriptions get it. Raises KeyError when there is no such topic."""
+        _, _, _, region, account, _ = topic_arn.split(":")
+        topics: Any = get_backend("sns")[account][region].topics
+        topics[topic_arn].publish(message)
+        self.changed("sns")
+
     def set_alarm_state(self, account: str, region: str, name: str, state: str, reason: str) -> None:
         """Move an alarm to `OK`, `ALARM` or `INSUFFICIENT_DATA`. Raises KeyError when there is no such alarm."""
         cloudwatch = _cloudwatch(account, region)
@@ -203,4 +239,5 @@ def _alarm(alarm: Any) -> Alarm:
         threshold=float(alarm.threshold or 0),
         missing_data=alarm.treat_missing_data or "missing",
         evaluated=alarm.state_reason != NEW_ALARM_REASON,
+        actions=tuple(alarm.alarm_actions or ()) if alarm.actions_enabled else (),
     )

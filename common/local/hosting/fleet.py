@@ -15,7 +15,7 @@ from common.local.context import LocalAws
 from common.local.hosting.artifact import FleetFailure, unpack_artifact
 from common.local.hosting.capture import Capture
 from common.local.hosting.instance import Instance
-from common.local.hosting.invocation import Ledger
+from common.local.hosting.invocation import Ledger, NoInstance
 from common.local.hosting.multi_model import ModelHost, Store
 from common.local.hosting.shadow import Shadow
 from common.local.hosting.spec import ContainerSpec, FleetSpec, VariantSpec
@@ -153,6 +153,8 @@ class Fleet:
 
     def _choose(self, variant: str | None, target: str | None) -> Instance:
         instances = self._instances[self._variants.choose() if variant is None else variant]
+        if not instances:
+            raise NoInstance
         return min(instances, key=lambda instance: (not instance.is_ready, instance.load(target), instance.served))
 
     def _drain_and_stop(self, leaving: list[Instance], drain_seconds: float) -> None:

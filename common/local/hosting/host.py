@@ -28,7 +28,7 @@ class Hosting:
 
     def __init__(self, aws: LocalAws) -> None:
         self.aws = aws
-        self.telemetry = Telemetry(aws.services)
+        self.telemetry = Telemetry(aws.services, self._instances)
         self.capture = Capture(aws.services, self.telemetry.log)
         self.alarms = AlarmWatch(aws, self.telemetry)
         self._folder = aws.root / "endpoints"
@@ -72,6 +72,12 @@ class Hosting:
         thread = self.aws.spawn(name, task)
         with self._lock:
             self._works.add(thread)
+
+    def _instances(self, origin: Origin, variant: str) -> int:
+        """How many instances the endpoint's variant has; 1 where that is not known, as of one that has just been deleted."""
+        live = self.live(origin.scope, origin.endpoint)
+        variants = live.fleet.spec.all_variants if live is not None and live.fleet is not None else ()
+        return max([1, *(each.instances for each in variants if each.name == variant)])
 
     def _tick(self) -> None:
         next_alarms = 0.0

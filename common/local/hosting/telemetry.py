@@ -6,6 +6,7 @@ as an alarm's evaluation, flushes first.
 
 import threading
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from common.local.services import Services
@@ -13,7 +14,7 @@ from common.local.services import Services
 NAMESPACE = "AWS/SageMaker"
 LOG_GROUP_PREFIX = "/aws/sagemaker/Endpoints/"
 
-_OTHER_UNITS = {"ModelCacheHit": "None", "LoadedModelCount": "None"}
+_OTHER_UNITS = {"ModelCacheHit": "None", "LoadedModelCount": "None", "InvocationsPerInstance": "None"}
 """Of the metrics of multi-model endpoints; the others are durations in µs."""
 
 
@@ -47,8 +48,10 @@ class Invocation:
 class Telemetry:
     """Collects from all threads, writes when flushed."""
 
-    def __init__(self, services: Services) -> None:
+    def __init__(self, services: Services, instances: Callable[[Origin, str], int]) -> None:
+        """`instances` gives how many instances a variant has."""
         self._services = services
+        self._instances = instances
         self._collecting = threading.Lock()
         self._writing = threading.Lock()
         self._invocations: defaultdict[tuple[Origin, str], list[Invocation]] = defaultdict(list)
@@ -87,6 +90,7 @@ class Telemetry:
     def _put_calls(self, origin: Origin, variant: str, calls: list[Invocation]) -> None:
         metrics = {
             ("Invocations", "None"): [1.0] * len(calls),
+            ("InvocationsPerInstance", "None"): [1.0 / self._instances(origin, variant)] * len(calls),
             ("Invocation4XXErrors", "None"): [float(400 <= call.status < 500) for call in calls],
             ("Invocation5XXErrors", "None"): [float(call.status >= 500) for call in calls],
             ("ModelLatency", "Microseconds"): [call.model_latency for call in calls],

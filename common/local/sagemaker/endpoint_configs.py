@@ -30,6 +30,7 @@ def create_endpoint_config(call: Call) -> Answer:
     name = request["EndpointConfigName"]
     arn = call.arn(KIND, name)
     _check_variants(call, request["ProductionVariants"], request.get("ShadowProductionVariants", []))
+    _check_async(request)
     document = {
         "EnableNetworkIsolation": False,
         **{member: value for member, value in request.items() if member != "Tags"},
@@ -56,6 +57,22 @@ def _check_variants(call: Call, production: list[dict[str, Any]], shadow: list[d
         _check_capacity(variant)
         if "ModelName" in variant:
             model(call, variant["ModelName"])
+
+
+def _check_async(config: dict[str, Any]) -> None:
+    """What an asynchronous endpoint writes to, and what it cannot be besides."""
+    if "AsyncInferenceConfig" not in config:
+        return
+    if config.get("ShadowProductionVariants"):
+        raise validation_error("Shadow variants are not supported for asynchronous inference.")
+    if any("ServerlessConfig" in variant for variant in config["ProductionVariants"]):
+        raise validation_error("AsyncInferenceConfig is not supported for serverless variants.")
+    output = config["AsyncInferenceConfig"]["OutputConfig"]
+    if "S3OutputPath" not in output:
+        raise validation_error("This local AWS needs an S3OutputPath in the OutputConfig of AsyncInferenceConfig.")
+    for member in ("S3OutputPath", "S3FailurePath"):
+        if member in output and not output[member].startswith("s3://"):
+            raise validation_error(f"{member} {output[member]} must be in S3: s3://bucket/prefix.")
 
 
 def _check_capacity(variant: dict[str, Any]) -> None:

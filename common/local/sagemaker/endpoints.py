@@ -6,7 +6,9 @@ from dataclasses import replace
 from typing import Any
 
 from common.local.api import Answer, Call, operation, validation_error
+from common.local.autoscaling.targets import check_instance_types, deregister_endpoint
 from common.local.context import LocalAws
+from common.local.hosting.asynchronous import AsyncQueues
 from common.local.hosting.capture import CaptureSpec
 from common.local.hosting.host import Hosting
 from common.local.hosting.lifecycle import KIND, create, delete, resize, restore, roll_back_interrupted, start, update
@@ -42,6 +44,8 @@ def create_endpoint(call: Call) -> Answer:
         }
         call.aws.store.put(call.scope, KIND, name, document | ({"LastDeploymentConfig": config} if config else {}))
         set_tags(call, arn, call.request.get("Tags", []))
+    if spec.async_config:
+        call.aws.part(AsyncQueues).open(Origin(call.account, call.region, name))
     _work(call, create)
     return {"EndpointArn": arn}
 
@@ -59,6 +63,7 @@ def describe_endpoint(call: Call) -> Answer:
     return document | {
         **_summaries(spec, desired, phase, since, started=status not in ("Creating", "Failed")),
         "DataCaptureConfig": spec.capture and spec.capture.summary(),
+        "AsyncInferenceConfig": spec.async_config,
         "PendingDeploymentSummary": _pending_summary(pending) if pending and not pending.get("Resize") else None,
     }
 
@@ -78,6 +83,7 @@ def update_endpoint(call: Call) -> Answer:
         document = _settled(call)
         deployment = _deployment_config(call, document)
         spec = _retained(call, document, _resolved(call))
+        _same_kind(call, FleetSpec.from_json(document["Fleet"]), spec)
         if deployment:
             _same_variants(FleetSpec.from_json(document["Fleet"]), spec)
         _check_deployment(call, deployment, FleetSpec.from_json(document["Fleet"]), spec)
@@ -104,6 +110,8 @@ def delete_endpoint(call: Call) -> Answer:
         document = _existing(call)
         _refuse_in_progress(document)
         _begin(call, "Deleting", None)
+        deregister_endpoint(call, document["EndpointName"])
+    call.aws.part(AsyncQueues).close(call.scope, document["EndpointName"])
     _work(call, delete)
     return {}
 
@@ -177,14 +185,20 @@ def _resolved(call: Call) -> FleetSpec:
     )
     capture = config.get("DataCaptureConfig")
     return _checked(
-        FleetSpec(name, production, next(iter(shadows), None), capture and CaptureSpec.from_config(capture))
+        FleetSpec(
+            name,
+            production,
+            next(iter(shadows), None),
+            capture and CaptureSpec.from_config(capture),
+            config.get("AsyncInferenceConfig"),
+        )
     )
 
 
 def _checked(spec: FleetSpec) -> FleetSpec:
     if not any(variant.weight > 0 for variant in spec.variants):
         raise validation_error("At least one production variant must have a weight above zero.")
-    if any(variant.instances < 1 for variant in spec.all_variants):
+    if not spec.async_config and any(variant.instances < 1 for variant in spec.all_variants):
         raise validation_error("A real-time variant needs at least one instance.")
     return spec
 
@@ -207,6 +221,16 @@ def _check_deployment(call: Call, config: dict[str, Any] | None, *fleets: FleetS
     if missing:
         # A guard that does not exist would let a bad package through in silence.
         raise validation_error(f"Could not find the alarms of AutoRollbackConfiguration: {', '.join(missing)}.")
+
+
+def _same_kind(call: Call, old: FleetSpec, new: FleetSpec) -> None:
+    """An update keeps an endpoint asynchronous or not, and the instance types of variants that are scaled."""
+    if bool(old.async_config) != bool(new.async_config):
+        raise validation_error(
+            "An endpoint cannot be updated from real-time to asynchronous inference or back; create another one."
+        )
+    before, after = ({variant.name: variant.instance_type for variant in spec.variants} for spec in (old, new))
+    check_instance_types(call, call.request["EndpointName"], before, after)
 
 
 def _same_variants(old: FleetSpec, new: FleetSpec) -> None:

@@ -3,13 +3,13 @@
 import uuid
 
 from common.local.api import ApiError, Call
+from common.local.hosting.asynchronous import AsyncQueues
 from common.local.hosting.host import Hosting
-from common.local.hosting.invocation import TIMEOUT_SECONDS, Request, WrongTarget
+from common.local.hosting.invocation import TIMEOUT_SECONDS, Outcome, Request, WrongTarget
 from common.local.hosting.lifecycle import KIND
 from common.local.hosting.live import NotServing
 from common.local.hosting.multi_model import ModelMissing, ModelNotReady
 from common.local.hosting.telemetry import Origin
-from common.local.hosting.worker import Reply
 
 MAX_BODY_BYTES = 6_291_456
 _CUSTOM_ATTRIBUTES = "X-Amzn-SageMaker-Custom-Attributes"
@@ -36,27 +36,29 @@ def invoke_endpoint(call: Call, body: bytes) -> tuple[bytes, dict[str, str]]:
     request = call.request
     name: str = request["EndpointName"]
     if len(body) > MAX_BODY_BYTES:
-        raise _invalid(f"Request body of {len(body)} bytes exceeds the limit of {MAX_BODY_BYTES} bytes.")
+        raise invalid(f"Request body of {len(body)} bytes exceeds the limit of {MAX_BODY_BYTES} bytes.")
     live = call.aws.part(Hosting).live(call.scope, name)
     if live is None:
-        raise _not_serving(call, name)
+        raise not_serving(call, name)
+    if call.aws.part(AsyncQueues).of(call.scope, name) is not None:
+        raise invalid(f"Endpoint {name} is an asynchronous endpoint: it takes InvokeEndpointAsync, not InvokeEndpoint.")
     _refuse_foreign_targets(request, name)
     asked = _request(request, body)
     try:
         with live.instance(request.get("TargetVariant"), TIMEOUT_SECONDS, asked.target) as instance:
             outcome = instance.answer(asked)
     except NotServing:
-        raise _not_serving(call, name) from None
+        raise not_serving(call, name) from None
     except KeyError:
-        raise _invalid(f"Variant {request['TargetVariant']} not found for Endpoint {name}.") from None
+        raise invalid(f"Variant {request['TargetVariant']} not found for Endpoint {name}.") from None
     except WrongTarget as wrong:
         raise _wrong_target(wrong, name) from None
     except ModelMissing as missing:
-        raise _invalid(str(missing)) from None
+        raise invalid(str(missing)) from None
     except ModelNotReady as wait:
         raise ApiError("ModelNotReadyException", str(wait), 429) from None
     if not outcome.succeeded:
-        raise _model_error(Origin(call.account, call.region, name), outcome.label, outcome.reply)
+        raise _model_error(Origin(call.account, call.region, name), outcome)
     reply = outcome.reply
     answer = {"Content-Type": reply.content_type, "x-Amzn-Invoked-Production-Variant": instance.variant}
     if reply.custom_attributes is not None:
@@ -64,12 +66,18 @@ def invoke_endpoint(call: Call, body: bytes) -> tuple[bytes, dict[str, str]]:
     return reply.body, {header: value for header, value in answer.items() if value is not None}
 
 
+def forwarded(members: dict[str, str]) -> dict[str, str]:
+    """What of a request its container sees, as headers."""
+    return {header: members[member] for member, header in _FORWARDED.items() if members.get(member)}
+
+
 def _request(members: dict[str, str], body: bytes) -> Request:
     return Request(
         body,
-        headers={header: members[member] for member, header in _FORWARDED.items() if members.get(member)},
+        headers=forwarded(members),
         target=_target_model(members),
         inference_id=members.get("InferenceId"),
+        timeout=TIMEOUT_SECONDS,
     )
 
 
@@ -77,14 +85,14 @@ def _target_model(request: dict[str, str]) -> str | None:
     """The model that the request asks for, by its key below the endpoint's prefix."""
     target = request.get("TargetModel")
     if target is not None and (target.startswith("/") or {"..", "."} & set(target.split("/"))):
-        raise _invalid(f"TargetModel {target} must be the path of an object below the endpoint's prefix.")
+        raise invalid(f"TargetModel {target} must be the path of an object below the endpoint's prefix.")
     return target
 
 
 def _wrong_target(wrong: WrongTarget, name: str) -> ApiError:
     if wrong.given:
-        return _invalid(f"Endpoint {name} is not a multi-model endpoint and does not support target model header.")
-    return _invalid(f"Request {uuid.uuid4()} is missing a target model header.")
+        return invalid(f"Endpoint {name} is not a multi-model endpoint and does not support target model header.")
+    return invalid(f"Request {uuid.uuid4()} is missing a target model header.")
 
 
 def _refuse_foreign_targets(request: dict[str, str], name: str) -> None:
@@ -94,34 +102,27 @@ def _refuse_foreign_targets(request: dict[str, str], name: str) -> None:
         "SessionId": "stateful endpoints",
     }.items():
         if request.get(member):
-            raise _invalid(f"{member} is only valid for {kind}; Endpoint {name} is none.")
+            raise invalid(f"{member} is only valid for {kind}; Endpoint {name} is none.")
 
 
-def _not_serving(call: Call, name: str) -> ApiError:
+def not_serving(call: Call, name: str) -> ApiError:
     document = call.aws.store.get(call.scope, KIND, name)
     if document is None or document["EndpointStatus"] == "Deleting":
-        return _invalid(f"Endpoint {name} of account {call.account} not found.")
+        return invalid(f"Endpoint {name} of account {call.account} not found.")
     status = document["EndpointStatus"]
-    return _invalid(f"Endpoint {name} of account {call.account} is not in service: its status is {status}.")
+    return invalid(f"Endpoint {name} of account {call.account} is not in service: its status is {status}.")
 
 
-def _invalid(message: str) -> ApiError:
+def invalid(message: str) -> ApiError:
     return ApiError("ValidationError", message)
 
 
-def _model_error(origin: Origin, label: str, reply: Reply) -> ApiError:
-    text = reply.body.decode(errors="replace")
-    kind = "client" if 400 <= reply.status < 500 else "server"
-    message = (
-        f'Received {kind} error ({reply.status}) from {label} with message "{text}". See '
-        f"https://{origin.region}.console.aws.amazon.com/cloudwatch/home?region={origin.region}"
-        f"#logEventViewer:group={origin.log_group} in account {origin.account} for more information."
-    )
+def _model_error(origin: Origin, outcome: Outcome) -> ApiError:
     return ApiError(
         "ModelError",
-        message,
+        outcome.error_message(origin),
         424,
-        OriginalStatusCode=reply.status,
-        OriginalMessage=text,
+        OriginalStatusCode=outcome.reply.status,
+        OriginalMessage=outcome.reply.body.decode(errors="replace"),
         LogStreamArn=f"arn:aws:logs:{origin.region}:{origin.account}:log-group:{origin.log_group}",
     )

@@ -97,6 +97,7 @@ class Local:
             {
                 "VariantName": f"v{index}",
                 "ModelName": model,
+                "InstanceType": "ml.m5.large",
                 "InitialInstanceCount": instances,
                 "InitialVariantWeight": 1,
             }

@@ -132,7 +132,7 @@ def test_a_target_variant_is_asked_whatever_the_weights(local: Local) -> None:
 def test_a_container_that_does_not_answer_in_time_is_a_model_error(
     local: Local, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("common.local.hosting.instance.TIMEOUT_SECONDS", 0.2)
+    monkeypatch.setattr("common.local.sagemaker.runtime.TIMEOUT_SECONDS", 0.2)
     local.serving("a", seconds=1)
     error = refused(local)
     assert (error.code, error.members["OriginalStatusCode"]) == ("ModelError", 0)
@@ -145,7 +145,7 @@ def test_a_connection_that_is_used_again_waits_as_long_as_its_own_request_may(
 ) -> None:
     local.serving("a")
     with monkeypatch.context() as hasty:
-        hasty.setattr("common.local.hosting.instance.TIMEOUT_SECONDS", 0.5)
+        hasty.setattr("common.local.sagemaker.runtime.TIMEOUT_SECONDS", 0.5)
         assert local.invoke()[0] == b"a:"
     assert local.invoke(b"slow")[0] == b"a:slow"
 

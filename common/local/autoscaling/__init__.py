@@ -1,0 +1,1 @@
+"""Application Auto Scaling for the variants of endpoints: targets, policies, and activities that change instance counts."""

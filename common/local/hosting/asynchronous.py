@@ -1,0 +1,248 @@
+"""Asynchronous endpoints: a queue of requests whose input and output lie in S3, worked off as instances have room.
+
+A request stays in the store until its result has been written and announced, so that a restart of the server finds it again
+and works on it once more: at least once, as on AWS.
+"""
+
+import logging
+import threading
+import time
+from collections import deque
+from dataclasses import asdict, dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from common.local.context import LocalAws
+from common.local.hosting.async_result import Result, announce, deliver, failure
+from common.local.hosting.host import Hosting
+from common.local.hosting.invocation import NoInstance, Request
+from common.local.hosting.live import LiveEndpoint, NotServing
+from common.local.hosting.telemetry import NAMESPACE, Origin
+
+log = logging.getLogger(__name__)
+
+KIND = "async-request"
+"""Requests in the store that have no result yet; their names are their ids."""
+
+CONCURRENCY = 4
+"""Requests that an instance works on at once where the configuration does not say; AWS chooses, and does not say what."""
+
+MAX_INPUT_BYTES = 2**30
+
+_TICK_SECONDS = 0.1
+_METRICS_SECONDS = 20.0
+"""AWS time between two reports of the backlog."""
+_METRICS_FLOOR_SECONDS = 0.15
+_PATIENCE_SECONDS = 1.0
+_JOIN_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A request to an asynchronous endpoint."""
+
+    endpoint: str
+    inference_id: str
+    input_location: str
+    output_location: str
+    failure_location: str | None
+    headers: dict[str, str]
+    """As the container sees them."""
+    ttl_seconds: int
+    """AWS time that it may wait."""
+    timeout_seconds: int
+    """Real time that the model may take."""
+    received: float = field(default_factory=time.time)
+    id: str = field(default_factory=lambda: uuid4().hex)
+
+
+class AsyncQueue:
+    """The requests to one endpoint, and the thread that hands them to its instances."""
+
+    def __init__(self, aws: LocalAws, origin: Origin) -> None:
+        self._aws = aws
+        self._origin = origin
+        self._changed = threading.Condition()
+        stored = (Waiting(**document) for document in aws.store.list(origin.scope, KIND))
+        self._waiting = deque(request for request in stored if request.endpoint == origin.endpoint)
+        self._running = 0
+        self._closed = False
+        self._measured_at = 0.0
+        self._thread = aws.spawn(f"async-{origin.endpoint}", self._run)
+
+    def put(self, request: Waiting) -> None:
+        """Take a request; when this returns, a restart of the server does not lose it."""
+        self._aws.store.put(self._origin.scope, KIND, request.id, asdict(request))
+        with self._changed:
+            self._waiting.append(request)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """The endpoint is being deleted: forget what waits. What is being worked on still gets its result."""
+        with self._changed:
+            self._closed = True
+            waiting, self._waiting = self._waiting, deque()
+        for request in waiting:
+            self._forget(request)
+
+    def join(self) -> None:
+        """Wait for the thread, which ends when the server closes."""
+        with self._changed:
+            self._changed.notify_all()
+        self._thread.join(_JOIN_SECONDS)
+
+    def _run(self) -> None:
+        while not (self._aws.closing.is_set() or self._closed):
+            try:
+                self._turn()
+            except Exception:
+                if self._aws.closing.is_set():
+                    return
+                log.exception("asynchronous endpoint %s", self._origin.endpoint)
+
+    def _turn(self) -> None:
+        with self._changed:
+            self._changed.wait_for(self._can_begin, _TICK_SECONDS)
+            begun = []
+            while self._can_begin():
+                begun.append(self._waiting.popleft())
+                self._running += 1
+        for request in begun:
+            self._aws.spawn(f"async-request-{request.id}", lambda request=request: self._work(request))  # type: ignore[misc]
+        self._expire()
+        self._measure()
+
+    def _can_begin(self) -> bool:
+        return bool(self._waiting) and not self._aws.closing.is_set() and self._running < self._room()
+
+    def _live(self) -> LiveEndpoint | None:
+        return self._aws.part(Hosting).live(self._origin.scope, self._origin.endpoint)
+
+    def _config(self) -> dict[str, Any]:
+        live = self._live()
+        config = live.fleet.spec.async_config if live is not None and live.fleet is not None else None
+        return config or {}
+
+    def _room(self) -> int:
+        """How many requests the instances that are healthy now take at once."""
+        live = self._live()
+        if live is None or live.fleet is None:
+            return 0
+        fleet = live.fleet
+        each = self._config().get("ClientConfig", {}).get("MaxConcurrentInvocationsPerInstance", CONCURRENCY)
+        return sum(fleet.ready_instances(variant.name) for variant in fleet.spec.variants) * int(each)
+
+    def _work(self, request: Waiting) -> None:
+        """Bring a request to its end, or put it back where nothing can take it now."""
+        try:
+            result = self._result(request)
+            if result is None:
+                with self._changed:
+                    self._waiting.appendleft(request)
+            else:
+                self._finish(request, result)
+        except Exception:
+            if not self._aws.closing.is_set():
+                log.exception("asynchronous request %s to %s", request.inference_id, self._origin.endpoint)
+        finally:
+            with self._changed:
+                self._running -= 1
+                self._changed.notify_all()
+
+    def _result(self, request: Waiting) -> Result | None:
+        bucket, _, key = request.input_location.removeprefix("s3://").partition("/")
+        services, account = self._aws.services, self._origin.account
+        try:
+            if services.object_size(account, bucket, key) > MAX_INPUT_BYTES:
+                return failure(f"ClientError: {request.input_location} is larger than {MAX_INPUT_BYTES} bytes.")
+            body = services.read_object(account, bucket, key)
+        except KeyError:
+            return failure(f"ClientError: Could not access object {request.input_location}: it does not exist.")
+        live = self._live()
+        if live is None:
+            return None
+        asked = Request(body, request.headers, inference_id=request.inference_id, timeout=request.timeout_seconds)
+        try:
+            with live.instance(None, _PATIENCE_SECONDS) as instance:
+                outcome = instance.answer(asked)
+        except (NotServing, NoInstance):
+            return None
+        if outcome.succeeded:
+            return Result(outcome.reply.body, outcome.reply.content_type)
+        return failure(outcome.error_message(self._origin))
+
+    def _finish(self, request: Waiting, result: Result) -> None:
+        """Write the result, tell of it, and forget the request: in this order, so that no end of the server loses it."""
+        result = deliver(self._aws.services, self._origin.account, request, result)
+        told = announce(self._aws.services, self._origin, self._config(), request, result)
+        self._count("InvocationsProcessed")
+        if result.error is not None:
+            self._count("InvocationFailures")
+        if not told:
+            self._count("NotificationFailures")
+        self._forget(request)
+
+    def _forget(self, request: Waiting) -> None:
+        self._aws.store.delete(self._origin.scope, KIND, request.id)
+
+    def _expire(self) -> None:
+        now, scale = time.time(), self._aws.time_scale
+        with self._changed:
+            expired = [each for each in self._waiting if now - each.received > each.ttl_seconds * scale]
+            for request in expired:
+                self._waiting.remove(request)
+        for request in expired:
+            text = f"ClientError: The request expired: it waited longer than RequestTTLSeconds ({request.ttl_seconds})."
+            self._count("ExpiredRequests")
+            self._finish(request, failure(text))
+
+    def _measure(self) -> None:
+        """Report the backlog: what waits and what is being worked on."""
+        now = time.monotonic()
+        live = self._live()
+        if now < self._measured_at or live is None or live.fleet is None:
+            return
+        self._measured_at = now + max(_METRICS_SECONDS * self._aws.time_scale, _METRICS_FLOOR_SECONDS)
+        instances = live.fleet.spec.instances
+        with self._changed:
+            backlog = len(self._waiting) + self._running
+        self._count("ApproximateBacklogSize", backlog)
+        self._count("ApproximateBacklogSizePerInstance", backlog / max(instances, 1))
+        self._count("HasBacklogWithoutCapacity", float(backlog > 0 and instances == 0))
+
+    def _count(self, metric: str, value: float = 1.0) -> None:
+        origin = self._origin
+        dimensions = {"EndpointName": origin.endpoint}
+        self._aws.services.put_metric(origin.account, origin.region, NAMESPACE, metric, dimensions, [value], "Count")
+
+
+class AsyncQueues:
+    """The queues of all asynchronous endpoints: `aws.part(AsyncQueues)`."""
+
+    def __init__(self, aws: LocalAws) -> None:
+        self._aws = aws
+        self._lock = threading.Lock()
+        self._queues: dict[tuple[str, str], AsyncQueue] = {}
+        aws.on_close.append(self._join)
+
+    def open(self, origin: Origin) -> None:
+        """Queue requests for an endpoint, starting with those that a restart has left."""
+        with self._lock:
+            self._queues[origin.scope, origin.endpoint] = AsyncQueue(self._aws, origin)
+
+    def close(self, scope: str, endpoint: str) -> None:
+        """The endpoint is being deleted; nothing happens when it is not asynchronous."""
+        with self._lock:
+            queue = self._queues.pop((scope, endpoint), None)
+        if queue is not None:
+            queue.close()
+
+    def of(self, scope: str, endpoint: str) -> AsyncQueue | None:
+        """The endpoint's queue; None when it is not asynchronous."""
+        return self._queues.get((scope, endpoint))
+
+    def _join(self) -> None:
+        with self._lock:
+            queues = list(self._queues.values())
+        for queue in queues:
+            queue.join()
