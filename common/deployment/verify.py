@@ -87,14 +87,19 @@ def check_unchanged(aws: Aws, wanted: Wanted) -> None:
         compare_fleet(aws, wanted.package)
 
 
-def check_endpoint(aws: Aws, wanted: Wanted) -> str:
-    """What is wrong with the endpoint's answers to the golden records, in words; empty when they match."""
+def check_endpoint(aws: Aws, wanted: Wanted, variant: str = "") -> str:
+    """What is wrong with the endpoint's answers to the golden records, in words; empty when they match.
+
+    Args:
+        variant: the one to ask, where several answer.
+    """
     if wanted.package.fleet:
         return check_fleet_endpoint(aws, wanted.model.name, FleetGolden.from_json(golden_of(aws, wanted)))
     golden = Golden.from_json(golden_of(aws, wanted))
     body = json.dumps(golden.records).encode()
     try:
-        text = _asked_async(aws, wanted, body) if wanted.endpoint.mode == "asynchronous" else _asked(aws, wanted, body)
+        asynchronous = wanted.endpoint.mode == "asynchronous"
+        text = _asked_async(aws, wanted, body) if asynchronous else _asked(aws, wanted, body, variant)
     except _WithoutAnswer as error:
         return str(error)
     try:
@@ -107,10 +112,14 @@ class _WithoutAnswer(Exception):
     """Why the endpoint gave no answer, in words."""
 
 
-def _asked(aws: Aws, wanted: Wanted, body: bytes) -> str:
+def _asked(aws: Aws, wanted: Wanted, body: bytes, variant: str) -> str:
     try:
         answer = aws.runtime.invoke_endpoint(
-            EndpointName=wanted.model.name, ContentType="application/json", Accept="application/json", Body=body
+            EndpointName=wanted.model.name,
+            ContentType="application/json",
+            Accept="application/json",
+            Body=body,
+            **({"TargetVariant": variant} if variant else {}),
         )
     except ClientError as error:
         if error_code(error) not in _REFUSALS:

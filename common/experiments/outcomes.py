@@ -64,7 +64,7 @@ def _answer(event: Mapping[str, Any]) -> Answer:
     return Answer(
         request=request,
         event=given or metadata["eventId"],
-        unit=unit_of(request),
+        unit=unit_of(given or metadata["eventId"]),
         at=metadata["inferenceTime"],
         predictions=predictions,
         labels=labels,
