@@ -19,6 +19,8 @@ from common.local.moto_app import Environ, WsgiApp
 _THREADS = 32
 """More than any caller here uses at once: an invocation holds its thread for as long as the model computes."""
 
+_JOINED_BYTES = 1 << 16
+
 _METADATA = re.compile(rb"^(x-amz-meta-[^:\r\n]*):[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 
 
@@ -54,12 +56,26 @@ class _Parser(HTTPRequestParser):  # type: ignore[misc]
 
 
 class _Task(WSGITask):  # type: ignore[misc]
+    wrote_header: bool
+
     def get_environment(self) -> Environ:
         environ: Environ = super().get_environment()
         environ["RAW_URI"] = environ["REQUEST_URI"]  # moto reads an object's key there, still percent-encoded
         if self.request.underscored:
             environ[PRESERVED_HEADER_NAMES_ENVIRON_KEY] = self.request.underscored
         return environ
+
+    def write(self, data: bytes) -> None:
+        """Send head and body at once where the body is short: waitress would send, and wake the caller, twice."""
+        if self.complete and not self.wrote_header and 0 < len(data) <= _JOINED_BYTES:
+            head = self.build_response_header()
+            self.wrote_header = True
+            if self.has_body and not self.chunked_response and len(data) == self.content_length:
+                self.channel.write_soon(head + data)
+                self.content_bytes_written += len(data)
+                return
+            self.channel.write_soon(head)
+        super().write(data)
 
     def build_response_header(self) -> bytes:
         return _METADATA.sub(lambda line: line[1].lower() + b": " + line[2], super().build_response_header())

@@ -1,19 +1,20 @@
 """One worker: the process that plays a model's container on one instance, kept alive, and the requests to it."""
 
 import contextlib
-import http.client
-import select
 import socket
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from http import HTTPStatus
 from pathlib import Path
 
 from common.local.container_process import Container
+from common.local.hosting.connection import BadAnswer, Connection
 
 _PING_INTERVAL_SECONDS = 0.02
+_PING_SECONDS = 2.0
 _FIRST_BACKOFF_SECONDS = 0.1
 _LONGEST_BACKOFF_SECONDS = 5.0
 _STABLE_SECONDS = 10.0
@@ -60,7 +61,7 @@ class Worker:
         self._reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         self._reservation.bind(("127.0.0.1", 0))
         self._port: int = self._reservation.getsockname()[1]
-        self._idle: deque[http.client.HTTPConnection] = deque()
+        self._idle: deque[Connection] = deque()
         self._lock = threading.Lock()
         self._process: Container | None = None
         self._ready = threading.Event()
@@ -93,26 +94,25 @@ class Worker:
             TimeoutError: no answer within `timeout` seconds.
             WorkerGone: the process is not there, or ended before it answered.
         """
-        connection = self._connection(timeout)
+        connection = None
         try:
-            connection.request(method, path, body, dict(headers))
-            response = connection.getresponse()
-            payload = response.read()
-        except TimeoutError:
-            connection.close()
-            raise
-        except (OSError, http.client.HTTPException) as fault:
-            connection.close()
+            connection = self._connection(timeout)
+            answer = connection.request(method, path, body, headers, timeout)
+        except (OSError, BadAnswer) as fault:
+            if connection is not None:
+                connection.close()
+            if isinstance(fault, TimeoutError):
+                raise
             raise WorkerGone(str(fault)) from fault
-        if response.will_close:
+        if answer.closes:
             connection.close()
         else:
             self._idle.append(connection)
         return Reply(
-            response.status,
-            payload,
-            response.getheader("Content-Type"),
-            response.getheader("X-Amzn-SageMaker-Custom-Attributes"),
+            answer.status,
+            answer.body,
+            answer.headers.get("content-type"),
+            answer.headers.get("x-amzn-sagemaker-custom-attributes"),
         )
 
     def terminate(self) -> None:
@@ -133,19 +133,16 @@ class Worker:
             self._idle.pop().close()
         self._reservation.close()
 
-    def _connection(self, timeout: float) -> http.client.HTTPConnection:
+    def _connection(self, timeout: float) -> Connection:
         with contextlib.suppress(IndexError):
             while True:
                 connection = self._idle.pop()
-                # Readable before anything was asked means closed by the other side: the server's idle time-out, or an
-                # earlier process. To send on it would fail a request that a fresh connection serves.
-                poll = select.poll()
-                poll.register(connection.sock, select.POLLIN)
-                if not poll.poll(0):
-                    connection.sock.settimeout(timeout)
+                # Closed by the server's idle time-out, or of an earlier process: to send on it would fail a request that a
+                # fresh connection serves.
+                if not connection.is_stale():
                     return connection
                 connection.close()
-        return http.client.HTTPConnection("127.0.0.1", self._port, timeout=timeout)
+        return Connection(self._port, timeout)
 
     def _run(self) -> None:
         try:
@@ -193,11 +190,8 @@ class Worker:
             time.sleep(_PING_INTERVAL_SECONDS)
 
     def _ping(self) -> bool:
-        connection = http.client.HTTPConnection("127.0.0.1", self._port, timeout=2)
         try:
-            connection.request("GET", "/ping")
-            return connection.getresponse().status == http.HTTPStatus.OK
-        except (OSError, http.client.HTTPException):
+            with contextlib.closing(Connection(self._port, _PING_SECONDS)) as connection:
+                return connection.request("GET", "/ping", b"", {}, _PING_SECONDS).status == HTTPStatus.OK
+        except (OSError, BadAnswer):
             return False
-        finally:
-            connection.close()
