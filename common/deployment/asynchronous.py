@@ -13,10 +13,9 @@ from common.storage import Bucket, Layout, split_uri
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime.type_defs import InvokeEndpointAsyncOutputTypeDef
 
-PATIENCE_SECONDS = 900
-"""How long to wait for an answer: an endpoint without instances needs minutes to get one, and others may be served first."""
-_MODEL_SECONDS = 300
-"""What the model may take for one request; without it, SageMaker would let it take 15 minutes."""
+PATIENCE_SECONDS = 1200
+"""How long to wait for an answer: an endpoint without instances needs minutes to get one, others may be served first, and
+SageMaker gives a model 15 minutes for one request."""
 _LONGEST_POLL_SECONDS = 5.0
 
 
@@ -47,7 +46,7 @@ def ask(aws: Aws, model: str, name: str, body: bytes) -> AsyncAnswer:
         body: a JSON document.
 
     Raises:
-        DeploymentError: neither came within a quarter of an hour.
+        DeploymentError: neither came within twenty minutes.
         ClientError: SageMaker's, which took no request.
     """
     bucket, key = Bucket(aws), Layout(model).asynchronous(f"input/{name}.json")
@@ -57,8 +56,6 @@ def ask(aws: Aws, model: str, name: str, body: bytes) -> AsyncAnswer:
         InputLocation=bucket.uri(key),
         ContentType="application/json",
         Accept="application/json",
-        RequestTTLSeconds=PATIENCE_SECONDS,
-        InvocationTimeoutSeconds=_MODEL_SECONDS,
     )
     return _wait(bucket, model, asked)
 
@@ -71,8 +68,8 @@ def _wait(bucket: Bucket, model: str, asked: InvokeEndpointAsyncOutputTypeDef) -
         if time.monotonic() > deadline:
             raise DeploymentError(
                 f"The asynchronous endpoint {model} has neither answered nor failed within {PATIENCE_SECONDS / 60:g} minutes.",
-                "The request is given up. Look whether the endpoint has instances and how many requests wait before it: "
-                f"CloudWatch, ApproximateBacklogSize of {model}.",
+                "Look whether it has instances and how many requests wait before this one (CloudWatch, "
+                f"ApproximateBacklogSize of {model}); its answer will be {asked['OutputLocation']}.",
             )
         time.sleep(pause)
         pause = min(pause * 1.3, _LONGEST_POLL_SECONDS)

@@ -5,13 +5,23 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from common.aws import Aws, is_missing, says
-from common.deployment.guard import put_alarms
-from common.deployment.live import ROLLBACK_TAG, Live, describe_endpoint, observe, package_of
+from common.deployment.autoscaler import Autoscaler
+from common.deployment.guard import guards_of, put_alarms, remove_undeclared, stand_guard
+from common.deployment.live import (
+    CHANGED_AT_TAG,
+    CHANGED_BY_TAG,
+    ROLLBACK_TAG,
+    Live,
+    describe_endpoint,
+    observe,
+    package_of,
+)
 from common.deployment.plan import (
     CHANGING,
     Action,
@@ -26,7 +36,7 @@ from common.deployment.plan import (
 from common.deployment.rollout import deployment_config
 from common.deployment.verify import check_artifact, check_endpoint, check_unchanged
 from common.errors import DeploymentError
-from common.registry import Registry
+from common.registry import Registry, metadata_values, now
 from common.settings import Run
 from common.storage import Bucket, Layout
 
@@ -51,13 +61,18 @@ _HEARTBEAT_SECONDS = 60.0
 
 @dataclass(frozen=True)
 class Deployment:
-    """One deploy of one package to one endpoint."""
+    """One deploy of one package to one endpoint.
+
+    Attributes:
+        despite_alarms: deploy although alarms are in ALARM before any traffic shifts, unguarded by those.
+    """
 
     aws: Aws
     registry: Registry
     wanted: Wanted
     run: Run
     say: Say
+    despite_alarms: bool = False
 
     def execute(self) -> bool:
         """Make the endpoint serve the wanted package; True when something was changed.
@@ -68,6 +83,18 @@ class Deployment:
                 again, unless it says otherwise.
             ArtifactError: the package's artifact is missing or damaged; nothing was changed.
         """
+        try:
+            return self._execute()
+        except Exception:
+            self._autoscaler.restore()
+            raise
+
+    @cached_property
+    def _autoscaler(self) -> Autoscaler:
+        name, scaling = self.wanted.model.name, self.wanted.endpoint.scaling
+        return Autoscaler(self.aws, name, scaling.autoscaling(name) if scaling else None, self.say)
+
+    def _execute(self) -> bool:
         replaced: str | None = None  # the configuration that the update of this deploy replaces, once it has begun
         for _ in range(_MOST_ROUNDS):
             live = observe(self.aws, self.wanted.model)
@@ -78,11 +105,16 @@ class Deployment:
                 if replaced is None and not live.rollback:
                     check_unchanged(self.aws, self.wanted)
                 if self._verify(live, changed=replaced is not None):
-                    return replaced is not None
+                    self._remove_alarms(changed=replaced is not None)
+                    return self._autoscaler.settle() or replaced is not None
             elif isinstance(action, WaitForEndpoint):
-                self.say(f"Endpoint {self.wanted.model.name} is {action.status}, towards {action.leads_to}: waiting")
+                who = f", {live.changed}" if live.changed else ""
+                self.say(
+                    f"Endpoint {self.wanted.model.name} is {action.status}, towards {action.leads_to}{who}: waiting"
+                )
                 wait_until_settled(self.aws, self.wanted.model.name, self.say)
-                if (action.status, action.leads_to) == ("Updating", self.wanted.configuration):
+                # Scaling makes an endpoint `Updating`, too, which then leads to what it has.
+                if action.status == "Updating" and action.leads_to == self.wanted.configuration != live.configuration:
                     replaced = live.configuration
             elif self._start(action, live):
                 wait_until_settled(self.aws, self.wanted.model.name, self.say)
@@ -94,10 +126,11 @@ class Deployment:
 
     def _start(self, action: Action, live: Live) -> bool:
         """Create, update or replace the endpoint; False when somebody else was faster, so that the plan is made again."""
-        check_artifact(self.aws, self.wanted)
+        self._check_artifact()
         name, configuration = self.wanted.model.name, self.wanted.configuration
         try:
             arn = self._prepare()
+            guards = self._guard(action)
             if observe(self.aws, self.wanted.model) != live:
                 return False  # large artifacts take time: another deploy may have begun or ended meanwhile
             match action:
@@ -106,31 +139,51 @@ class Deployment:
                     self.aws.sagemaker.delete_endpoint(EndpointName=name)
                 case CreateEndpoint():
                     self.say(f"Creating endpoint {name} with {configuration}")
+                    self._sign(arn)
                     self.aws.sagemaker.create_endpoint(
                         EndpointName=name, EndpointConfigName=configuration, Tags=self.wanted.tags
                     )
                     return True
                 case UpdateEndpoint(from_configuration=old):
                     self.say(f"Updating endpoint {name} from {old} to {configuration}")
-                    self._tag_rollback(arn, live.rollback or old)  # never back to what was never verified
-                    self.aws.sagemaker.update_endpoint(
-                        EndpointName=name, EndpointConfigName=configuration, **self._guardrails()
-                    )
+                    self._sign(arn, live.rollback or old)  # never back to what was never verified
+                    self._update(live, configuration, **self._guardrails(guards))
                     return True
         except ClientError as error:
             if not says(error, *_SOMEBODY_WAS_FASTER):
                 raise
         return False
 
+    def _check_artifact(self) -> None:
+        check_artifact(self.aws, self.wanted)
+
+    def _update(self, live: Live, configuration: str, **guardrails: Any) -> None:
+        self._autoscaler.make_way(live.configuration, configuration)
+        self.aws.sagemaker.update_endpoint(
+            EndpointName=self.wanted.model.name, EndpointConfigName=configuration, **guardrails, **self._retained(live)
+        )
+
+    def _retained(self, live: Live) -> dict[str, Any]:
+        """Keep the instances that scaling has come to; a configuration says only what a new endpoint begins with.
+
+        Where there are none, or not as many as are declared now, the configuration's begin: a new fleet has to be asked.
+        """
+        scaling = self.wanted.endpoint.scaling
+        if scaling is None or not max(1, scaling.at_least) <= live.instances <= scaling.at_most:
+            return {}
+        declared = [{"VariantPropertyType": "DesiredWeight"}, {"VariantPropertyType": "DataCaptureConfig"}]
+        return {"RetainAllVariantProperties": True, "ExcludeRetainedVariantProperties": declared}
+
     def _prepare(self) -> str:
-        """Create model, endpoint configuration and alarms where they are missing; they are never changed, but alarms.
+        """Create model and endpoint configuration where they are missing; they are never changed.
+
+        On a way back to a kept configuration nothing but its model is ever made.
 
         Returns:
             The ARN of the endpoint configuration.
         """
         sagemaker, tags = self.aws.sagemaker, self.wanted.tags
-        if self.wanted.package.fleet:
-            self._require_approved()
+        self._require_deployable()
         _unless_it_exists(
             lambda: sagemaker.create_model(
                 ModelName=self.wanted.model_name,
@@ -140,32 +193,66 @@ class Deployment:
             )
         )
         self._require_own_model()
-        _unless_it_exists(
-            lambda: sagemaker.create_endpoint_config(
-                EndpointConfigName=self.wanted.configuration,
-                Tags=tags,
-                **self.wanted.endpoint.request(self.wanted.model_name, self._capture_uri),
+        if not self.wanted.kept:
+            _unless_it_exists(
+                lambda: sagemaker.create_endpoint_config(
+                    EndpointConfigName=self.wanted.configuration,
+                    Tags=tags,
+                    **self.wanted.endpoint.request(self.wanted.model_name, self._capture_uri),
+                )
             )
-        )
-        put_alarms(self.aws, self.wanted)
-        return sagemaker.describe_endpoint_config(EndpointConfigName=self.wanted.configuration)["EndpointConfigArn"]
+        return self._configuration_arn()
+
+    def _configuration_arn(self) -> str:
+        name = self.wanted.configuration
+        try:
+            return self.aws.sagemaker.describe_endpoint_config(EndpointConfigName=name)["EndpointConfigArn"]
+        except ClientError as error:
+            if not (self.wanted.kept and is_missing(error)):
+                raise
+            raise DeploymentError(
+                f"The kept configuration {name} was deleted a moment ago.",
+                "Nothing was changed. Run the same again: it makes a configuration anew.",
+            ) from error
 
     @property
     def _capture_uri(self) -> str:
         return Bucket(self.aws).uri(Layout(self.wanted.model.name).capture())
 
-    def _guardrails(self) -> dict[str, Any]:
-        """How SageMaker shifts the traffic and what stops it; nothing for serverless endpoints, which have no guardrails."""
-        rollout = self.wanted.endpoint.rollout
-        return {} if rollout is None else {"DeploymentConfig": deployment_config(rollout, self.wanted.alarm_names)}
+    def _guard(self, action: Action) -> list[str]:
+        """Put the alarms; the names of those that guard the shift of traffic, where there is one."""
+        if self.wanted.instead_of:
+            return []  # the way back is unguarded, and changes no alarm: some fire already, which is why it is taken
+        if isinstance(action, UpdateEndpoint) and self.wanted.endpoint.rollout:
+            return stand_guard(self.aws, self.wanted, self.say, despite_alarms=self.despite_alarms)
+        put_alarms(self.aws, self.wanted, guards_of(self.aws, self.wanted))
+        return []
 
-    def _require_approved(self) -> None:
-        """SageMaker makes models from approved packages only; a fleet's is made from the package's parts, unseen by it."""
-        package = self.registry.describe(self.wanted.package.arn)
+    def _remove_alarms(self, *, changed: bool) -> None:
+        """Those of earlier declarations go last: while traffic shifts, SageMaker may still look at them."""
+        for name in remove_undeclared(self.aws, self.wanted) if changed else ():
+            self.say(f"  deleted alarm {name}: the endpoint declares it no more")
+
+    def _guardrails(self, alarms: list[str]) -> dict[str, Any]:
+        """How SageMaker shifts the traffic and what stops it; nothing for serverless endpoints, and on a way back."""
+        rollout = self.wanted.rollout
+        return {} if rollout is None else {"DeploymentConfig": deployment_config(rollout, alarms)}
+
+    def _require_deployable(self) -> None:
+        """Somebody may have rejected the package, or gone back from it, since this deploy has begun.
+
+        SageMaker itself makes no model from a package that is not approved, but of a fleet's it sees the parts only.
+        """
+        package, name = self.registry.describe(self.wanted.package.arn), self.registry.model.name
         if not package.is_approved:
             raise DeploymentError(
-                f"Version {package.version} of {self.wanted.model.name} is {package.status} by now: {package.reason}.",
+                f"Version {package.version} of {name} is {package.status} by now: {package.reason}.",
                 "Nothing was changed. Only approved packages are deployed.",
+            )
+        if package.rolled_back:
+            raise DeploymentError(
+                f"Version {package.version} of {name} was {package.rolled_back}.",
+                f"Nothing was changed. `./models release {name} --version {package.version}` lets deploys take it again.",
             )
 
     def _require_own_model(self) -> None:
@@ -176,10 +263,13 @@ class Deployment:
                 "Somebody made it by hand, or the package group was made anew: delete that model, then deploy again.",
             )
 
-    def _tag_rollback(self, configuration_arn: str, rollback: str) -> None:
-        if rollback != self.wanted.configuration:
-            tag: TagTypeDef = {"Key": ROLLBACK_TAG, "Value": rollback}
-            self.aws.sagemaker.add_tags(ResourceArn=configuration_arn, Tags=[tag])
+    def _sign(self, configuration_arn: str, rollback: str = "") -> None:
+        """Note who brings the configuration to the endpoint, and what to return to until it is verified."""
+        tags = {CHANGED_BY_TAG: self.registry.identity(self.run), CHANGED_AT_TAG: now()}
+        if rollback not in ("", self.wanted.configuration):
+            tags[ROLLBACK_TAG] = rollback
+        signed: list[TagTypeDef] = [{"Key": key, "Value": value} for key, value in metadata_values(tags).items()]
+        self.aws.sagemaker.add_tags(ResourceArn=configuration_arn, Tags=signed)
 
     def _require_success(self, live: Live, replaced: str) -> None:
         """Fail when the update has ended, but not with what is wanted."""
@@ -188,9 +278,9 @@ class Deployment:
             return
         if not live.exists or live.status == "Deleting":
             raise DeploymentError(f"After {wanted} was deployed, somebody else deleted the endpoint.", _OVERTAKEN)
-        if live.status != "Failed" and (live.pending or live.configuration) != replaced:
-            target = live.pending or live.configuration
-            raise DeploymentError(f"After the deploy of {wanted} began, somebody else deployed {target}.", _OVERTAKEN)
+        if live.status != "Failed" and live.leads_to != replaced:
+            what = f"{live.leads_to} ({live.changed})" if live.changed else live.leads_to
+            raise DeploymentError(f"After the deploy of {wanted} began, somebody else deployed {what}.", _OVERTAKEN)
         raise DeploymentError(
             f"The deploy of {wanted} did not happen: {_serving(live)}. {self._why_not(live)}",
             f"`./models show {name}` has the package's evaluation; the endpoint's log is in CloudWatch, "
@@ -234,12 +324,12 @@ class Deployment:
 
     def _roll_back(self, configuration: str, problem: str) -> None:
         """Return to the configuration, and fail; or return, when somebody else has begun another update."""
-        name, version = self.wanted.model.name, self.wanted.package.version
+        name, model = self.wanted.model.name, self.registry.model.name
         self.say(f"Golden predictions do not match ({problem}): returning to {configuration or 'nothing'}")
-        what = f"Version {version} did not answer on the endpoint as it did when it was trained: {problem}. "
+        what = f"{self._unlike_trained}: {problem}. "
         try:
             if configuration:
-                self.aws.sagemaker.update_endpoint(EndpointName=name, EndpointConfigName=configuration)
+                self._update(observe(self.aws, self.wanted.model), configuration)
         except ClientError as error:
             if says(error, "in-progress"):
                 return
@@ -249,19 +339,23 @@ class Deployment:
         if not configuration:
             raise DeploymentError(
                 f"{what}It serves nevertheless: there is nothing verified to return to.",
-                f"Deploy another approved version: `./models deploy {name} --version N`.",
+                f"Deploy another approved version: `./models deploy {model} --version N`.",
             )
         wait_until_settled(self.aws, name, self.say)
         live = observe(self.aws, self.wanted.model)
         if live.configuration != configuration:
             raise DeploymentError(
                 f"{what}The way back to {configuration} failed, too: {_serving(live)}. {live.failure}".rstrip(),
-                f"Deploy another approved version: `./models deploy {name} --version N`.",
+                f"Deploy another approved version: `./models deploy {model} --version N`.",
             )
         raise DeploymentError(
             f"{what}Rolled back: {_serving(live)} again.",
-            f"Compare the container's image and `./models show {name}`; reject the package if the artifact is wrong.",
+            f"Compare the container's image and `./models show {model}`; reject the package if the artifact is wrong.",
         )
+
+    @property
+    def _unlike_trained(self) -> str:
+        return f"Version {self.wanted.package.version} did not answer on the endpoint as it did when it was trained"
 
 
 def _serving(live: Live) -> str:
@@ -276,10 +370,10 @@ def wait_until_settled(aws: Aws, endpoint: str, say: Say) -> None:
     status, pause, spoken = "", 0.1, time.monotonic()
     while True:
         description = describe_endpoint(aws, endpoint)
-        now = description["EndpointStatus"] if description else "Deleted"
-        if now != status or time.monotonic() - spoken > _HEARTBEAT_SECONDS:
-            say(f"  {now}" if now != status else f"  still {now}")
-            status, spoken = now, time.monotonic()
+        current = description["EndpointStatus"] if description else "Deleted"
+        if current != status or time.monotonic() - spoken > _HEARTBEAT_SECONDS:
+            say(f"  {current}" if current != status else f"  still {current}")
+            status, spoken = current, time.monotonic()
         if status not in CHANGING:
             return
         time.sleep(pause)

@@ -6,11 +6,14 @@ import csv
 import json
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 from botocore.exceptions import ClientError
 
 from common.aws import error_code, is_missing, says
+from common.deployment.asynchronous import ask
 from common.deployment.fleet import ask_customer
+from common.deployment.modes import AsyncEndpoint
 from common.deployment.shared.declare import SharedEndpoint
 from common.errors import DataError, DeploymentError, UsageError
 from common.model import Model
@@ -56,6 +59,8 @@ def invoke_model(context: Context, model: Model, records: list[Record]) -> list[
         if isinstance(endpoint, SharedEndpoint):
             shared: list[Record] = ask_customer(context.aws, endpoint.name, model.name, records)["predictions"]
             return shared
+        if isinstance(endpoint, AsyncEndpoint):
+            return _asked_async(context, model, records)
         answer = context.aws.runtime.invoke_endpoint(
             EndpointName=model.name,
             ContentType="application/json",
@@ -75,6 +80,19 @@ def invoke_model(context: Context, model: Model, records: list[Record]) -> list[
             ) from error
         raise
     found: list[Record] = json.loads(answer["Body"].read())["predictions"]
+    return found
+
+
+def _asked_async(context: Context, model: Model, records: list[Record]) -> list[Record]:
+    answer = ask(context.aws, model.name, uuid4().hex, json.dumps(records).encode())
+    if answer.failed:
+        raise DeploymentError(
+            f"The model failed: {answer.reason[:500]}",
+            f"This is {answer.location}. The endpoint's log is in CloudWatch, /aws/sagemaker/Endpoints/{model.name}; "
+            f"{model.folder}/gather_data.py declares what a record holds.",
+        )
+    context.say(f"the answer is {answer.location}")
+    found: list[Record] = json.loads(answer.body)["predictions"]
     return found
 
 
