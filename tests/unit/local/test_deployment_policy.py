@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from common.local.api import ApiError
-from common.local.hosting.policy import ALL_AT_ONCE, Step, deployment_policy
+from common.local.hosting.policy import ALL_AT_ONCE, Rolling, Step, deployment_policy, refuse_excluded
+from common.local.hosting.spec import FleetSpec, VariantSpec
 
 
 def config(kind: str, wait: int = 60, alarms: tuple[str, ...] = (), **members: Any) -> dict[str, Any]:
@@ -15,6 +16,10 @@ def config(kind: str, wait: int = 60, alarms: tuple[str, ...] = (), **members: A
     if alarms:
         found["AutoRollbackConfiguration"] = {"Alarms": [{"AlarmName": name} for name in alarms]}
     return found
+
+
+def rolling(size: dict[str, Any], wait: int = 60, **members: Any) -> dict[str, Any]:
+    return {"RollingUpdatePolicy": {"MaximumBatchSize": size, "WaitIntervalInSeconds": wait, **members}}
 
 
 def percent(value: int) -> dict[str, Any]:
@@ -84,7 +89,16 @@ def test_alarms_alone_guard_an_update_all_at_once() -> None:
         (config("ALL_AT_ONCE", CanarySize=percent(10)), 1, "only valid for traffic routing type CANARY"),
         (config("CANARY", CanarySize=percent(10), LinearStepSize=percent(10)), 1, "only valid for .* LINEAR"),
         (config("ALL_AT_ONCE", alarms=("a", "a")), 1, "more than once"),
-        ({"RollingUpdatePolicy": {}}, 1, "does not support RollingUpdatePolicy yet"),
+        (rolling(percent(4)), 40, "MaximumBatchSize must be from 5 to 50 percent"),
+        (rolling(percent(51)), 4, "MaximumBatchSize must be from 5 to 50 percent"),
+        (rolling(instances(3)), 4, "MaximumBatchSize must be from 5 to 50 percent of the variant's 4 instance"),
+        (rolling(instances(1)), 1, "MaximumBatchSize must be from 5 to 50 percent"),
+        (
+            rolling(instances(1), RollbackMaximumBatchSize=instances(5)),
+            4,
+            "RollbackMaximumBatchSize must be from 0 to 100",
+        ),
+        (rolling(instances(1), 300, MaximumExecutionTimeoutInSeconds=1200), 4, "must be larger than the total waiting"),
         ({"RollingUpdatePolicy": {}, "BlueGreenUpdatePolicy": {}}, 1, "not both"),
     ],
 )
@@ -92,6 +106,32 @@ def test_what_sagemaker_refuses_is_refused_with_the_reason(wrong: dict[str, Any]
     with pytest.raises(ApiError, match=message) as refused:
         deployment_policy(wrong, size)
     assert refused.value.code == "ValidationException"
+
+
+@pytest.mark.parametrize(
+    ("size", "fleet", "batch"),
+    [(percent(50), 4, 2), (percent(50), 3, 1), (percent(33), 3, 1), (percent(5), 4, 1), (instances(2), 5, 2)],
+)
+def test_batches_are_rounded_down_to_whole_instances_but_never_to_none(
+    size: dict[str, Any], fleet: int, batch: int
+) -> None:
+    policy = deployment_policy(rolling(size, 90), fleet)
+    assert policy.rolling == Rolling(batch, rollback_batch=fleet, bake_seconds=90)  # a rollback brings all back at once
+
+
+def test_a_rollback_in_batches_has_its_own_size() -> None:
+    policy = deployment_policy(rolling(percent(50), RollbackMaximumBatchSize=percent(25)), 4)
+    assert policy.rolling == Rolling(2, rollback_batch=1, bake_seconds=60)
+
+
+def test_rolling_updates_are_refused_for_several_variants() -> None:
+    one, two = (FleetSpec("c", tuple(VariantSpec(f"v{n}", (), 2, 1.0) for n in range(count))) for count in (1, 2))
+    policy = deployment_policy(rolling(percent(50)), 2)
+    refuse_excluded(policy, one, one)
+    for fleets in ((one, two), (two, one)):
+        with pytest.raises(ApiError, match="several production variants"):
+            refuse_excluded(policy, *fleets)
+    refuse_excluded(ALL_AT_ONCE, two)
 
 
 @pytest.mark.parametrize(
