@@ -13,7 +13,8 @@ from botocore.exceptions import ClientError
 
 from common.aws import Aws, is_missing
 from common.deployment.declare import VARIANT
-from common.deployment.scaling import Autoscaling, policy_name, wake_name
+from common.deployment.plan import Wanted
+from common.deployment.scaling import Autoscaling, difference, policy_name, wake_name
 
 if TYPE_CHECKING:
     from mypy_boto3_application_autoscaling.type_defs import ScalingPolicyTypeDef
@@ -36,6 +37,12 @@ class Autoscaler:
     say: Callable[[str], None]
     _removed: Autoscaling | None = field(default=None, init=False)
 
+    @classmethod
+    def of(cls, aws: Aws, wanted: Wanted, say: Callable[[str], None]) -> Autoscaler:
+        """That of the endpoint which a deploy is about."""
+        name, scaling = wanted.model.name, wanted.endpoint.scaling
+        return cls(aws, name, scaling.autoscaling(name) if scaling else None, say)
+
     def make_way(self, old: str, new: str) -> None:
         """Deregister what would make SageMaker refuse the update between two configurations, or would outlive its declaration.
 
@@ -44,23 +51,26 @@ class Autoscaler:
         found = registered(self.aws, self.endpoint)
         if found is None or (self.wanted and self._instance_type(old) == self._instance_type(new)):
             return
-        self.say(f"  scaling between {found.at_least} and {found.at_most} instances rests during the update")
+        self.say(f"  no scaling between {found.at_least} and {found.at_most} instances during the update")
         deregister(self.aws, self.endpoint)
         self._removed = self._removed or found
 
     def settle(self) -> bool:
         """Make the autoscaling what is declared, now that the endpoint serves; True when that changed anything."""
-        found = registered(self.aws, self.endpoint)
-        if self.wanted is None:
-            if found:
-                deregister(self.aws, self.endpoint)
-                self.say("  scaling: removed, it is declared no more")
-            return bool(found)
-        if found and found.fulfils(self.wanted) and self._can_wake():
+        change = self.planned()
+        if not change:
             return False
-        put(self.aws, self.endpoint, self.wanted)
-        self.say(f"  scaling: between {self.wanted.at_least} and {self.wanted.at_most} instances")
+        self.say(f"  {change}")
+        if self.wanted:
+            put(self.aws, self.endpoint, self.wanted)
+        else:
+            deregister(self.aws, self.endpoint)
         return True
+
+    def planned(self) -> str:
+        """What `settle` would do now, in words; empty where it is done."""
+        found = registered(self.aws, self.endpoint)
+        return difference(self.wanted, found if self._can_wake() else None)
 
     def restore(self) -> None:
         """After a deploy that did not happen: scale what serves again as before."""
@@ -71,7 +81,7 @@ class Autoscaler:
         except ClientError as error:
             self.say(f"  warning: scaling could not be registered again: {error.response['Error'].get('Message', '')}")
         else:
-            self.say(f"  scaling: between {self._removed.at_least} and {self._removed.at_most} instances again")
+            self.say(f"  scaling between {self._removed.at_least} and {self._removed.at_most} instances again")
 
     def _instance_type(self, configuration: str) -> str:
         """The type of a configuration's instances; empty where somebody has deleted it by hand, so that nobody knows."""

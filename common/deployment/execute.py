@@ -91,8 +91,7 @@ class Deployment:
 
     @cached_property
     def _autoscaler(self) -> Autoscaler:
-        name, scaling = self.wanted.model.name, self.wanted.endpoint.scaling
-        return Autoscaler(self.aws, name, scaling.autoscaling(name) if scaling else None, self.say)
+        return Autoscaler.of(self.aws, self.wanted, self.say)
 
     def _execute(self) -> bool:
         replaced: str | None = None  # the configuration that the update of this deploy replaces, once it has begun

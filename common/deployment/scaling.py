@@ -35,6 +35,15 @@ def _within(part: Mapping[str, Any], whole: Mapping[str, Any]) -> bool:
     )
 
 
+def difference(wanted: Autoscaling | None, found: Autoscaling | None) -> str:
+    """What a deploy does about the autoscaling that it finds, in words; empty where that is what is wanted."""
+    if wanted is None:
+        return "end the scaling, which is declared no more" if found else ""
+    if found and found.fulfils(wanted):
+        return ""
+    return f"scale between {wanted.at_least} and {wanted.at_most} instances"
+
+
 def policy_name(endpoint: str) -> str:
     """The target tracking policy that a deploy puts; a scalable target without it is somebody else's."""
     return f"{endpoint}-scaling"
@@ -75,13 +84,6 @@ class Scaling:
             "ScaleOutCooldown": self.scale_out_cooldown_seconds,
         }
         return Autoscaling(self.at_least, self.at_most, {policy_name(endpoint): _tracking(tracking)})
-
-    @property
-    def in_words(self) -> str:
-        """What it does, for the plan of a deploy."""
-        return (
-            f"{self.at_least} to {self.at_most} instances, for {self.invocations_per_instance:g} requests a minute each"
-        )
 
 
 @dataclass(frozen=True)
@@ -124,11 +126,6 @@ class BacklogScaling:
         }
         wake = {wake_name(endpoint): _one_more(self.scale_out_cooldown_seconds)} if self.at_least == 0 else {}
         return Autoscaling(self.at_least, self.at_most, {policy_name(endpoint): _tracking(tracking)} | wake)
-
-    @property
-    def in_words(self) -> str:
-        """What it does, for the plan of a deploy."""
-        return f"{self.at_least} to {self.at_most} instances, for {self.backlog_per_instance:g} waiting requests each"
 
 
 def _tracking(configuration: Mapping[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from common.deployment.autoscaler import Autoscaler
 from common.deployment.execute import Deployment
 from common.deployment.fleet import lost_customers
 from common.deployment.live import observe
@@ -42,7 +43,8 @@ def deploy_model(
     if plan:
         live = observe(context.aws, model)
         context.say(f"{model.name}: version {package.version} (source {package.source}, data {package.data_version})")
-        for number, step in enumerate(describe_plan(wanted, live), start=1):
+        scaling = Autoscaler.of(context.aws, wanted, context.say).planned()
+        for number, step in enumerate([*describe_plan(wanted, live), *filter(None, [scaling])], start=1):
             context.say(f"  {number}. {step}")
         return
     deployment = Deployment(context.aws, registry, wanted, context.run, context.say)
