@@ -24,6 +24,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from common.deployment.declare import Endpoint
 from common.deployment.modes import DeclaredEndpoint
 from common.registry import Package
 from common.steps import failures_explained
@@ -99,7 +100,7 @@ def play(project: Project, fault: Fault, endpoint: DeclaredEndpoint) -> None:
     assert load is None or fault.harms or not load.errors
 
 
-ALL = [each for each in declarations() if name_of(each) in ("Endpoint-AllAtOnce", "Endpoint-Canary", "Endpoint-Linear")]
+ALL = [each for each in declarations() if isinstance(each, Endpoint)]
 SAMPLE = [fault for fault in FAULTS if not fault.elsewhere]
 LEAN = [(fault, ALL[number % len(ALL)]) for number, fault in enumerate(SAMPLE)]
 WHOLE = [(fault, endpoint) for fault in FAULTS for endpoint in ALL if (fault, endpoint) not in LEAN]
