@@ -8,13 +8,14 @@ import logging
 import threading
 import time
 from collections import deque
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 from uuid import uuid4
 
 from common.local.context import LocalAws
 from common.local.hosting.async_result import Result, announce, deliver, failure
 from common.local.hosting.host import Hosting
+from common.local.hosting.instance import Instance
 from common.local.hosting.invocation import NoInstance, Request
 from common.local.hosting.live import LiveEndpoint, NotServing
 from common.local.hosting.telemetry import NAMESPACE, Origin
@@ -29,11 +30,16 @@ CONCURRENCY = 4
 
 MAX_INPUT_BYTES = 2**30
 
+ATTEMPTS = 2
+"""A container that ends may have been ended by another request. So each of those that it had is tried once more, alone."""
+
 _TICK_SECONDS = 0.1
 _METRICS_SECONDS = 20.0
 """AWS time between two reports of the backlog."""
 _METRICS_FLOOR_SECONDS = 0.15
 _PATIENCE_SECONDS = 1.0
+_NOTICE_SECONDS = 1.0
+_NOTICE_INTERVAL_SECONDS = 0.01
 _JOIN_SECONDS = 5.0
 
 
@@ -54,6 +60,8 @@ class Waiting:
     """Real time that the model may take."""
     received: float = field(default_factory=time.time)
     id: str = field(default_factory=lambda: uuid4().hex)
+    attempts: int = 0
+    """How often a container has ended while it had the request."""
 
 
 class AsyncQueue:
@@ -66,6 +74,8 @@ class AsyncQueue:
         stored = (Waiting(**document) for document in aws.store.list(origin.scope, KIND))
         self._waiting = deque(request for request in stored if request.endpoint == origin.endpoint)
         self._running = 0
+        self._is_alone = False
+        """Whether the request that was begun last is one that runs alone."""
         self._closed = False
         self._measured_at = 0.0
         self._thread = aws.spawn(f"async-{origin.endpoint}", self._run)
@@ -107,13 +117,17 @@ class AsyncQueue:
             while self._can_begin():
                 begun.append(self._waiting.popleft())
                 self._running += 1
+                self._is_alone = begun[-1].attempts > 0
         for request in begun:
             self._aws.spawn(f"async-request-{request.id}", lambda request=request: self._work(request))  # type: ignore[misc]
         self._expire()
         self._measure()
 
     def _can_begin(self) -> bool:
-        return bool(self._waiting) and not self._aws.closing.is_set() and self._running < self._room()
+        if not self._waiting or self._aws.closing.is_set():
+            return False
+        room = min(1, self._room()) if self._waiting[0].attempts or self._is_alone else self._room()
+        return self._running < room
 
     def _live(self) -> LiveEndpoint | None:
         return self._aws.part(Hosting).live(self._origin.scope, self._origin.endpoint)
@@ -136,9 +150,9 @@ class AsyncQueue:
         """Bring a request to its end, or put it back where nothing can take it now."""
         try:
             result = self._result(request)
-            if result is None:
+            if isinstance(result, Waiting):
                 with self._changed:
-                    self._waiting.appendleft(request)
+                    self._waiting.appendleft(result)
             else:
                 self._finish(request, result)
         except Exception:
@@ -149,7 +163,8 @@ class AsyncQueue:
                 self._running -= 1
                 self._changed.notify_all()
 
-    def _result(self, request: Waiting) -> Result | None:
+    def _result(self, request: Waiting) -> Result | Waiting:
+        """The request's result, or the request as it is to be tried again."""
         bucket, _, key = request.input_location.removeprefix("s3://").partition("/")
         services, account = self._aws.services, self._origin.account
         try:
@@ -160,16 +175,28 @@ class AsyncQueue:
             return failure(f"ClientError: Could not access object {request.input_location}: it does not exist.")
         live = self._live()
         if live is None:
-            return None
+            return request
         asked = Request(body, request.headers, inference_id=request.inference_id, timeout=request.timeout_seconds)
         try:
             with live.instance(None, _PATIENCE_SECONDS) as instance:
                 outcome = instance.answer(asked)
         except (NotServing, NoInstance):
-            return None
+            return request
+        if outcome.lost:
+            self._await_notice(instance)
+            if request.attempts + 1 < ATTEMPTS:
+                return replace(request, attempts=request.attempts + 1)
         if outcome.succeeded:
             return Result(outcome.reply.body, outcome.reply.content_type)
         return failure(outcome.error_message(self._origin))
+
+    def _await_notice(self, instance: Instance) -> None:
+        """Wait until the instance is seen to be down: what is tried alone next must not go to it."""
+        deadline = time.monotonic() + _NOTICE_SECONDS
+        while (
+            instance.is_ready and time.monotonic() < deadline and not self._aws.closing.wait(_NOTICE_INTERVAL_SECONDS)
+        ):
+            pass
 
     def _finish(self, request: Waiting, result: Result) -> None:
         """Write the result, tell of it, and forget the request: in this order, so that no end of the server loses it."""

@@ -106,7 +106,7 @@ class Instance:
 def _through(workers: list[tuple[ContainerSpec, Worker]], request: Request) -> Outcome:
     """Send the body through the containers, each one's answer to the next, until the last or the first error."""
     began = time.perf_counter()
-    label, reply = "", Reply(0, request.body, request.headers.get("Content-Type"), None)
+    label, reply, lost = "", Reply(0, request.body, request.headers.get("Content-Type"), None), False
     for container, worker in workers:
         label = container.label
         sent = (
@@ -116,10 +116,10 @@ def _through(workers: list[tuple[ContainerSpec, Worker]], request: Request) -> O
         try:
             reply = worker.invoke(reply.body, sent, max(left, 0.001))
         except (TimeoutError, WorkerGone) as fault:
-            reply = _unanswered(label, fault)
+            reply, lost = _unanswered(label, fault), isinstance(fault, WorkerGone)
         if not 200 <= reply.status < 300:
             break
-    return Outcome(label, reply, time.perf_counter() - began)
+    return Outcome(label, reply, time.perf_counter() - began, lost)
 
 
 def _to_model(models: ModelHost, label: str, target: str, request: Request) -> Outcome:

@@ -52,6 +52,8 @@ class Outcome:
     """Status 0 stands for no answer in time; the body says so."""
     model_seconds: float
     """Spent in containers."""
+    lost: bool = False
+    """Whether the container ended, or was not there, before it answered."""
 
     @property
     def succeeded(self) -> bool:
