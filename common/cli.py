@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from common.commands import experiments
 from common.commands.local import ci, local
 from common.model import all_models, find_model
 from common.scaffold import commands as scaffold
@@ -254,6 +255,9 @@ def deploy(
     version: Annotated[
         int, typer.Option(help="Deploy this approved version instead of main's.", show_default=False)
     ] = 0,
+    despite_alarms: Annotated[
+        bool, typer.Option("--despite-alarms", help="Leave out alarms that fire before any traffic shifts.")
+    ] = False,
 ) -> None:
     """Make the endpoint serve main's approved package.
 
@@ -262,16 +266,20 @@ def deploy(
       models deploy abalone --plan
       models deploy abalone
       models deploy abalone --version 6   go back by hand; the next merge deploys main's again
+      models deploy abalone --despite-alarms   what serves is on fire, and this is the remedy
     """
     with failures_explained():
         from common.steps.deploy import deploy_model
 
         model = find_model(name)
-        deploy_model(_context(), model, model.declaration("deploy", "ENDPOINT"), plan=plan, version=version)
+        endpoint = model.declaration("deploy", "ENDPOINT")
+        deploy_model(_context(), model, endpoint, plan=plan, version=version, despite_alarms=despite_alarms)
 
 
 app.command()(commands.invoke)
 app.command()(commands.add_customer)
+app.command()(experiments.shadow)
+app.command()(experiments.ab)
 app.command()(scaffold.new)
 app.command()(scaffold.remove)
 

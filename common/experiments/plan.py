@@ -35,7 +35,7 @@ class Experiment:
         variants: by name the package of each variant that answers or gets copies.
         containers: by name the SageMaker models that it needs.
         request: what CreateEndpointConfig takes, but name and tags.
-        words: what it is, for a person.
+        words: what it is, for a person; in characters that a tag may hold.
     """
 
     kind: Kind
@@ -95,7 +95,7 @@ def shadow_test(serving: Wanted, package: Package, percent: int, capture_uri: st
         variants={VARIANT: serving, SHADOW: wanted},
         containers={name: container},
         request=request,
-        words=f"version {package.version} gets copies of {percent} % of the requests to version {serving.package.version}",
+        words=f"version {package.version} gets copies of {percent} percent of the requests to version {serving.package.version}",
     )
 
 
@@ -134,8 +134,8 @@ def ab_test(
         for (name, each), weight in zip(wanted.items(), weights, strict=True)
     ]
     request = _captured(endpoint, {"ProductionVariants": variants}, capture_uri)
-    shares = ", ".join(
-        f"{weight / sum(weights):.0%} version {version}".replace("%", " %")
+    shares = " and ".join(
+        f"{100 * weight / sum(weights):.3g} percent of the callers ask version {version}"
         for version, weight in zip(versions, weights, strict=True)
     )
     return Experiment(
@@ -145,7 +145,7 @@ def ab_test(
         variants=wanted,
         containers={each.model_name: each.container for each in wanted.values()},
         request=request,
-        words=f"of all callers {shares}",
+        words=shares,
     )
 
 

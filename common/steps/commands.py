@@ -34,6 +34,12 @@ def invoke(
     plot: Annotated[
         Path | None, typer.Option(metavar="FILE", help="Also draw the forecast, after the last readings: FILE.svg.")
     ] = None,
+    key: Annotated[
+        str,
+        typer.Option(
+            metavar="KEY", help="Who asks: in an A/B test the same version answers it always.", show_default=False
+        ),
+    ] = "",
 ) -> None:
     """Ask the endpoint for predictions, or for a forecast.
 
@@ -43,18 +49,19 @@ def invoke(
       models invoke abalone @animals.csv
       echo '[{…}, {…}]' | models invoke abalone -
       models invoke energy '{"period": 28}' --customer 8 --plot forecast.svg
+      models invoke abalone @animals.csv --key customer-17
     """
     with failures_explained():
         model, text = find_model(name), sys.stdin.read() if records == "-" else records
-        _require_fitting(model, customer, plot)
+        _require_fitting(model, customer, plot, key)
         if model.is_fleet:
             _forecast(model, customer, text, plot)
         else:
-            _predict(model, text)
+            _predict(model, text, key)
 
 
-def _require_fitting(model: Model, customer: str, plot: Path | None) -> None:
-    if model.is_fleet and not customer:
+def _require_fitting(model: Model, customer: str, plot: Path | None, key: str) -> None:
+    if model.is_fleet and (key or not customer):
         raise UsageError(f"{model.name} has a model for each customer.", "Say whose forecast you want: --customer 8.")
     if not model.is_fleet and (customer or plot):
         raise UsageError(
@@ -65,11 +72,11 @@ def _require_fitting(model: Model, customer: str, plot: Path | None) -> None:
         raise UsageError(f"{plot} is no file for a forecast's plot.", "Name a file that ends in .svg.")
 
 
-def _predict(model: Model, text: str) -> None:
+def _predict(model: Model, text: str, key: str) -> None:
     from common.steps.invoke import invoke_model, read_records
 
     given = read_records(text)
-    answers = invoke_model(_context(), model, given)
+    answers = invoke_model(_context(), model, given, key)
     columns = list(dict.fromkeys(column for record in given for column in record))
     rows = [
         [*(str(record.get(column, "")) for column in columns), *(_figure(value) for value in answer.values())]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from common.deployment.autoscaler import Autoscaler
 from common.deployment.execute import Deployment
 from common.deployment.fleet import lost_customers
+from common.deployment.guard import describe_guards
 from common.deployment.live import observe
 from common.deployment.modes import DeclaredEndpoint
 from common.deployment.plan import Wanted, describe_plan
@@ -18,13 +19,20 @@ from common.steps.deploy_shared import deploy_shared
 
 
 def deploy_model(
-    context: Context, model: Model, endpoint: DeclaredEndpoint | SharedEndpoint, *, plan: bool = False, version: int = 0
+    context: Context,
+    model: Model,
+    endpoint: DeclaredEndpoint | SharedEndpoint,
+    *,
+    plan: bool = False,
+    version: int = 0,
+    despite_alarms: bool = False,
 ) -> None:
     """Make the endpoint serve the newest approved package of main's source, or say why that cannot be.
 
     Args:
         plan: only say what would be done.
         version: deploy this approved version instead, e.g. to go back to it; the next merge deploys main's again.
+        despite_alarms: deploy although alarms are in ALARM before any traffic shifts, unguarded by those.
 
     Raises:
         CheckoutError: the checkout is not what main holds, so that deploying it would be a step back.
@@ -34,7 +42,7 @@ def deploy_model(
     """
     context.checkout.require_main(model)
     registry = context.registry(model)
-    package = _chosen(registry, version) if version else _of_main(context, registry)
+    package = _chosen(registry, version) if version else package_of_main(context, registry)
     if isinstance(endpoint, SharedEndpoint):
         deploy_shared(context, model, endpoint, package, plan=plan)
         return
@@ -46,8 +54,10 @@ def deploy_model(
         scaling = Autoscaler.of(context.aws, wanted, context.say).planned()
         for number, step in enumerate([*describe_plan(wanted, live), *filter(None, [scaling])], start=1):
             context.say(f"  {number}. {step}")
+        for guard in describe_guards(context.aws, wanted) if live.leads_to != wanted.configuration else ():
+            context.say(f"     {guard}")
         return
-    deployment = Deployment(context.aws, registry, wanted, context.run, context.say)
+    deployment = Deployment(context.aws, registry, wanted, context.run, context.say, despite_alarms=despite_alarms)
     if deployment.execute():
         context.say(f"{model.name}: version {package.version} serves, and answers as it did when it was trained")
     else:
@@ -68,7 +78,7 @@ def _warn_of_lost_customers(context: Context, registry: Registry, package: Packa
         )
 
 
-def _of_main(context: Context, registry: Registry) -> Package:
+def package_of_main(context: Context, registry: Registry) -> Package:
     """The newest approved package of main's source."""
     model = registry.model
     source = context.checkout.source(model)

@@ -12,10 +12,12 @@ from botocore.exceptions import ClientError
 
 from common.aws import error_code, is_missing, says
 from common.deployment.asynchronous import ask
+from common.deployment.declare import Endpoint
 from common.deployment.fleet import ask_customer
 from common.deployment.modes import AsyncEndpoint
 from common.deployment.shared.declare import SharedEndpoint
 from common.errors import DataError, DeploymentError, UsageError
+from common.experiments.assignment import assigned_variant, new_inference_id
 from common.model import Model
 from common.steps.context import Context
 
@@ -47,14 +49,23 @@ def read_records(text: str) -> list[Record]:
     return records
 
 
-def invoke_model(context: Context, model: Model, records: list[Record]) -> list[Record]:
+def invoke_model(context: Context, model: Model, records: list[Record], key: str = "") -> list[Record]:
     """The endpoint's answer to each record: `prediction`, or `probability` and `label`.
+
+    Args:
+        key: who asks. In an A/B test the same variant answers it always, and its outcomes count together.
 
     Raises:
         DataError: the records are not what the model's columns declare.
         DeploymentError: there is no endpoint, or the model answers with an error.
+        UsageError: a key for an endpoint that has no variants to choose from.
     """
     endpoint = model.declaration("deploy", "ENDPOINT")
+    if key and not isinstance(endpoint, Endpoint):
+        raise UsageError(
+            f"{model.name} is declared as {type(endpoint).__name__}: no key chooses a version there.",
+            "Leave out --key.",
+        )
     try:
         if isinstance(endpoint, SharedEndpoint):
             shared: list[Record] = ask_customer(context.aws, endpoint.name, model.name, records)["predictions"]
@@ -66,6 +77,7 @@ def invoke_model(context: Context, model: Model, records: list[Record]) -> list[
             ContentType="application/json",
             Accept="application/json",
             Body=json.dumps(records).encode(),
+            **(_for_key(context, model, key) if key else {}),
         )
     except ClientError as error:
         if is_missing(error):
@@ -94,6 +106,14 @@ def _asked_async(context: Context, model: Model, records: list[Record]) -> list[
     context.say(f"the answer is {answer.location}")
     found: list[Record] = json.loads(answer.body)["predictions"]
     return found
+
+
+def _for_key(context: Context, model: Model, key: str) -> dict[str, str]:
+    """What a request of this key names: itself, and where several variants answer, the one that is the key's."""
+    described = context.aws.sagemaker.describe_endpoint(EndpointName=model.name).get("ProductionVariants", [])
+    weights = {each["VariantName"]: each.get("CurrentWeight", 1.0) for each in described}
+    request = {"InferenceId": new_inference_id(key)}
+    return request | ({"TargetVariant": assigned_variant(key, weights)} if len(weights) > 1 else {})
 
 
 def no_endpoint(model: Model) -> DeploymentError:

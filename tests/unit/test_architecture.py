@@ -19,7 +19,7 @@ LAYERS = (
     ("common.training",),
     ("common.registry",),
     ("common.deployment",),
-    ("common.operations",),
+    ("common.experiments", "common.operations"),
     ("common.scaffold", "common.steps"),
     ("common.commands",),
     ("common.cli",),

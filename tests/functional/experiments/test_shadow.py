@@ -1,0 +1,134 @@
+"""A shadow test on the local AWS: begun, asked, compared, promoted; interrupted and run again; and refused."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+
+from common.errors import DataError, DeploymentError, RegistryError, UsageError
+from common.steps import experiments as step
+from tests.functional.deployment.deployment_kit import ENDPOINT, Project, on_call
+from tests.functional.experiments.experiment_kit import ask_all, context, like, put_truth, wait_for_captured
+from tests.unit.report.test_report import Page
+
+
+def test_a_shadow_is_compared_by_predictions_then_by_the_truth_and_promoted(project: Project) -> None:
+    one, two = project.package(1), project.package(2)
+    project.deploy(one)
+    before, since = project.live(), datetime.now(UTC)
+    step.start_shadow(context(project), project.model, ENDPOINT, two.version, 100)
+    assert project.answers() == 1
+    held = project.live().hold
+    assert held is not None
+    assert (held.kind, held.reason) == ("shadow", "version 2 gets copies of 100 percent of the requests to version 1")
+    with pytest.raises(DeploymentError, match="held by a shadow test"):
+        project.deploy(two)
+
+    asked = ask_all(project, 150)
+    assert {round(each.prediction / 100) for each in asked} == {1}
+    wait_for_captured(project, since, AllTraffic=150, Shadow=150)
+    said = step.shadow_findings(context(project), project.model, ENDPOINT).text()
+    assert "no truth is known yet" in said
+    assert "distributed differently" in said
+    put_truth(project, asked, value=101.5)
+    report = step.shadow_findings(context(project), project.model, ENDPOINT)
+    assert report.headline == "version 2 is worse"
+    assert "production, version 1" in report.text()
+    assert "version 2 is worse" in Page(report.html()).text
+
+    step.promote_shadow(context(project), project.model, ENDPOINT)
+    assert project.answers() == 2
+    assert project.live().hold is None
+    assert project.registry.describe(two.arn).metadata["deployed_as"] == project.live().configuration
+    names = project.names()
+    assert not [name for name in [*names["configurations"], *names["models"]] if "-shadow-" in name]
+    assert before.configuration in names["configurations"]
+
+
+def test_a_package_that_nobody_has_approved_may_be_a_shadow_and_is_not_promoted(project: Project) -> None:
+    project.deploy(project.package(1))
+    before, since = project.live().configuration, datetime.now(UTC)
+    pending = like(project, 3, other=1, approved=False)
+    step.start_shadow(context(project), project.model, ENDPOINT, pending.version, 100)
+    ask_all(project, 120)
+    wait_for_captured(project, since, AllTraffic=120, Shadow=120)
+    assert "100.0 %" in step.shadow_findings(context(project), project.model, ENDPOINT).text()
+    with pytest.raises(RegistryError, match="only approved packages answer callers"):
+        step.promote_shadow(context(project), project.model, ENDPOINT)
+    assert step.is_running(context(project), project.model, "shadow")
+
+    step.stop_experiment(context(project), project.model, ENDPOINT, "shadow")
+    assert (project.live().configuration, project.live().hold) == (before, None)
+    assert project.answers() == 1
+    with pytest.raises(DeploymentError, match="A shadow test does not run"):
+        step.stop_experiment(context(project), project.model, ENDPOINT, "shadow")
+
+
+def test_what_cannot_be_a_shadow_test_is_refused_and_changes_nothing(project: Project) -> None:
+    one, two = project.package(1), project.package(2)
+    here = context(project)
+    with pytest.raises(DeploymentError, match="The endpoint abalone does not exist"):
+        step.start_shadow(here, project.model, ENDPOINT, two.version, 100)
+    project.deploy(one)
+    as_before = project.documents()
+    with pytest.raises(RegistryError, match="has no package version 9"):
+        step.start_shadow(here, project.model, ENDPOINT, 9, 100)
+    with pytest.raises(RegistryError, match="serves already"):
+        step.start_shadow(here, project.model, ENDPOINT, one.version, 100)
+    with pytest.raises(UsageError, match="shadow of 0 %"):
+        step.start_shadow(here, project.model, ENDPOINT, two.version, 0)
+    with pytest.raises(DeploymentError, match="A shadow test does not run on abalone"):
+        step.shadow_findings(here, project.model, ENDPOINT)
+    assert project.documents() == as_before
+
+    three = project.package(3)
+    step.start_shadow(here, project.model, ENDPOINT, two.version, 100)
+    with pytest.raises(DataError, match="captured requests of .* were answered by both variants"):
+        step.shadow_findings(here, project.model, ENDPOINT)
+    with pytest.raises(DeploymentError, match="A shadow test runs on abalone already"):
+        step.start_shadow(here, project.model, ENDPOINT, three.version, 100)
+    project.registry.reject(project.registry.describe(two.arn), here.run, "of no use")
+    with pytest.raises(RegistryError, match="is Rejected"):
+        step.promote_shadow(here, project.model, ENDPOINT)
+
+
+CALLS = ("AddTags", "CreateModel", "CreateEndpointConfig", "UpdateEndpoint", "DescribeEndpoint")
+
+
+@pytest.mark.parametrize("call", [f"{event}.{name}" for name in CALLS for event in ("before-call", "after-call")])
+def test_a_start_that_is_interrupted_anywhere_is_ended_by_the_next_and_can_be_stopped(
+    project: Project, call: str
+) -> None:
+    event, name = call.split(".")
+    project.deploy(project.package(1))
+    before, two = project.live().configuration, project.package(2)
+    interrupted = context(project)
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with on_call(project.aws.sagemaker, name, interrupt, event), pytest.raises(KeyboardInterrupt):
+        step.start_shadow(interrupted, project.model, ENDPOINT, two.version, 100)
+    step.start_shadow(context(project), project.model, ENDPOINT, two.version, 100)
+    held = project.live().hold
+    assert held is not None
+    assert held.kind == "shadow"
+    assert step.is_running(context(project), project.model, "shadow")
+    step.start_shadow(context(project), project.model, ENDPOINT, two.version, 100)  # says so, and changes nothing
+    assert project.answers() == 1
+
+    with on_call(project.aws.sagemaker, name, interrupt, event):
+        try:
+            step.stop_experiment(context(project), project.model, ENDPOINT, "shadow")
+        except KeyboardInterrupt:
+            assert project.settled().in_service
+    step_until_stopped(project)
+    assert (project.live().configuration, project.live().hold) == (before, None)
+    assert project.answers() == 1
+
+
+def step_until_stopped(project: Project) -> None:
+    """What a person does after an interruption: the same again, unless it is done."""
+    if step.is_running(context(project), project.model, "shadow") or project.live().hold:
+        step.stop_experiment(context(project), project.model, ENDPOINT, "shadow")
