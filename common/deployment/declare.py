@@ -43,7 +43,7 @@ class Endpoint:
     def __post_init__(self) -> None:
         require_kept(self.keep)
         least = min(self.instance_count, self.scaling.at_least) if self.scaling else self.instance_count
-        require_guarded(self.rollout, self.alarms, least)
+        require_guarded(self.rollout, self.alarms, self.instance_type, least)
         if self.scaling:
             require_scalable(self.scaling, self.instance_type, self.instance_count)
 
@@ -85,7 +85,7 @@ def require_kept(keep: int) -> None:
         raise UsageError(f"keep={keep} is below 2.", "Keep the package that serves and the one before it.")
 
 
-def require_guarded(rollout: Rollout, alarms: tuple[Alarm, ...], instances: int) -> None:
+def require_guarded(rollout: Rollout, alarms: tuple[Alarm, ...], instance_type: str, instances: int) -> None:
     """Refuse a rollout that SageMaker would refuse with so few instances, and one that no alarm could stop."""
     if instances < 2 and not isinstance(rollout, AllAtOnce):
         raise UsageError(
@@ -94,3 +94,8 @@ def require_guarded(rollout: Rollout, alarms: tuple[Alarm, ...], instances: int)
             "instance_count=2 or more (and scaling from at least 2), or AllAtOnce.",
         )
     require_alarms(alarms)
+    if instance_type.startswith("ml.inf1."):
+        raise UsageError(
+            f"An endpoint on {instance_type} cannot be guarded.",
+            "SageMaker ignores rollout and alarms on Inf1 instances, and switches all at once: declare another type.",
+        )

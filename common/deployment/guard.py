@@ -78,6 +78,14 @@ def _guard(aws: Aws, model: str, alarm: Alarm, found: dict[str, MetricAlarmTypeD
     )
 
 
+def describe_guards(aws: Aws, wanted: Wanted) -> list[str]:
+    """The alarms that would guard a rollout now, and what they could not, for `--plan`; nothing is changed."""
+    guards = guards_of(aws, wanted)
+    said = [guard.in_words for guard in guards]
+    said += [f"warning: {each}" for each in shortcomings(guards, wanted.rollout)]
+    return said + [f"refused while alarm {guard.name} is in ALARM: {guard.reason}" for guard in firing(guards)]
+
+
 def put_alarms(aws: Aws, wanted: Wanted, guards: Iterable[Guard]) -> None:
     """Create or adjust the alarms that guard the endpoint.
 

@@ -45,6 +45,7 @@ class Live:
         changed: who began the change that is under way, or the last one, and when, in words; empty where nobody noted it.
         mode: how the endpoint is asked; None where its configuration is gone.
         instances: how many the variant that serves shall have now, which autoscaling may change at any moment.
+        variants: the names of the production variants.
     """
 
     status: str = ""
@@ -59,6 +60,7 @@ class Live:
     changed: str = field(default="", compare=False)
     mode: Mode | None = None
     instances: int = field(default=0, compare=False)
+    variants: tuple[str, ...] = ()
 
     @property
     def exists(self) -> bool:
@@ -99,6 +101,7 @@ def observe(aws: Aws, model: Model) -> Live:
         else "",
         mode=mode_of(configuration) if configuration else None,
         instances=sum(variant.get("DesiredInstanceCount", 0) for variant in endpoint.get("ProductionVariants", [])),
+        variants=tuple(variant["VariantName"] for variant in endpoint.get("ProductionVariants", [])),
     )
 
 

@@ -101,7 +101,7 @@ class AsyncEndpoint:
     def __post_init__(self) -> None:
         require_kept(self.keep)
         least = min(self.instance_count, self.scaling.at_least) if self.scaling else self.instance_count
-        require_guarded(self.rollout, self.alarms, least)
+        require_guarded(self.rollout, self.alarms, self.instance_type, least)
         if self.scaling:
             require_scalable(self.scaling, self.instance_type, self.instance_count)
         for alarm in self.alarms:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from common.deployment.declare import VARIANT
 from common.deployment.hold import already_held
 from common.deployment.live import PACKAGE_VARIABLE, Live
 from common.deployment.modes import DeclaredEndpoint
-from common.deployment.rollout import Rollout, in_words
+from common.deployment.rollout import Rollout, in_words, why_refused
 from common.errors import DeploymentError
 from common.model import Model
 from common.registry import Package
@@ -120,6 +121,8 @@ def next_action(wanted: Wanted, live: Live) -> Action:
             f"Ask them, look with `./models watch {wanted.model.name}`, then roll back again if it is still needed.",
         )
     action = _unheld_action(wanted, live)
+    if isinstance(action, UpdateEndpoint):
+        _require_shiftable(wanted, live)
     if live.hold and isinstance(action, UpdateEndpoint | ReplaceFailedEndpoint):
         raise already_held(wanted.model.name, live.hold)
     return action
@@ -138,6 +141,19 @@ def _require_possible(wanted: Wanted, live: Live) -> None:
             f"The endpoint {name} is {live.mode}, and deploy.py declares it {mode}.",
             f"SageMaker changes the mode of no endpoint: remove it with `./models teardown {name}`, which interrupts the "
             "serving, then deploy again; or declare the mode that it has.",
+        )
+
+
+def _require_shiftable(wanted: Wanted, live: Live) -> None:
+    """Refuse a rollout that SageMaker would refuse from what serves; endpoints of an experiment are held besides."""
+    if wanted.rollout is None or not live.variants:
+        return
+    if reason := why_refused(wanted.rollout, live.variants, [VARIANT]):
+        raise DeploymentError(
+            f"The endpoint {wanted.model.name} serves the variants {', '.join(live.variants)} by {live.configuration}, and "
+            f"deploy.py declares one, {VARIANT}: {reason}.",
+            "End the experiment that made them (`./models ab`), or bring the endpoint to a configuration of this project "
+            "without a rollout (`aws sagemaker update-endpoint`); then deploy again.",
         )
 
 

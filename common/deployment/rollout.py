@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -114,6 +115,19 @@ def baking_seconds(rollout: Rollout) -> int:
             return steps * wait
         case Rolling(batch_percent=percent, bake_seconds=wait):
             return -(-100 // percent) * wait
+
+
+def why_refused(rollout: Rollout, old_variants: Sequence[str], new_variants: Sequence[str]) -> str:
+    """Why SageMaker would not bring one configuration to the other by this rollout; empty where it would.
+
+    Args:
+        old_variants, new_variants: names of the production variants.
+    """
+    if isinstance(rollout, Rolling) and max(len(old_variants), len(new_variants)) > 1:
+        return "SageMaker makes no rolling update of an endpoint that has several variants"
+    if set(old_variants) != set(new_variants):
+        return "SageMaker shifts traffic between variants of the same names only"
+    return ""
 
 
 def in_words(rollout: Rollout) -> str:
