@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from common.commands import experiments
+from common.commands import experiments, operations
 from common.commands.local import ci, local
 from common.model import all_models, find_model
 from common.scaffold import commands as scaffold
@@ -96,8 +96,8 @@ def _show_status(statuses: list[ModelStatus]) -> None:
             str(s.wanted.version) if s.wanted else "–",
             str(s.serving.version) if s.serving else "–",
             s.live.status or "–",
-            "yes" if s.in_step else "NO",
-            s.problem,
+            "held" if s.held else "yes" if s.in_step else "NO",
+            s.held or s.problem,
         ]
         for s in statuses
     ]
@@ -276,6 +276,9 @@ def deploy(
         deploy_model(_context(), model, endpoint, plan=plan, version=version, despite_alarms=despite_alarms)
 
 
+app.command()(operations.rollback)
+app.command()(operations.hold)
+app.command()(operations.release)
 app.command()(commands.invoke)
 app.command()(commands.add_customer)
 app.command()(experiments.shadow)

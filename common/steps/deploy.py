@@ -36,7 +36,7 @@ def deploy_model(
 
     Raises:
         CheckoutError: the checkout is not what main holds, so that deploying it would be a step back.
-        RegistryError: there is no approved package to deploy.
+        RegistryError: there is no approved package to deploy, or production went back from it.
         ArtifactError: the package's artifact is missing or damaged; nothing was changed.
         DeploymentError: the package does not serve; what served before still does.
     """
@@ -84,7 +84,7 @@ def package_of_main(context: Context, registry: Registry) -> Package:
     source = context.checkout.source(model)
     package = registry.approved(source)
     if package:
-        return package
+        return _not_rolled_back(model, package)
     newest = registry.find(source)
     if newest is None:
         raise RegistryError(
@@ -109,6 +109,18 @@ def _chosen(registry: Registry, version: int) -> Package:
     if not package.is_approved:
         raise RegistryError(
             f"Version {version} of {registry.model.name} is {package.status}.", "Only approved packages are deployed."
+        )
+    return _not_rolled_back(registry.model, package)
+
+
+def _not_rolled_back(model: Model, package: Package) -> Package:
+    """Never deploy again what production went back from: a rerun or a merge would undo a person's decision silently."""
+    if package.rolled_back:
+        raise RegistryError(
+            f"Version {package.version} of {model.name} was {package.rolled_back}. It is not deployed again; nothing was "
+            "changed.",
+            f"Mend the model on a branch: a newer approved package of main's source is deployed. If this one was not to blame: "
+            f"`./models release {model.name} --version {package.version}`, then rerun this job.",
         )
     return package
 

@@ -98,7 +98,7 @@ def package_history(context: Context, model: Model) -> History:
     return History(
         title=f"Packages of {model.name}",
         metric=decisive,
-        header=(*before, *metrics, *after, "deployed", "as", "why rejected"),
+        header=(*before, *metrics, *after, "deployed", "as", "why rejected or rolled back"),
         rows=tuple(_package_row(package, metrics) for package in packages),
         records=tuple(_package_record(package) for package in packages),
         points=tuple(_package_points(packages, decisive)),
@@ -113,7 +113,7 @@ def _package_row(package: Package, metrics: tuple[str, ...]) -> tuple[str, ...]:
         *(known.get(name, "") for name in metrics),
         known.get("gate", "").partition(":")[0], known.get("approved_by", ""),
         _minute(_read(deployed)) if deployed else "", known.get("deployed_as", ""),
-        _shortened(package.reason) if package.status == REJECTED else "",
+        _shortened(package.reason if package.status == REJECTED else package.rolled_back),
     )  # fmt: skip
 
 
@@ -141,7 +141,9 @@ def _package_points(packages: list[Package], metric: str) -> Iterator[Point]:
 def _kind(package: Package) -> str:
     if package.status == REJECTED:
         return "rejected ✗"
-    if "deployed_at" in package.metadata:
+    if package.rolled_back:
+        return "rolled back ↩"
+    if package.deployed_at:
         return "deployed ▲"
     return "approved ✓" if package.status == APPROVED else "waiting for approval ?"
 

@@ -16,6 +16,7 @@ _STYLES: dict[str, Style] = {
     "approved ✓": "good",
     "waiting for approval ?": "model",
     "rejected ✗": "bad",
+    "rolled back ↩": "bad",
     "cold": "model",
     "TransferLearning": "good",
     "IdenticalDataAndAlgorithm": "champion",

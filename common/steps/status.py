@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from common.deployment.live import Live
 from common.deployment.modes import DeclaredEndpoint
@@ -29,6 +29,7 @@ class ModelStatus:
         wanted: the newest approved package of main's source, or None.
         serving: the package that serves, or None.
         problem: why the endpoint is not in step with main; empty when it is.
+        held: who keeps it from being in step, and why, in words: a hold or a rollback. Nobody has to act on it now.
     """
 
     model: Model
@@ -38,10 +39,16 @@ class ModelStatus:
     serving: Package | None
     live: Live
     problem: str
+    held: str = ""
 
     @property
     def in_step(self) -> bool:
         return not self.problem
+
+    def or_held(self) -> ModelStatus:
+        """The same, and in step where somebody decided that it shall stay as it is."""
+        held = why_held(self.wanted, self.serving, self.live)
+        return replace(self, problem="", held=held) if held else self
 
 
 def model_status(context: Context, model: Model) -> ModelStatus:
@@ -53,7 +60,7 @@ def model_status(context: Context, model: Model) -> ModelStatus:
     live = live_of(context, model)
     serving = registry.serving(live.package_arn)
     problem = why_not_in_step(wanted, serving, live, _configuration(model, wanted, live) if wanted else "")
-    return ModelStatus(model, source, newest, wanted, serving, live, problem)
+    return ModelStatus(model, source, newest, wanted, serving, live, problem).or_held()
 
 
 def _configuration(model: Model, wanted: Package, live: Live) -> str:
@@ -75,15 +82,29 @@ def why_not_in_step(wanted: Package | None, serving: Package | None, live: Live,
     if not live.exists:
         return f"version {wanted.version} is not deployed: there is no endpoint"
     if not live.in_service:
-        return f"the endpoint is {live.status}" + (f": {live.failure}" if live.failure else "")
+        towards = f" towards {live.pending}" + (f", {live.changed}" if live.changed else "") if live.pending else ""
+        return f"the endpoint is {live.status}{towards}" + (f": {live.failure}" if live.failure else "")
     if serving is None:
         return f"{live.configuration} serves no package of this model's registry"
     if serving.arn != wanted.arn:
         return f"version {serving.version} serves, main's is version {wanted.version}"
+    if wanted.rolled_back:
+        return f"version {wanted.version} serves, although it was {wanted.rolled_back}; roll back again, or release it"
     if live.configuration != configuration:
         return f"{live.configuration} serves, deploy.py declares {configuration}"
     if live.rollback:
         return "a deploy was interrupted before it was verified; deploy again"
+    return ""
+
+
+def why_held(wanted: Package | None, serving: Package | None, live: Live) -> str:
+    """Who decided that the endpoint serves something else than main's package, or shall not change; empty where nobody did."""
+    if wanted is None or serving is None or not live.in_service or live.rollback:
+        return ""
+    if live.hold:
+        return str(live.hold)
+    if wanted.rolled_back and serving.arn != wanted.arn:
+        return f"held: version {wanted.version} was {wanted.rolled_back}"
     return ""
 
 

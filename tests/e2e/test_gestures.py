@@ -209,7 +209,7 @@ def test_merge_of_a_branch_behind_main_is_red_until_the_combination_is_trained(p
     assert serving(project.aws) == packages(project.aws)[-1]["ModelPackageArn"]
 
 
-def test_an_older_main_is_refused_but_a_rollback_by_hand_serves_and_leaves_main_out_of_step(project: Project) -> None:
+def test_an_older_main_is_refused_and_a_rollback_is_undone_by_nothing_but_a_newer_package(project: Project) -> None:
     first = project.train()
     project.clone.succeed(project.aws, "deploy", "abalone")
     old = project.clone.git("rev-parse", "main")
@@ -222,10 +222,18 @@ def test_an_older_main_is_refused_but_a_rollback_by_hand_serves_and_leaves_main_
     assert_red(rerun, "deploy-abalone", "holds another abalone than main", "the newer commit deploys it")
     assert serving(project.aws) == second
 
-    assert project.play("main", parameters={"action": "rollback", "model": "abalone", "to-version": 1}).ok
+    assert project.play("main", parameters={"action": "rollback", "model": "abalone"}).ok
     assert serving(project.aws) == first
     assert project.predictions_are_those_of(first)
     project.clone.git("commit", "-q", "--allow-empty", "-m", "Anything")
     project.clone.push("main")
-    assert_red(project.play("main", wait_minutes=0), "in-step", "version 1 serves, main's is version 2")
+    unrelated = project.play("main", wait_minutes=0)
+    assert unrelated.ok
+    assert "held: version 2 was rolled back at" in unrelated.job("in-step").log
+    assert_red(
+        project.play("main", parameters={"action": "deploy", "model": "abalone"}),
+        "deploy",
+        "Version 2 of abalone was rolled back at",
+        "nothing was changed",
+    )
     assert serving(project.aws) == first

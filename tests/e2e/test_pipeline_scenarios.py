@@ -218,7 +218,7 @@ def test_push_runs_exactly_these_jobs(repo: PipelineRepo, scenario: Scenario) ->
 def test_manual_trigger_reaches_the_jobs_with_its_model_and_version(repo: PipelineRepo) -> None:
     parameters: dict[str, Value] = {"action": "rollback", "model": "churn", "to-version": 12}
     jobs = {job.name: job for job in plan(repo.path, source(repo.path, "main"), parameters).jobs}
-    assert "./models deploy churn --version 12" in str(jobs["rollback"].steps)
+    assert "./models rollback churn --to 12 --reason" in str(jobs["rollback"].steps)
     assert jobs["rollback"].serial_group == "local/repo/deploy-churn"
 
 

@@ -19,8 +19,8 @@ LAYERS = (
     ("common.training",),
     ("common.registry",),
     ("common.deployment",),
-    ("common.experiments", "common.operations"),
-    ("common.scaffold", "common.steps"),
+    ("common.experiments",),
+    ("common.operations", "common.scaffold", "common.steps"),
     ("common.commands",),
     ("common.cli",),
 )

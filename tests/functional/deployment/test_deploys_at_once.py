@@ -119,7 +119,7 @@ def test_a_deploy_waits_for_an_update_that_is_under_way_and_then_makes_its_own(p
     with constant_load(project) as load:
         sagemaker.update_endpoint(EndpointName="abalone", EndpointConfigName=first)
         assert project.deploy(two)
-    assert any(f"is Updating, towards {first}: waiting" in line for line in project.said)
+    assert any(f"is Updating, towards {first}, by arn:aws:" in line for line in project.said)
     assert verified(project, two)
     assert not load.errors
 

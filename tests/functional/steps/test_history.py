@@ -122,7 +122,7 @@ def test_every_package_is_listed_with_its_metrics_its_gate_its_approver_and_its_
     assert (approved["status"], approved["approved by"]) == ("Approved", "CircleCI user grace")
     assert deployed["deployed"].startswith(today)
     assert deployed["as"] == "abalone-model-2-1234"
-    assert (refused["version"], refused["gate"], refused["why rejected"]) == ("1", "refused", WORSE)
+    assert (refused["version"], refused["gate"], refused["why rejected or rolled back"]) == ("1", "refused", WORSE)
 
 
 def test_the_metric_that_decides_stands_first(reader: Reader, packages: list[Package]) -> None:
@@ -147,7 +147,7 @@ def test_a_long_reason_is_cut_in_the_table_and_whole_in_the_csv(reader: Reader) 
     reason = "the unit of weight was wrong, " * 9
     package = reader.register("s1", "2.5")
     reader.registry().reject(package, RUN, reason)
-    assert cells(reader.ask())[0]["why rejected"].endswith("…")
+    assert cells(reader.ask())[0]["why rejected or rolled back"].endswith("…")
     assert reader.records()[0]["reason"].endswith(reason.strip())
 
 

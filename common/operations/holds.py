@@ -1,0 +1,52 @@
+"""Keeping an endpoint as it is, and giving it free again."""
+
+from __future__ import annotations
+
+from common.deployment.hold import hold_of, put_hold, release
+from common.errors import DeploymentError
+from common.model import Model
+from common.registry import Package
+from common.steps.context import Context
+
+
+def hold_model(context: Context, model: Model, reason: str) -> None:
+    """Hold the endpoint of the model.
+
+    Raises:
+        DeploymentError: there is no endpoint, or somebody holds it already.
+    """
+    held = put_hold(context.aws, model.name, reason=reason, by=context.registry(model).identity(context.run))
+    context.say(f"{model.name}: {held}. Deploys are refused until `./models release {model.name}`")
+
+
+def release_model(context: Context, model: Model, version: int = 0) -> None:
+    """End the hold on the model's endpoint, and take the mark of a rollback from main's package, or from that version.
+
+    Raises:
+        DeploymentError: nothing is held, or what holds the endpoint is an experiment, which is ended in its own way.
+        RegistryError: there is no such version.
+    """
+    name, registry = model.name, context.registry(model)
+    held = None if version else hold_of(context.aws, name)
+    if held and held.kind != "hold":
+        raise DeploymentError(f"The endpoint {name} is {held}.", held.way_out(name))
+    package = registry.version(version) if version else registry.approved(_main_source(context, model))
+    marked: Package | None = package if package and package.rolled_back else None
+    if not held and marked is None:
+        which = f"Version {version} of {name}" if version else f"{name}, with main's package,"
+        raise DeploymentError(
+            f"{which} is neither held nor rolled back.",
+            f"`./models status {name}` and `./models history {name}` show it.",
+        )
+    if held:
+        release(context.aws, name)
+        context.say(f"{name}: it was {held}. Deploys may change it again")
+    if marked:
+        registry.unmark_rolled_back(marked)
+        context.say(
+            f"{name}: version {marked.version} was {marked.rolled_back}. Deploys take it again, and the next one will"
+        )
+
+
+def _main_source(context: Context, model: Model) -> str:
+    return context.checkout.source(model, context.checkout.main())
