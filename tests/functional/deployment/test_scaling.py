@@ -1,0 +1,221 @@
+"""Autoscaling in the course of deploys: put once the endpoint serves, kept, out of the way, restored, and removed."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from botocore.exceptions import ClientError
+
+from common.deployment.declare import Endpoint
+from common.deployment.rollout import AllAtOnce
+from common.deployment.scaling import Scaling
+from common.errors import DeploymentError
+from common.steps.deploy import deploy_model
+from tests.functional.deployment.deployment_kit import ERRORS, Project, constant_load, eventually, on_call, trained
+from tests.functional.deployment.test_reruns_and_sweep import context_of
+
+RESOURCE = "endpoint/abalone/variant/AllTraffic"
+SCALED = Endpoint(
+    "ml.m5.large", AllAtOnce(bake_seconds=0), (ERRORS,), scaling=Scaling(1, 4, invocations_per_instance=6e6)
+)
+"""The target is far above what a test can ask: nothing scales out by itself."""
+FIXED = replace(SCALED, scaling=None)
+LARGER = replace(SCALED, instance_type="ml.m5.xlarge")
+
+
+def autoscaling(project: Project) -> Any:
+    return project.account.client("application-autoscaling")
+
+
+def bounds(project: Project) -> tuple[int, int] | None:
+    """What the endpoint scales between, where it does."""
+    found = autoscaling(project).describe_scalable_targets(ServiceNamespace="sagemaker", ResourceIds=[RESOURCE])
+    targets = [(each["MinCapacity"], each["MaxCapacity"]) for each in found["ScalableTargets"]]
+    return targets[0] if targets else None
+
+
+def policies(project: Project) -> list[str]:
+    found = autoscaling(project).describe_scaling_policies(ServiceNamespace="sagemaker", ResourceId=RESOURCE)
+    return sorted(each["PolicyName"] for each in found["ScalingPolicies"])
+
+
+def scaled_to(project: Project, count: int) -> None:
+    """Bring the endpoint to so many instances, as scaling does, and keep it from another change meanwhile."""
+    autoscaling(project).register_scalable_target(
+        ServiceNamespace="sagemaker",
+        ResourceId=RESOURCE,
+        ScalableDimension="sagemaker:variant:DesiredInstanceCount",
+        SuspendedState={"DynamicScalingInSuspended": True},
+    )
+    project.account.client("sagemaker").update_endpoint_weights_and_capacities(
+        EndpointName="abalone",
+        DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": count}],
+    )
+    eventually(lambda: project.live().in_service and project.live().instances == count, f"{count} instances")
+
+
+@contextmanager
+def calls(project: Project) -> Iterator[list[str]]:
+    """The calls that change the autoscaling meanwhile, by these clients."""
+    made: list[str] = []
+    events = project.aws.autoscaling.meta.events
+
+    def note(model: Any, **_: Any) -> None:
+        if not model.name.startswith("Describe"):
+            made.append(model.name)
+
+    events.register("before-call.application-auto-scaling", note)
+    try:
+        yield made
+    finally:
+        events.unregister("before-call.application-auto-scaling", note)
+
+
+def test_scaling_is_put_once_the_endpoint_serves_changed_beside_it_and_removed(project: Project) -> None:
+    one = project.package(1)
+
+    def planned(endpoint: Endpoint) -> str:
+        project.said.clear()
+        deploy_model(context_of(project), project.model, endpoint, plan=True, version=1)
+        return " ".join(project.said)
+
+    assert "scale between 1 and 4 instances" in planned(SCALED)
+    with calls(project) as made:
+        assert project.deploy(one, SCALED)
+        configuration = project.live().configuration
+        assert made == ["RegisterScalableTarget", "PutScalingPolicy"]
+        assert (bounds(project), policies(project)) == ((1, 4), ["abalone-scaling"])
+        assert "scal" not in planned(SCALED)
+        assert not project.deploy(one, SCALED)
+        assert len(made) == 2
+    assert project.deploy(one, replace(SCALED, scaling=Scaling(1, 6, invocations_per_instance=6e6)))
+    assert bounds(project) == (1, 6)
+    assert "end the scaling, which is declared no more" in planned(FIXED)
+    assert project.deploy(one, FIXED)
+    assert (bounds(project), policies(project)) == (None, [])
+    assert not project.deploy(one, FIXED)
+    assert project.live().configuration == configuration
+
+
+def test_a_deploy_keeps_the_instances_that_scaling_has_come_to(project: Project) -> None:
+    project.deploy(project.package(1), SCALED)
+    scaled_to(project, 2)
+    with constant_load(project) as load, calls(project) as made:
+        assert project.deploy(project.package(2), SCALED)
+    assert (load.errors, made) == ([], [])
+    assert (project.answers(), project.live().instances) == (2, 2)
+    three_at_least = replace(SCALED, instance_count=3, scaling=Scaling(3, 4, invocations_per_instance=6e6))
+    assert project.deploy(project.package(3), three_at_least)  # two are no longer enough
+    assert (project.live().instances, bounds(project)) == (3, (3, 4))
+
+
+def test_another_instance_type_is_deployed_beside_a_scaling_that_would_forbid_it(project: Project) -> None:
+    one = project.package(1)
+    project.deploy(one, SCALED)
+    with calls(project) as made:
+        assert project.deploy(one, LARGER)
+    assert made == ["DeregisterScalableTarget", "RegisterScalableTarget", "PutScalingPolicy"]
+    assert (bounds(project), policies(project)) == ((1, 4), ["abalone-scaling"])
+
+
+def test_a_deploy_with_another_instance_type_that_fails_scales_what_serves_as_before(project: Project) -> None:
+    project.deploy(project.package(1), SCALED)
+    scaled_to(project, 2)
+    two = project.package(2)
+    s3, key = project.account.client("s3"), two.artifact.split("/", 3)[3]
+
+    def swap() -> None:
+        s3.put_object(Bucket=project.account.bucket, Key=key, Body=trained(3)[0])
+
+    changed = replace(LARGER, scaling=Scaling(1, 8, invocations_per_instance=6e6))
+    with on_call(project.aws.sagemaker, "UpdateEndpoint", swap), pytest.raises(DeploymentError, match="Rolled back"):
+        project.deploy(two, changed)
+    assert (bounds(project), policies(project)) == ((1, 4), ["abalone-scaling"])
+    assert (project.answers(), project.live().instances) == (1, 2)
+    assert "  scaling between 1 and 4 instances again" in project.said
+
+
+def test_an_update_that_aws_refuses_leaves_what_serves_scaled_or_says_that_it_is_not(project: Project) -> None:
+    one, two = project.package(1), project.package(2)
+    project.deploy(one, SCALED)
+
+    def refuse() -> None:
+        raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, "UpdateEndpoint")
+
+    with on_call(project.aws.sagemaker, "UpdateEndpoint", refuse), pytest.raises(ClientError, match="Rate exceeded"):
+        project.deploy(two, LARGER)
+    assert (bounds(project), project.answers()) == ((1, 4), 1)
+    with (
+        on_call(project.aws.sagemaker, "UpdateEndpoint", refuse),
+        on_call(project.aws.autoscaling, "RegisterScalableTarget", refuse),
+        pytest.raises(ClientError, match="UpdateEndpoint"),
+    ):
+        project.deploy(two, LARGER)
+    assert "  warning: scaling could not be registered again: Rate exceeded" in project.said
+    assert bounds(project) is None
+    assert project.deploy(one, SCALED)
+    assert bounds(project) == (1, 4)
+
+
+def test_a_deploy_that_is_killed_while_it_changes_scaling_is_continued(project: Project) -> None:
+    one = project.package(1)
+    project.deploy(one, SCALED)
+
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    for operation in ("DeregisterScalableTarget", "RegisterScalableTarget", "PutScalingPolicy"):
+        with on_call(project.aws.autoscaling, operation, die), pytest.raises(KeyboardInterrupt):
+            project.deploy(one, LARGER)
+        project.settled()
+    assert project.deploy(one, LARGER)
+    assert (bounds(project), policies(project)) == ((1, 4), ["abalone-scaling"])
+    assert not project.deploy(one, LARGER)
+
+
+def test_scaling_that_is_at_work_is_waited_for_and_is_no_deploy(project: Project) -> None:
+    one = project.package(1)
+    project.deploy(one, SCALED)
+    sagemaker = project.account.client("sagemaker")
+
+    def grow() -> None:
+        with suppress(ClientError):
+            sagemaker.update_endpoint_weights_and_capacities(
+                EndpointName="abalone",
+                DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": 2}],
+            )
+
+    grow()
+    assert not project.deploy(one, SCALED)
+    began: list[int] = []
+
+    def once() -> None:
+        if not began:
+            began.append(1)
+            grow()
+
+    with on_call(project.aws.sagemaker, "UpdateEndpoint", once):
+        assert project.deploy(project.package(2), SCALED)
+    assert project.answers() == 2
+
+
+def test_scaling_that_somebody_made_by_hand_is_left_alone(project: Project) -> None:
+    project.deploy(project.package(1), FIXED)
+    where = {"ServiceNamespace": "sagemaker", "ResourceId": RESOURCE,
+             "ScalableDimension": "sagemaker:variant:DesiredInstanceCount"}  # fmt: skip
+    autoscaling(project).register_scalable_target(**where, MinCapacity=1, MaxCapacity=2)
+    tracking = {
+        "TargetValue": 6e6,
+        "PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"},
+    }
+    autoscaling(project).put_scaling_policy(
+        **where,
+        PolicyName="by-hand",
+        PolicyType="TargetTrackingScaling",
+        TargetTrackingScalingPolicyConfiguration=tracking,
+    )
+    with calls(project) as made:
+        assert project.deploy(project.package(2), FIXED)
+    assert (made, bounds(project), policies(project)) == ([], (1, 2), ["by-hand"])
