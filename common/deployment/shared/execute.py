@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 
 from common.aws import Aws
@@ -19,8 +19,8 @@ from common.deployment.plan import (
 )
 from common.deployment.rollout import in_words
 from common.deployment.shared.declare import SharedEndpoint
-from common.deployment.shared.generation import Generation, SharedWanted, changes, digest_in, generation_of, leaving
-from common.deployment.shared.live import read_generation, served_by
+from common.deployment.shared.generation import Generation, SharedWanted, changes, generation_of, leaving
+from common.deployment.shared.live import configurations_of, read_generation, served_by
 from common.deployment.shared.store import check_answers, check_published, publish
 from common.deployment.sweep import delete_if_there
 from common.errors import DeploymentError
@@ -53,10 +53,12 @@ def wanted_beside(aws: Aws, registry: Registry, place: Placement, served: Genera
     Raises:
         DeploymentError: no image can serve them all.
     """
-    members = {name: member for name, member in (served.members if served else {}).items() if name != place.model.name}
+    members = served.members if served else {}
     found = {name: registry.serving(member.package) for name, member in members.items()}
     known = {name: package for name, package in found.items() if package}
-    leaves = leaving(members, known, place.declared)
+    known |= overlooked(aws, registry, place, known)
+    known.pop(place.model.name, None)
+    leaves = leaving(members.keys() - {place.model.name}, known, place.declared)
     packages = {name: package for name, package in known.items() if name not in leaves}
     packages = {place.model.name: place.package, **packages}
     return SharedWanted(
@@ -68,6 +70,29 @@ def wanted_beside(aws: Aws, registry: Registry, place: Placement, served: Genera
         leaves=leaves,
         bucket=Bucket(aws).uri("").rstrip("/"),
     )
+
+
+def overlooked(aws: Aws, registry: Registry, place: Placement, serving: Mapping[str, Package]) -> dict[str, Package]:
+    """Packages that were deployed after those that serve, and are gone by a deploy that was planned before they came.
+
+    SageMaker serialises updates, but takes one that was planned from what serves no more. What was deployed last counts.
+    """
+    lost: dict[str, Package] = {}
+    for configuration in configurations_of(aws, place.endpoint):
+        for name, member in read_generation(aws, place.endpoint.name, configuration).members.items():
+            now = lost.get(name) or serving.get(name)
+            if (now and now.arn == member.package) or (now is None and name not in (place.declared or ())):
+                continue
+            package = registry.serving(member.package)
+            if package is None or package.metadata.get("deployed_as") != configuration:
+                continue  # it was never verified there, or has been deployed otherwise since
+            if (
+                package.is_approved
+                and not package.rolled_back
+                and package.deployed_at > (now.deployed_at if now else "")
+            ):
+                lost[name] = package
+    return lost
 
 
 @dataclass(frozen=True)
@@ -104,12 +129,16 @@ class _Turn(Deployment):
         wait_until_settled(self.aws, self.wanted.model.name, self.say)
         return True
 
-    def require_member(self, served: Generation | None, live: Live, replaced: str) -> None:
-        """Fail when the update has ended, and the endpoint does not serve the package; others may have joined it since."""
+    def require_member(self, live: Live, served: Generation | None, before: Live, then: Generation | None) -> None:
+        """Fail when the update from `before`, when `then` served, has ended without the package.
+
+        Others may have joined it since, or have planned from what served before and taken it away: it is put in again then.
+        """
         own = self.registry.model.name
-        lost = served is None or served.members.get(own) != self.wanted.generation.members[own]
-        if lost or live.configuration == replaced:
-            self._require_success(live, replaced)
+        members = served.members if served else {}
+        expected = (self.wanted.generation.members[own], then.members.get(own) if then else None)
+        if live.configuration in ("", before.configuration) or members.get(own) not in expected:
+            self._require_success(live, before.configuration)
 
     def verified(self, live: Live, served: Generation, *, changed: bool) -> bool:
         """Compare all golden predictions, then record what was deployed; roll back and fail when they do not match.
@@ -162,7 +191,7 @@ class SharedDeployment:
         """
         owner = self.place.endpoint.owner
         begun: _Turn | None = None
-        replaced = ""
+        before: tuple[Live, Generation | None] = Live(), None
         for _ in range(_MOST_ROUNDS):
             live = observe(self.aws, owner)
             if live.status in CHANGING:
@@ -171,7 +200,7 @@ class SharedDeployment:
                 continue
             served = served_by(self.aws, self.place.endpoint, live)
             if begun:
-                begun.require_member(served, live, replaced)
+                begun.require_member(live, served, *before)
             turn = self._turn(wanted_beside(self.aws, self.registry, self.place, served))
             if served and live.in_service and live.configuration == turn.wanted.configuration:
                 if not begun and not live.rollback:
@@ -181,7 +210,7 @@ class SharedDeployment:
             elif served and live.in_service and live.rollback:
                 self._settle(live, served, begun)
             elif turn.run_once(live):
-                begun, replaced = turn, live.configuration
+                begun, before = turn, (live, served)
         raise DeploymentError(
             f"The endpoint {owner.name} keeps being changed by somebody else.",
             "Find out who deploys it (`./models status`), then deploy again.",
@@ -250,11 +279,7 @@ def sweep_generations(aws: Aws, endpoint: SharedEndpoint) -> list[str]:
     live = observe(aws, endpoint.owner)
     if not live.in_service or live.rollback:
         return []
-    pages = aws.sagemaker.get_paginator("list_endpoint_configs").paginate(
-        NameContains=f"{endpoint.name}-shared-", SortBy="CreationTime", SortOrder="Descending"
-    )
-    names = [each["EndpointConfigName"] for page in pages for each in page["EndpointConfigs"]]
-    names = [name for name in names if digest_in(endpoint.name, name)]
+    names = configurations_of(aws, endpoint)
     kept = {live.configuration, *names[: endpoint.keep]}
     deleted: list[str] = []
     for name in names:

@@ -37,6 +37,15 @@ def observe_member(aws: Aws, model: Model, endpoint: SharedEndpoint) -> Live:
     return replace(live, package_arn=member.package if member else "")
 
 
+def configurations_of(aws: Aws, endpoint: SharedEndpoint) -> list[str]:
+    """The endpoint configurations that deploys to the shared endpoint have made and no sweep has deleted, newest first."""
+    pages = aws.sagemaker.get_paginator("list_endpoint_configs").paginate(
+        NameContains=f"{endpoint.name}-shared-", SortBy="CreationTime", SortOrder="Descending"
+    )
+    names = [each["EndpointConfigName"] for page in pages for each in page["EndpointConfigs"]]
+    return [name for name in names if digest_in(endpoint.name, name)]
+
+
 def read_generation(aws: Aws, endpoint: str, configuration: str) -> Generation:
     """What an endpoint configuration of the shared endpoint serves, by the manifest in S3.
 
