@@ -1,37 +1,21 @@
 """The inference server's side of the container contract: `GET /ping`, `POST /invocations`, one port of 127.0.0.1."""
 
 import json
-import logging
 import os
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from http.client import responses
-from typing import Any
+import threading
+import traceback
+from collections.abc import Callable
 
-import waitress
+from common.local.containers import server
+from common.local.containers.base import log
+from common.local.containers.server import Request, Response
+
+__all__ = ["Refusal", "Request", "Response", "listen", "serve"]
 
 MAX_PAYLOAD_BYTES = 6 * 1024 * 1024
 
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    method: str
-    path: str
-    body: bytes
-    content_type: str | None
-    accept: str | None
-
-
-@dataclass(frozen=True)
-class Response:
-    status: int
-    body: bytes = b""
-    content_type: str = "text/html; charset=utf-8"
-    """Of an error's message, as in the images."""
-
-    @classmethod
-    def refuse(cls, status: int, message: str) -> "Response":
-        return cls(status, message.encode())
+_AT_ONCE = 4
+"""Requests that one model works on; others wait for their turn."""
 
 
 class Refusal(Exception):
@@ -51,11 +35,13 @@ Answer = Callable[[Request], Response]
 
 def serve(invoke: Invoke) -> None:
     """Answer invocations of the one model, which is loaded by now, until the process is killed."""
+    turns = threading.Semaphore(_AT_ONCE)
 
     def answer(request: Request) -> Response:
         if (request.method, request.path) != ("POST", "/invocations"):
             return Response.refuse(404, "Not Found")
-        return invoke(request.body, request.content_type, request.accept)
+        with turns:
+            return invoke(request.body, request.content_type, request.accept)
 
     listen(answer)
 
@@ -63,37 +49,8 @@ def serve(invoke: Invoke) -> None:
 def listen(answer: Answer) -> None:
     """Answer requests at `SAGEMAKER_BIND_TO_PORT` until the process is killed."""
     limit = int(os.environ.get("MAX_CONTENT_LENGTH", MAX_PAYLOAD_BYTES))
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # a line of the log for each request that waits
-
-    def application(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-        reply = _reply(_request(environ), answer, limit)
-        headers = [] if reply.status == 204 else [("Content-Type", reply.content_type)]
-        start_response(
-            f"{reply.status} {responses.get(reply.status, 'Unknown')}",
-            [*headers, ("Content-Length", str(len(reply.body)))],
-        )
-        return [reply.body]
-
-    waitress.serve(
-        application,
-        host="127.0.0.1",
-        port=int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080")),
-        threads=4,
-        connection_limit=1000,
-        # waitress answers a longer body with 413 before it is read; a body of just this length must pass
-        max_request_body_size=limit + 1,
-        _quiet=True,
-    )
-
-
-def _request(environ: dict[str, Any]) -> Request:
-    return Request(
-        environ["REQUEST_METHOD"],
-        environ["PATH_INFO"],
-        environ["wsgi.input"].read(),
-        environ.get("CONTENT_TYPE") or None,
-        environ.get("HTTP_ACCEPT") or None,
-    )
+    port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
+    server.serve(port, lambda request: _reply(request, answer, limit), limit)
 
 
 def _reply(request: Request, answer: Answer, limit: int) -> Response:
@@ -110,3 +67,6 @@ def _reply(request: Request, answer: Answer, limit: int) -> Response:
         return answer(request)
     except Refusal as refusal:
         return refusal.response
+    except Exception:
+        log(traceback.format_exc())
+        return Response.refuse(500, "Internal Server Error")

@@ -1,7 +1,7 @@
 """The server of a multi-model container: models are loaded, listed, unloaded and asked by name.
 
-It plays multi-model-server with the inference toolkit's handlers, as the images run them, except that all models live in one
-process, where the images start processes for each.
+It plays multi-model-server with the inference toolkit's handlers, as the images run them: each model in a process of its own,
+which answers one request after the other.
 """
 
 import importlib.util
@@ -9,6 +9,7 @@ import json
 import os
 import threading
 import traceback
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -17,6 +18,7 @@ from common.local.containers import handlers, http, script
 from common.local.containers.base import Folders, log
 from common.local.containers.handlers import Defaults
 from common.local.containers.http import Refusal, Request, Response
+from common.local.containers.model_process import Died, ModelProcess, Nursery
 
 LIMIT_VARIABLE = "SAGEMAKER_MULTI_MODEL_MAX_LOADED"
 """How many models this container takes into its memory: an instance's size, in place of its gigabytes."""
@@ -36,28 +38,57 @@ def serve(folders: Folders, defaults: Defaults) -> None:
     http.listen(Models(module, entry.name, defaults, int(limit) if limit else None).answer)
 
 
-class _Model:
-    """One model in memory."""
+class _Handlers:
+    """One model in the memory of its process."""
 
-    def __init__(self, name: str, url: str, shared: ModuleType, program: str) -> None:
-        self._name = name
-        self.url = url
+    def __init__(self, shared: ModuleType, program: str, defaults: Defaults) -> None:
         self._shared = shared
-        self._own = Path(url, program)
+        self._program = program
+        self._defaults = defaults
+        self._url = ""
         self._loaded: tuple[ModuleType, Any] | None = None
 
-    def get(self) -> tuple[ModuleType, Any]:
+    def work(self, message: str | Request) -> bool | Response:
+        """Load the model of a folder (whether it fits into the memory), or answer a request to it."""
+        return self._load(message) if isinstance(message, str) else self._invoke(message)
+
+    def _load(self, url: str) -> bool:
+        self._url = url
+        try:
+            self._get()
+        except MemoryError:
+            return False
+        except Exception:
+            log(traceback.format_exc())  # each request tries again, and is answered with what it raises
+        return True
+
+    def _get(self) -> tuple[ModuleType, Any]:
         """The handlers, and what `model_fn` makes of the folder; one that fails is called again for each request, as there."""
         if self._loaded is None:
-            module = self._import_own() if self._own.is_file() else self._shared
-            self._loaded = module, module.model_fn(self.url)
+            own = Path(self._url, self._program)
+            module = _import(own) if own.is_file() else self._shared
+            self._loaded = module, module.model_fn(self._url)
         return self._loaded
 
-    def _import_own(self) -> ModuleType:
-        specification: Any = importlib.util.spec_from_file_location(f"{self._own.stem}_{self._name}", self._own)
-        module = importlib.util.module_from_spec(specification)
-        specification.loader.exec_module(module)
-        return module
+    def _invoke(self, request: Request) -> Response:
+        try:
+            accept = handlers.accepted(request.accept)
+            content = request.body.decode() if request.content_type in _TEXT_TYPES else request.body
+            answer = handlers.call(*self._get(), self._defaults, content, request.content_type, accept)
+            answer, kind = answer if isinstance(answer, tuple) else (answer, accept)
+            return Response(200, _encode(answer), kind)
+        except Exception as error:
+            return _failure(error)
+
+
+@dataclass
+class _Model:
+    """One model, as the container's server knows it."""
+
+    url: str
+    process: ModelProcess | None = None
+    """None when it has died, until the next request."""
+    lock: threading.Lock = field(default_factory=threading.Lock)
 
 
 class Models:
@@ -65,18 +96,23 @@ class Models:
 
     def __init__(self, module: ModuleType, program: str, defaults: Defaults, limit: int | None) -> None:
         """`program` is the file whose handlers `module` holds; a model that brings one of that name uses its own."""
-        self._module = module
-        self._program = program
-        self._defaults = defaults
+        self._nursery = Nursery(lambda: _Handlers(module, program, defaults).work)
         self._limit = limit
         self._lock = threading.Lock()
         self._models: dict[str, _Model] = {}
+
+    def close(self) -> None:
+        """End all processes."""
+        self._nursery.close()
+        for model in self._models.values():
+            if model.process is not None:
+                model.process.end()
 
     def answer(self, request: Request) -> Response:
         """One request of the container contract. Raises Refusal."""
         match request.method, request.path.strip("/").split("/"):
             case "POST", ["models", name, "invoke"]:
-                return self._invoke(self._find(name), request)
+                return self._invoke(name, self._find(name), request)
             case "POST", ["models"]:
                 return self._load(request.body)
             case "DELETE", ["models", name]:
@@ -103,31 +139,59 @@ class Models:
                 raise _refusal(409, "ConflictStatusException", f"Model {name} is already registered.")
             if self._limit is not None and len(self._models) >= self._limit:
                 raise _refusal(507, "InsufficientMemoryException", f"{self._limit} models are loaded: {LIMIT_VARIABLE}")
-            model = self._models[name] = _Model(name, url, self._module, self._program)
+            model = self._models[name] = _Model(url)
         try:
-            model.get()
-        except MemoryError as error:
+            self._started(name, model)
+        except Refusal:
             self._unload(name)
-            raise _refusal(507, "InsufficientMemoryException", "System out of memory") from error
-        except Exception:
-            log(traceback.format_exc())
+            raise
         return _json({"status": f'Model "{name}" registered'})
+
+    def _started(self, name: str, model: _Model) -> ModelProcess:
+        """The model's process, with the model in memory. Raises Refusal."""
+        with model.lock:
+            if model.process is None:
+                process = self._nursery.spawn()
+                try:
+                    fits = process.ask(model.url)
+                except Died:
+                    raise _died(name) from None
+                if not fits:
+                    process.end()
+                    raise _refusal(507, "InsufficientMemoryException", "System out of memory")
+                model.process = process
+            return model.process
+
+    def _invoke(self, name: str, model: _Model, request: Request) -> Response:
+        process = self._started(name, model)
+        try:
+            answer: Response = process.ask(request)
+        except Died:
+            with model.lock:
+                if model.process is process:
+                    model.process = None
+            raise _died(name) from None
+        return answer
 
     def _unload(self, name: str) -> Response:
         self._find(name)
         with self._lock:
-            self._models.pop(name, None)
+            model = self._models.pop(name, None)
+        if model is not None and model.process is not None:
+            model.process.end()
         return _json({"status": f'Model "{name}" unregistered'})
 
-    def _invoke(self, model: _Model, request: Request) -> Response:
-        try:
-            accept = handlers.accepted(request.accept)
-            content = request.body.decode() if request.content_type in _TEXT_TYPES else request.body
-            answer = handlers.call(*model.get(), self._defaults, content, request.content_type, accept)
-            answer, kind = answer if isinstance(answer, tuple) else (answer, accept)
-            return Response(200, _encode(answer), kind)
-        except Exception as error:
-            return _failure(error)
+
+def _import(path: Path) -> ModuleType:
+    specification: Any = importlib.util.spec_from_file_location(f"{path.stem}_of_the_model", path)
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module
+
+
+def _died(name: str) -> Refusal:
+    log(f"The process of model {name} has ended; the next request starts it again.")
+    return _refusal(500, "InternalServerException", "Worker died.")
 
 
 def _failure(error: Exception) -> Response:

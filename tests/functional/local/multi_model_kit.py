@@ -12,7 +12,7 @@ from tests.accounts import Account
 from tests.functional.local.training_support import SCIKIT_LEARN, archive
 
 HANDLERS = """
-import json, os, pathlib, time
+import json, os, pathlib, signal, time
 
 class BadRequest(Exception):
     status_code = 400
@@ -29,9 +29,12 @@ def transform_fn(model, content, content_type, accept):
         raise BadRequest
     if content == "crash":
         os._exit(3)
+    if content == "crash container":
+        os.killpg(os.getpgrp(), signal.SIGKILL)
     if content == "environment":
         return json.dumps(dict(os.environ))
-    return json.dumps({"name": model["name"], "type": type(content).__name__, "pid": os.getpid()})
+    processes = {"pid": os.getpid(), "container": os.getpgrp()}
+    return json.dumps({"name": model["name"], "type": type(content).__name__, **processes})
 """
 SOON = {"Delay": 0.05, "MaxAttempts": 400}
 
@@ -75,6 +78,28 @@ class MultiModel:
         variants = [{**variant, "InitialInstanceCount": instances}]
         sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=variants)
         return name
+
+    def variant(self, name: str, container: dict[str, Any]) -> dict[str, Any]:
+        """A variant with a model of its own, both of that name."""
+        self.aws.client("sagemaker").create_model(
+            ModelName=name, PrimaryContainer=container, ExecutionRoleArn=self.aws.role
+        )
+        capacity = {"InstanceType": "ml.m5.large", "InitialInstanceCount": 1, "InitialVariantWeight": 1.0}
+        return {"VariantName": name, "ModelName": name, **capacity}
+
+    def start(self, **configuration: Any) -> None:
+        """Endpoint `e` in service, with a configuration `first`."""
+        sagemaker = self.aws.client("sagemaker")
+        sagemaker.create_endpoint_config(EndpointConfigName="first", **configuration)
+        sagemaker.create_endpoint(EndpointName="e", EndpointConfigName="first")
+        sagemaker.get_waiter("endpoint_in_service").wait(EndpointName="e", WaiterConfig=SOON)
+
+    def change(self, **configuration: Any) -> None:
+        """Endpoint `e` updated to a configuration `second`."""
+        sagemaker = self.aws.client("sagemaker")
+        sagemaker.create_endpoint_config(EndpointConfigName="second", **configuration)
+        sagemaker.update_endpoint(EndpointName="e", EndpointConfigName="second")
+        sagemaker.get_waiter("endpoint_in_service").wait(EndpointName="e", WaiterConfig=SOON)
 
     def serve(self, container: dict[str, Any], instances: int = 1, name: str = "e") -> None:
         """An endpoint in service."""

@@ -31,13 +31,13 @@ def loads(models: MultiModel, count: int) -> list[str]:
     return lines()
 
 
-def metric(models: MultiModel, name: str) -> float:
+def metric(models: MultiModel, name: str, variant: str = "all") -> float:
     """The sum of one of the endpoint's metrics."""
     now = datetime.now(UTC)
     [total] = models.aws.client("cloudwatch").get_metric_statistics(
         Namespace="AWS/SageMaker",
         MetricName=name,
-        Dimensions=[{"Name": "EndpointName", "Value": "e"}, {"Name": "VariantName", "Value": "all"}],
+        Dimensions=[{"Name": "EndpointName", "Value": "e"}, {"Name": "VariantName", "Value": variant}],
         StartTime=now - timedelta(minutes=30),
         EndTime=now + timedelta(minutes=30),
         Period=3600,
@@ -139,10 +139,23 @@ def test_without_a_cache_a_model_is_unloaded_after_every_call(models: MultiModel
     assert described == container
 
 
+def test_a_model_that_crashes_is_started_again_and_takes_no_other_down(models: MultiModel) -> None:
+    models.serve(models.container("fleet/"))
+    before = {name: models.ask(f"{name}.tar.gz") for name in "ab"}
+    assert before["a"]["container"] == before["b"]["container"]
+    error = models.refused("a.tar.gz", "crash")
+    assert (error["Error"]["Code"], error["OriginalStatusCode"]) == ("ModelError", 500)
+    assert "Worker died" in error["OriginalMessage"]
+    assert models.ask("b.tar.gz") == before["b"]
+    again = models.ask("a.tar.gz")
+    assert (again["name"], again["container"]) == ("fleet/a", before["a"]["container"])
+    assert loads(models, 3) == [f"fleet/{name}" for name in "aba"]
+
+
 def test_a_container_that_crashed_loads_its_models_again(models: MultiModel) -> None:
     models.serve(models.container("fleet/"))
     models.ask("a.tar.gz")
-    assert models.refused("a.tar.gz", "crash")["Error"]["Code"] == "ModelError"
+    assert models.refused("a.tar.gz", "crash container")["Error"]["Code"] == "ModelError"
 
     def back() -> bool:
         try:
@@ -152,6 +165,19 @@ def test_a_container_that_crashed_loads_its_models_again(models: MultiModel) -> 
 
     eventually(back, "the container is restarted")
     assert loads(models, 2) == ["fleet/a"] * 2
+
+
+def test_several_variants_have_models_of_their_own_also_as_a_shadow(models: MultiModel) -> None:
+    models.put_models("other/", "a")
+    variants = [models.variant("one", models.container("fleet/")), models.variant("two", models.container("other/"))]
+    models.start(ProductionVariants=variants)
+    answers = {models.ask("a.tar.gz", TargetVariant=name)["name"] for name in ("one", "two")}
+    assert answers == {"fleet/a", "other/a"}
+    assert {models.ask("a.tar.gz")["name"] for _ in range(4)} == answers
+    models.change(ProductionVariants=variants[:1], ShadowProductionVariants=variants[1:])
+    assert {models.ask("a.tar.gz")["name"] for _ in range(4)} == {"fleet/a"}
+    eventually(lambda: metric(models, "Invocations", "two") == 1 + 2 + 4, "the shadow gets a copy of each request")
+    assert metric(models, "Invocation5XXErrors", "two") == 0
 
 
 def test_a_models_own_code_counts_at_the_root_of_its_archive_alone(models: MultiModel) -> None:
@@ -168,9 +194,9 @@ def test_a_models_own_code_counts_at_the_root_of_its_archive_alone(models: Multi
 
 def test_a_models_requests_go_to_the_instance_that_has_it(models: MultiModel) -> None:
     models.serve(models.container("fleet/"), instances=2)
-    asked = [(name, models.ask(f"{name}.tar.gz")["pid"]) for name in "abcdef" * 3]
+    asked = [(name, models.ask(f"{name}.tar.gz")["container"]) for name in "abcdef" * 3]
     assert max(Counter(name for name, _ in set(asked)).values()) == 1
-    assert len({pid for _, pid in asked}) == 2
+    assert len({container for _, container in asked}) == 2
 
 
 def test_the_prefix_of_a_multi_model_container_ends_with_a_slash(models: MultiModel) -> None:

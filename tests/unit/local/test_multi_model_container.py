@@ -1,6 +1,8 @@
 """The container contract of multi-model endpoints, and what becomes of a handler's answers and errors."""
 
 import json
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -36,9 +38,24 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def container(limit: int | None = None, **handlers: Any) -> Models:
-    handlers = handlers or {"transform_fn": lambda model, content, kind, accept: f"{model} {content} {kind} {accept}"}
-    return Models(script(**handlers), "inference.py", SCIKIT_LEARN_MULTI_MODEL, limit)
+Container = Callable[..., Models]
+
+
+@pytest.fixture
+def container() -> Iterator[Container]:
+    """Makes containers, of which no process is left when the test ends."""
+    made: list[Models] = []
+
+    def make(limit: int | None = None, **handlers: Any) -> Models:
+        handlers = handlers or {
+            "transform_fn": lambda model, content, kind, accept: f"{model} {content} {kind} {accept}"
+        }
+        made.append(Models(script(**handlers), "inference.py", SCIKIT_LEARN_MULTI_MODEL, limit))
+        return made[-1]
+
+    yield make
+    for models in made:
+        models.close()
 
 
 def send(
@@ -55,7 +72,7 @@ def load(models: Models, folder: Path, name: str) -> int:
     return send(models, "POST", "/models", body).status
 
 
-def test_models_are_loaded_listed_described_and_unloaded_by_name(folder: Path) -> None:
+def test_models_are_loaded_listed_described_and_unloaded_by_name(folder: Path, container: Container) -> None:
     models = container()
     assert [load(models, folder, name) for name in "ab"] == [200, 200]
     assert load(models, folder, "a") == 409
@@ -68,7 +85,7 @@ def test_models_are_loaded_listed_described_and_unloaded_by_name(folder: Path) -
     assert load(models, folder, "a") == 200
 
 
-def test_requests_that_are_none_of_the_contract_are_refused(folder: Path) -> None:
+def test_requests_that_are_none_of_the_contract_are_refused(folder: Path, container: Container) -> None:
     models = container()
     assert load(models, folder, "missing") == 404
     assert send(models, "POST", "/models", b"{}").status == 400
@@ -76,14 +93,14 @@ def test_requests_that_are_none_of_the_contract_are_refused(folder: Path) -> Non
     assert send(models, "POST", "/invocations").status == 404
 
 
-def test_a_full_container_answers_507_until_a_model_leaves(folder: Path) -> None:
+def test_a_full_container_answers_507_until_a_model_leaves(folder: Path, container: Container) -> None:
     models = container(limit=1)
     assert [load(models, folder, "a"), load(models, folder, "b"), load(models, folder, "a")] == [200, 507, 409]
     send(models, "DELETE", "/models/a")
     assert load(models, folder, "b") == 200
 
 
-def test_a_model_that_does_not_fit_into_the_memory_is_answered_with_507(folder: Path) -> None:
+def test_a_model_that_does_not_fit_into_the_memory_is_answered_with_507(folder: Path, container: Container) -> None:
     def model_fn(_folder: str) -> None:
         raise MemoryError
 
@@ -92,7 +109,7 @@ def test_a_model_that_does_not_fit_into_the_memory_is_answered_with_507(folder: 
     assert json.loads(send(models, "GET", "/models").body) == {"models": []}
 
 
-def test_text_reaches_the_script_as_text_and_all_else_as_bytes(folder: Path) -> None:
+def test_text_reaches_the_script_as_text_and_all_else_as_bytes(folder: Path, container: Container) -> None:
     models = container()
     load(models, folder, "a")
     assert send(models, "POST", "/models/a/invoke", b"1", "text/csv").body == b"a 1 text/csv application/json"
@@ -110,7 +127,9 @@ def test_text_reaches_the_script_as_text_and_all_else_as_bytes(folder: Path) -> 
         ([1], b"[\n  1\n]", JSON),
     ],
 )
-def test_answers_are_bytes_text_or_indented_json(folder: Path, answer: Any, body: bytes, kind: str) -> None:
+def test_answers_are_bytes_text_or_indented_json(
+    folder: Path, container: Container, answer: Any, body: bytes, kind: str
+) -> None:
     models = container(transform_fn=lambda *_: answer)
     load(models, folder, "a")
     response = send(models, "POST", "/models/a/invoke")
@@ -127,7 +146,7 @@ def test_answers_are_bytes_text_or_indented_json(folder: Path, answer: Any, body
     ],
 )
 def test_an_error_has_the_status_that_it_carries_and_shows_its_traceback(
-    folder: Path, error: Exception, status: int, message: str
+    folder: Path, container: Container, error: Exception, status: int, message: str
 ) -> None:
     def transform_fn(*_: Any) -> None:
         raise error
@@ -139,7 +158,7 @@ def test_an_error_has_the_status_that_it_carries_and_shows_its_traceback(
     assert (answer.status, first, second) == (status, message, "Traceback (most recent call last):")
 
 
-def test_a_model_fn_that_fails_is_called_again_by_each_request(folder: Path) -> None:
+def test_a_model_fn_that_fails_is_called_again_by_each_request(folder: Path, container: Container) -> None:
     faults = [ValueError("first"), ValueError("second")]
 
     def model_fn(_folder: str) -> str:
@@ -153,9 +172,44 @@ def test_a_model_fn_that_fails_is_called_again_by_each_request(folder: Path) -> 
     assert send(models, "POST", "/models/a/invoke").body == b"ready"
 
 
-def test_one_row_of_csv_is_a_matrix_for_scikit_learns_default_handlers(folder: Path) -> None:
+def test_one_row_of_csv_is_a_matrix_for_scikit_learns_default_handlers(folder: Path, container: Container) -> None:
     models = container(predict_fn=lambda data, _model: data.sum(axis=1))
     load(models, folder, "a")
     assert send(models, "POST", "/models/a/invoke", b"1,2", "text/csv").body == b"[3.0]"
     assert send(models, "POST", "/models/a/invoke", b"1,2\n3,4", "text/csv").body == b"[3.0, 7.0]"
     assert send(models, "POST", "/models/a/invoke", b"1,2", "text/plain").status == 500
+
+
+def test_a_model_that_ends_its_process_fails_its_own_request_and_no_other(folder: Path, container: Container) -> None:
+    def transform_fn(model: str, content: str, *_: Any) -> str:
+        if content == "crash":
+            os._exit(3)
+        return f"{model} {os.getpid()}"
+
+    models = container(transform_fn=transform_fn)
+    for name in "ab":
+        load(models, folder, name)
+    before = {name: send(models, "POST", f"/models/{name}/invoke").body for name in "ab"}
+    assert len({answer.split()[1] for answer in before.values()}) == 2
+    died = send(models, "POST", "/models/a/invoke", b"crash", "text/csv")
+    assert (died.status, json.loads(died.body)["message"]) == (500, "Worker died.")
+    again = send(models, "POST", "/models/a/invoke")
+    assert again.status == 200
+    assert again.body != before["a"]
+    assert send(models, "POST", "/models/b/invoke").body == before["b"]
+
+
+def test_a_model_that_ends_its_process_while_it_is_loaded_is_refused_and_can_be_loaded_anew(
+    folder: Path, container: Container
+) -> None:
+    def model_fn(folder: str) -> str:
+        if not Path(folder, "repaired").exists():
+            os._exit(3)
+        return "repaired"
+
+    models = container(model_fn=model_fn, transform_fn=lambda model, *_: model)
+    assert load(models, folder, "a") == 500
+    assert json.loads(send(models, "GET", "/models").body) == {"models": []}
+    (folder / "a" / "repaired").touch()
+    assert load(models, folder, "a") == 200
+    assert send(models, "POST", "/models/a/invoke").body == b"repaired"
