@@ -184,6 +184,8 @@ class AsyncQueue:
             return request
         if outcome.lost:
             self._await_notice(instance)
+            if self._aws.closing.is_set():  # the container ended with the server: the next one starts afresh
+                return request
             if request.attempts + 1 < ATTEMPTS:
                 return replace(request, attempts=request.attempts + 1)
         if outcome.succeeded:

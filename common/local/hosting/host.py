@@ -12,6 +12,7 @@ from common.local.hosting.alarm_watch import AlarmWatch
 from common.local.hosting.capture import Capture
 from common.local.hosting.fleet import Fleet, Surroundings
 from common.local.hosting.live import LiveEndpoint
+from common.local.hosting.serverless import ServerlessFleet
 from common.local.hosting.spec import FleetSpec
 from common.local.hosting.telemetry import Origin, Telemetry
 
@@ -43,7 +44,8 @@ class Hosting:
     def fleet(self, origin: Origin, spec: FleetSpec) -> Fleet:
         """A fleet for an endpoint, not yet started; it ends with this AWS at the latest."""
         folder = self._folder / origin.account / origin.region / origin.endpoint
-        fleet = Fleet(Surroundings(self.aws, origin, self.telemetry, self.capture, folder), spec)
+        kind = ServerlessFleet if spec.is_serverless else Fleet
+        fleet = kind(Surroundings(self.aws, origin, self.telemetry, self.capture, folder), spec)
         with self._lock:
             self._fleets.add(fleet)
         return fleet

@@ -42,6 +42,8 @@ class VariantSpec:
     """The model's execution role, as which its containers act."""
     instance_type: str | None = None
     """A name only; None for serverless variants."""
+    serverless: dict[str, int] | None = None
+    """A serverless variant's `ServerlessConfig`."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +63,10 @@ class FleetSpec:
     def instances(self) -> int:
         """Of the variants that answer callers."""
         return sum(variant.instances for variant in self.variants)
+
+    @property
+    def is_serverless(self) -> bool:
+        return any(variant.serverless for variant in self.variants)
 
     @property
     def all_variants(self) -> tuple[VariantSpec, ...]:
@@ -126,7 +132,6 @@ def refuse_unsupported(config: dict[str, Any]) -> None:
             raise _unsupported(name)
     for variant in [*config["ProductionVariants"], *config.get("ShadowProductionVariants", [])]:
         for member, name in {
-            "ServerlessConfig": "serverless variants",
             "ManagedInstanceScaling": "managed instance scaling",
             "InstancePools": "instance pools",
         }.items():
@@ -145,6 +150,8 @@ def variant_spec(variant: dict[str, Any], model: dict[str, Any]) -> VariantSpec:
     if model.get("InferenceExecutionConfig", {}).get("Mode") == "Direct":
         raise _unsupported("direct invocation of one of several containers")
     described: list[dict[str, Any]] = model["ResolvedContainers"]
+    if "ServerlessConfig" in variant:
+        _check_serverless_model(model)
     return VariantSpec(
         name=variant["VariantName"],
         containers=tuple(_container(each, index, len(described)) for index, each in enumerate(described, 1)),
@@ -153,7 +160,22 @@ def variant_spec(variant: dict[str, Any], model: dict[str, Any]) -> VariantSpec:
         startup_seconds=variant.get("ContainerStartupHealthCheckTimeoutInSeconds", DEFAULT_STARTUP_SECONDS),
         role_arn=model.get("ExecutionRoleArn"),
         instance_type=variant.get("InstanceType"),
+        serverless=variant.get("ServerlessConfig"),
     )
+
+
+def _check_serverless_model(model: dict[str, Any]) -> None:
+    """Raise ValidationException for a model that SageMaker does not serve serverless."""
+    containers = model["ResolvedContainers"]
+    excluded = {
+        "inference pipelines": len(containers) > 1,
+        "multi-model containers": any(each.get("Mode") == "MultiModel" for each in containers),
+        "VPC configurations": "VpcConfig" in model,
+        "network isolation": model.get("EnableNetworkIsolation"),
+    }
+    for what, has in excluded.items():
+        if has:
+            raise validation_error(f"Serverless variants do not support {what}.")
 
 
 def _container(container: dict[str, Any], index: int, of: int) -> ContainerSpec:

@@ -15,7 +15,7 @@ NAMESPACE = "AWS/SageMaker"
 LOG_GROUP_PREFIX = "/aws/sagemaker/Endpoints/"
 
 _OTHER_UNITS = {"ModelCacheHit": "None", "LoadedModelCount": "None", "InvocationsPerInstance": "None"}
-"""Of the metrics of multi-model endpoints; the others are durations in µs."""
+"""Of the metrics that are measured apart from the calls; the others are durations in µs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +64,7 @@ class Telemetry:
             self._invocations[origin, variant].append(invocation)
 
     def measure(self, origin: Origin, variant: str, metric: str, value: float) -> None:
-        """Record a value of one of a multi-model endpoint's own metrics."""
+        """Record a value of a metric that belongs to no single call."""
         with self._collecting:
             self._measured[origin, variant, metric].append(value)
 

@@ -31,6 +31,7 @@ def create_endpoint_config(call: Call) -> Answer:
     arn = call.arn(KIND, name)
     _check_variants(call, request["ProductionVariants"], request.get("ShadowProductionVariants", []))
     _check_async(request)
+    _check_serverless(request)
     document = {
         "EnableNetworkIsolation": False,
         **{member: value for member, value in request.items() if member != "Tags"},
@@ -73,6 +74,23 @@ def _check_async(config: dict[str, Any]) -> None:
     for member in ("S3OutputPath", "S3FailurePath"):
         if member in output and not output[member].startswith("s3://"):
             raise validation_error(f"{member} {output[member]} must be in S3: s3://bucket/prefix.")
+
+
+def _check_serverless(config: dict[str, Any]) -> None:
+    """The limits of serverless variants, and what an endpoint with one cannot have besides."""
+    production, shadow = config["ProductionVariants"], config.get("ShadowProductionVariants", [])
+    serverless = [variant["ServerlessConfig"] for variant in [*production, *shadow] if "ServerlessConfig" in variant]
+    if not serverless:
+        return
+    if len(production) + len(shadow) > 1:
+        raise validation_error("Serverless variants do not support multiple variants on one endpoint.")
+    if config.get("DataCaptureConfig", {}).get("EnableCapture"):
+        raise validation_error("Serverless variants do not support data capture.")
+    [limits] = serverless
+    if limits["MemorySizeInMB"] % 1024:
+        raise validation_error("MemorySizeInMB must be a multiple of 1024, up to 6144.")
+    if limits.get("ProvisionedConcurrency", 0) > limits["MaxConcurrency"]:
+        raise validation_error("ProvisionedConcurrency must be less than or equal to MaxConcurrency.")
 
 
 def _check_capacity(variant: dict[str, Any]) -> None:

@@ -214,6 +214,10 @@ def _deployment_config(call: Call, document: Document) -> dict[str, Any] | None:
 
 def _check_deployment(call: Call, config: dict[str, Any] | None, *fleets: FleetSpec) -> None:
     """Refuse a policy that the last of these fleets cannot come by, in the place of the one before it."""
+    if config and any(fleet.is_serverless for fleet in fleets):
+        raise validation_error(
+            "Serverless endpoints do not support deployment guardrails; leave DeploymentConfig away."
+        )
     policy = deployment_policy(config, fleets[-1].instances)
     refuse_excluded(policy, *fleets)
     existing = {alarm.name for alarm in call.aws.services.alarms(call.account, call.region, policy.alarms)}
@@ -224,11 +228,13 @@ def _check_deployment(call: Call, config: dict[str, Any] | None, *fleets: FleetS
 
 
 def _same_kind(call: Call, old: FleetSpec, new: FleetSpec) -> None:
-    """An update keeps an endpoint asynchronous or not, and the instance types of variants that are scaled."""
+    """An update keeps what an endpoint is: asynchronous or not, on instances, and of which type where it is scaled."""
     if bool(old.async_config) != bool(new.async_config):
         raise validation_error(
             "An endpoint cannot be updated from real-time to asynchronous inference or back; create another one."
         )
+    if new.is_serverless and not old.is_serverless:
+        raise validation_error("An endpoint on instances cannot be updated to a serverless one; create another one.")
     before, after = ({variant.name: variant.instance_type for variant in spec.variants} for spec in (old, new))
     check_instance_types(call, call.request["EndpointName"], before, after)
 
@@ -266,6 +272,8 @@ def _resized(document: Document, wanted: list[dict[str, Any]]) -> FleetSpec:
         raise validation_error(f'Endpoint "{document["EndpointArn"]}" has no variant {unknown}.')
     if len(set(names)) < len(names):
         raise validation_error("A variant is named more than once in DesiredWeightsAndCapacities.")
+    if spec.is_serverless:
+        raise validation_error("This local AWS does not resize serverless variants; update the endpoint instead.")
     if any("ServerlessUpdateConfig" in each for each in wanted):
         raise validation_error("ServerlessUpdateConfig is only valid for serverless variants.")
     counts = {each["VariantName"]: each["DesiredInstanceCount"] for each in wanted if "DesiredInstanceCount" in each}
@@ -307,9 +315,15 @@ def _summary(now: VariantSpec, then: VariantSpec, phase: str | None, since: floa
         ],
         "CurrentWeight": now.weight,
         "DesiredWeight": then.weight,
-        "CurrentInstanceCount": now.instances if started else 0,
-        "DesiredInstanceCount": then.instances,
+        **_capacity(now, then, started),
     }
     if phase is not None:
         summary["VariantStatus"] = [{"Status": phase, "StartTime": since}]
     return summary
+
+
+def _capacity(now: VariantSpec, then: VariantSpec, started: bool) -> dict[str, Any]:
+    """A variant's size: serverless ones have no instances that anybody sees."""
+    if now.serverless:
+        return {"CurrentServerlessConfig": now.serverless, "DesiredServerlessConfig": then.serverless}
+    return {"CurrentInstanceCount": now.instances if started else 0, "DesiredInstanceCount": then.instances}

@@ -9,6 +9,7 @@ from common.local.hosting.invocation import TIMEOUT_SECONDS, Outcome, Request, W
 from common.local.hosting.lifecycle import KIND
 from common.local.hosting.live import NotServing
 from common.local.hosting.multi_model import ModelMissing, ModelNotReady
+from common.local.hosting.serverless import ColdStartFailed, Throttled
 from common.local.hosting.telemetry import Origin
 
 MAX_BODY_BYTES = 6_291_456
@@ -31,7 +32,8 @@ def invoke_endpoint(call: Call, body: bytes) -> tuple[bytes, dict[str, str]]:
     Raises:
         ApiError: `ValidationError` when the endpoint or variant does not serve or the request does not fit it, or when
             there is no such model; `ModelError` (424) when the container answers an error, not in time, or not at all;
-            `ModelNotReadyException` (429) when a model is not loaded in time.
+            `ModelNotReadyException` (429) when a model is not loaded in time; `ThrottlingException` when a serverless variant
+            has as many requests as it may.
     """
     request = call.request
     name: str = request["EndpointName"]
@@ -51,6 +53,11 @@ def invoke_endpoint(call: Call, body: bytes) -> tuple[bytes, dict[str, str]]:
         raise not_serving(call, name) from None
     except KeyError:
         raise invalid(f"Variant {request['TargetVariant']} not found for Endpoint {name}.") from None
+    except Throttled:
+        raise ApiError("ThrottlingException", "Rate exceeded") from None
+    except ColdStartFailed as failure:
+        text = str(failure)
+        raise ApiError("ModelError", text, 424, OriginalStatusCode=500, OriginalMessage=text) from None
     except WrongTarget as wrong:
         raise _wrong_target(wrong, name) from None
     except ModelMissing as missing:

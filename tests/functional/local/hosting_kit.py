@@ -126,6 +126,16 @@ class Local:
         found = self.aws.services.metric_values(self.account, REGION, "AWS/SageMaker", metric, dimensions, 0, 1e12)
         return [value for _, value in found]
 
+    def serverless(self, name: str, *models: str, **limits: int) -> str:
+        """An endpoint configuration with a serverless variant `v1`."""
+        self.config(name, *models)
+        document = self.aws.store.get(self.scope, "endpoint-config", name) or {}
+        [variant] = document["ProductionVariants"]
+        del variant["InstanceType"], variant["InitialInstanceCount"]
+        variant["ServerlessConfig"] = {"MemorySizeInMB": 2048, "MaxConcurrency": 5, **limits}
+        self.aws.store.put(self.scope, "endpoint-config", name, document)
+        return name
+
     def serving(self, name: str, **behaviour: Any) -> None:
         """An endpoint `e` in service with a model and configuration of that name."""
         self.model(name, **behaviour)

@@ -310,7 +310,10 @@ def test_weights_and_counts_that_cannot_be_are_refused(local: Local) -> None:
     ("members", "what"),
     [
         ({"ShadowProductionVariants": [{"VariantName": "s"}]}, "inference components"),
-        ({"ProductionVariants": [{"VariantName": "v", "ServerlessConfig": {"MaxConcurrency": 1}}]}, "serverless"),
+        (
+            {"ProductionVariants": [{"VariantName": "v", "ManagedInstanceScaling": {"Status": "ENABLED"}}]},
+            "managed instance scaling",
+        ),
         ({"ProductionVariants": [{"VariantName": "v"}]}, "inference components"),
     ],
 )
