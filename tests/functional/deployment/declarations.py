@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
-from typing import Any, get_args
+from typing import Any, get_args, get_type_hints
 
 from common.deployment.alarms import Alarm
 from common.deployment.modes import DeclaredEndpoint
@@ -15,7 +14,7 @@ SLOW = Alarm("ModelLatency", "Maximum", above=1.5e6)
 """A second and a half: machines that run tests are slow, too."""
 
 _VALUES: dict[str, Any] = {
-    "instance_type": "ml.t2.medium",
+    "instance_type": "ml.m5.large",
     "instance_count": 2,  # a canary needs a fleet that it can be a part of
     "alarms": (ERRORS, SLOW),
     "percent": 50,
@@ -24,6 +23,10 @@ _VALUES: dict[str, Any] = {
     "memory_mb": 1024,
     "max_concurrency": 10,
     "max_concurrent": 4,
+    "at_least": 1,
+    "at_most": 2,
+    "invocations_per_instance": 1e6,
+    "backlog_per_instance": 1e6,
 }
 """Of the fields of declarations; those that are not here have their defaults."""
 
@@ -34,23 +37,27 @@ def rollouts(bake_seconds: int) -> list[Rollout]:
 
 
 def declarations(bake_seconds: int = 60) -> list[DeclaredEndpoint]:
-    """Each way of inference with each rollout that it can have.
+    """Each way of inference with each rollout that it can have, and once with each part that may be left out.
 
     Args:
         bake_seconds: in AWS's time; the fast local AWS waits a thousandth of it.
     """
-    found = []
+    found: list[DeclaredEndpoint] = []
     for kind in get_args(DeclaredEndpoint):
+        parts = _optional_parts(kind)
         if "rollout" in {field.name for field in dataclasses.fields(kind)}:
-            found += [_with_rollout(kind, rollout) for rollout in rollouts(bake_seconds)]
+            ways = [_with_rollout(kind, rollout) for rollout in rollouts(bake_seconds)]
         else:
-            found.append(_example(kind))
+            ways = [_example(kind)]
+        found += ways
+        found += [dataclasses.replace(ways[0], **{name: _example(part)}) for name, part in parts.items()]
     return found
 
 
 def name_of(endpoint: DeclaredEndpoint) -> str:
     """For the ids of tests and the lines of tables, e.g. `Endpoint-Canary`."""
-    return "-".join(type(part).__name__ for part in (endpoint, endpoint.rollout) if part is not None)
+    optional = [getattr(endpoint, name) for name in _optional_parts(type(endpoint))]
+    return "-".join(type(part).__name__ for part in (endpoint, endpoint.rollout, *optional) if part is not None)
 
 
 def baking(endpoint: DeclaredEndpoint, seconds: int) -> DeclaredEndpoint:
@@ -59,15 +66,21 @@ def baking(endpoint: DeclaredEndpoint, seconds: int) -> DeclaredEndpoint:
     return same
 
 
-def one_of_each_rollout(among: Sequence[DeclaredEndpoint]) -> list[DeclaredEndpoint]:
-    """The first declaration of each kind of rollout."""
-    return list({type(each.rollout): each for each in reversed(among)}.values())[::-1]
-
-
 def _with_rollout(kind: type[Any], rollout: Rollout) -> DeclaredEndpoint:
     instances = 1 if isinstance(rollout, AllAtOnce) else _VALUES["instance_count"]
     declared: DeclaredEndpoint = _example(kind, rollout=rollout, instance_count=instances)
     return declared
+
+
+def _optional_parts(kind: type[Any]) -> dict[str, type[Any]]:
+    """The fields of a declaration that hold another declaration or None, with its type."""
+    hints = get_type_hints(kind)
+    return {
+        field.name: part
+        for field in dataclasses.fields(kind)
+        for part in get_args(hints[field.name])
+        if field.default is None and dataclasses.is_dataclass(part) and isinstance(part, type)
+    }
 
 
 def _example(kind: type[Any], **given: Any) -> Any:

@@ -10,10 +10,10 @@ import io
 import tarfile
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from unittest.mock import patch
 
-from common.deployment.modes import DeclaredEndpoint
+from common.deployment.modes import DeclaredEndpoint, ServerlessEndpoint
 from common.registry import Package
 from common.serving.archive import CODE
 from tests.functional.deployment.deployment_kit import IMAGE, Project, eventually, on_call, trained
@@ -67,6 +67,8 @@ class Fault:
     Attributes:
         ends: which package answers after the deploy; 0 when the endpoint is gone or has failed, and answers nobody.
         says: regular expression that the message has to match; empty when the deploy succeeds.
+        unguarded: what replaces `ends` and `says` where no alarm watches; None when that is the same.
+        declared: what is declared instead while the fault is there.
         code: Python that the package's container runs behind the real serving code; the package is bad then.
         inject: holds while the deploy runs; what it has broken is mended at its end.
         harms: whether callers of the new instances get errors, as they would on AWS.
@@ -78,12 +80,18 @@ class Fault:
     name: str
     ends: int
     says: str = ""
+    unguarded: tuple[int, str] | None = None
+    declared: Callable[[DeclaredEndpoint], DeclaredEndpoint] = field(default=lambda endpoint: endpoint)
     code: str = ""
     inject: Injection = field(default=lambda _: nullcontext())
     harms: bool = False
     slowly: bool = False
     loaded: bool = True
     elsewhere: bool = False
+
+    def expected(self, endpoint: DeclaredEndpoint) -> tuple[int, str]:
+        """`ends` and `says` for that declaration."""
+        return self.unguarded if self.unguarded and not endpoint.alarms else (self.ends, self.says)
 
     def package(self, project: Project, number: int) -> Package:
         return project.package(number, artifact=_with_code(number, self.code) if self.code else b"")
@@ -193,7 +201,7 @@ def _failed(cell: Cell) -> Iterator[None]:
     sagemaker.create_model(
         ModelName="by-hand", PrimaryContainer={"Image": UNKNOWN_IMAGE}, ExecutionRoleArn=project.account.role
     )
-    sagemaker.create_endpoint_config(EndpointConfigName="by-hand", **cell.endpoint.request("by-hand", ""))
+    _configure_by_hand(cell, "by-hand")
     sagemaker.create_endpoint(EndpointName=project.model.name, EndpointConfigName="by-hand")
     eventually(lambda: project.live().status == "Failed", "the endpoint has failed")
     yield
@@ -202,9 +210,7 @@ def _failed(cell: Cell) -> Iterator[None]:
 @contextmanager
 def _updated_by_somebody_else(cell: Cell) -> Iterator[None]:
     project, sagemaker = cell.project, cell.project.account.client("sagemaker")
-    sagemaker.create_endpoint_config(
-        EndpointConfigName="by-hand", **cell.endpoint.request(project.live().model_name, "")
-    )
+    _configure_by_hand(cell, project.live().model_name)
     sagemaker.update_endpoint(EndpointName=project.model.name, EndpointConfigName="by-hand")
     yield
 
@@ -220,19 +226,67 @@ def _alarms_lost(cell: Cell) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _alarm_fires(cell: Cell) -> Iterator[None]:
+    cloudwatch, alarms = cell.project.account.client("cloudwatch"), cell.endpoint.alarms
+
+    def put(state: str) -> None:
+        for alarm in alarms[:1]:
+            name = alarm.name(cell.project.model.name)
+            cloudwatch.set_alarm_state(AlarmName=name, StateValue=state, StateReason="a drill")
+
+    put("ALARM")
+    with patch("common.deployment.guard._PATIENCE_SECONDS", 0.2):
+        yield
+    put("OK")
+
+
+def _requiring_data(endpoint: DeclaredEndpoint) -> DeclaredEndpoint:
+    if isinstance(endpoint, ServerlessEndpoint):
+        return endpoint  # it has no alarms
+    return replace(endpoint, alarms=tuple(replace(alarm, require_data=True) for alarm in endpoint.alarms))
+
+
+@contextmanager
+def _no_data(cell: Cell) -> Iterator[None]:
+    """As if the last request to what serves, the one that verified it, were long ago."""
+    with patch("common.deployment.guard._points", return_value=[]):
+        yield
+
+
 CHANGES = ("CreateModel", "CreateEndpointConfig", "PutMetricAlarm", "AddTags", "UpdateEndpoint")
 """What a deploy calls to change something before its update begins; after it, the new package serves already."""
 RECORDS = ("InvokeEndpoint", "UpdateModelPackage", "DeleteTags")
 
+NOT_ITSELF = r"as it did when it was trained: .*Rolled back: \S+ serves"
+
 FAULTS = [
     Fault("model cannot load", ends=1, says="did not pass the ping health check", code=CANNOT_LOAD),
-    Fault("wrong model", ends=1, says=r"as it did when it was trained: .*Rolled back: \S+ serves", code=WRONG),
-    Fault("slow model", ends=1, says="alarm.* abalone-ModelLatency-Maximum", code=SLOW, slowly=True),
-    Fault("crashing model", 1, "alarm.* abalone-Invocation5XXErrors-Sum", CRASHES, harms=True, slowly=True),
+    Fault("wrong model", ends=1, says=NOT_ITSELF, code=WRONG),
+    Fault("slow model", 1, "alarm.* abalone-ModelLatency-Maximum", unguarded=(2, ""), code=SLOW, slowly=True),
+    Fault(
+        "crashing model",
+        ends=1,
+        says="alarm.* abalone-Invocation5XXErrors-Sum",
+        unguarded=(1, NOT_ITSELF),
+        code=CRASHES,
+        harms=True,
+        slowly=True,
+    ),
     Fault("artifact lost", ends=1, says="There is no artifact at s3://", inject=_artifact_lost),
     Fault("artifact lost under way", ends=1, says="did not happen: .* serves", inject=_artifact_lost_under_way),
-    Fault("alarms lost", ends=1, says="AWS refused UpdateEndpoint: .*alarm", inject=_alarms_lost, elsewhere=True),
+    Fault("alarms lost", 1, "AWS refused UpdateEndpoint: .*alarm", (2, ""), inject=_alarms_lost, elsewhere=True),
+    Fault("an alarm fires already", 1, "not deployed: in ALARM already", (2, ""), inject=_alarm_fires, loaded=False),
     Fault("alarms without data", ends=2, loaded=False),
+    Fault(
+        "alarms that need data without any",
+        ends=1,
+        says="must guard the rollout",
+        unguarded=(2, ""),
+        declared=_requiring_data,
+        inject=_no_data,
+        loaded=False,
+    ),
     Fault("endpoint failed", ends=2, inject=_failed, loaded=False),
     Fault("endpoint updated by somebody else", ends=2, inject=_updated_by_somebody_else),
     Fault("endpoint deleted before", ends=2, inject=_deleted_before, loaded=False, elsewhere=True),
@@ -246,8 +300,15 @@ FAULTS = [
         elsewhere=True,
     ),
     *(
-        Fault(f"throttled {name}", ends=2 if name in RECORDS else 1, says=f"refused {name}.*it continues where it stopped",
-              inject=throttled(name), elsewhere=name not in ("PutMetricAlarm", "InvokeEndpoint"))
+        Fault(
+            f"throttled {name}",
+            ends=2 if name in RECORDS else 1,
+            says=f"refused {name}.*it continues where it stopped",
+            unguarded=(2, "") if name == "PutMetricAlarm" else None,
+            inject=throttled(name),
+            elsewhere=name not in ("PutMetricAlarm", "InvokeEndpoint"),
+        )
         for name in (*CHANGES, *RECORDS)
     ),
-]  # fmt: skip
+]
+"""Where no alarm watches, a slow model that answers rightly is deployed: nothing says that it is too slow."""
