@@ -8,6 +8,7 @@ from benchmarks import (
     fleet_serving,
     forecasting,
     gate,
+    rollouts,
     serving,
     training,
     tuning,
@@ -24,6 +25,7 @@ for module in (
     forecasting,
     fleet,
     fleet_serving,
+    rollouts,
     commands,
     warehouse,
 ):
