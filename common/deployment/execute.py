@@ -112,8 +112,7 @@ class Deployment:
                     f"Endpoint {self.wanted.model.name} is {action.status}, towards {action.leads_to}{who}: waiting"
                 )
                 wait_until_settled(self.aws, self.wanted.model.name, self.say)
-                # Scaling makes an endpoint `Updating`, too, which then leads to what it has.
-                if action.status == "Updating" and action.leads_to == self.wanted.configuration != live.configuration:
+                if (action.status, action.leads_to) == ("Updating", self.wanted.configuration) and not live.scales:
                     replaced = live.configuration
             elif self._start(action, live):
                 wait_until_settled(self.aws, self.wanted.model.name, self.say)

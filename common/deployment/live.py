@@ -72,6 +72,11 @@ class Live:
         return self.pending or self.configuration
 
     @property
+    def scales(self) -> bool:
+        """Whether only the number of its instances is being changed, by which the endpoint is `Updating`, too."""
+        return self.status == "Updating" and self.leads_to == self.configuration
+
+    @property
     def in_service(self) -> bool:
         return self.status == "InService"
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from common.deployment.autoscaler import Autoscaler
 from common.deployment.live import Live
 from common.deployment.modes import DeclaredEndpoint
 from common.deployment.plan import Wanted
@@ -60,6 +61,8 @@ def model_status(context: Context, model: Model) -> ModelStatus:
     live = live_of(context, model)
     serving = registry.serving(live.package_arn)
     problem = why_not_in_step(wanted, serving, live, _configuration(model, wanted, live) if wanted else "")
+    if wanted and not problem:
+        problem = _why_not_scaled(context, model, wanted)
     return ModelStatus(model, source, newest, wanted, serving, live, problem).or_held()
 
 
@@ -69,6 +72,15 @@ def _configuration(model: Model, wanted: Package, live: Live) -> str:
     if isinstance(endpoint, SharedEndpoint):  # what it serves beside the model is no matter of the model's
         return f"{live.configuration.rpartition('-')[0]}-{endpoint.settings.digest()}"
     return Wanted(model, wanted, endpoint).configuration
+
+
+def _why_not_scaled(context: Context, model: Model, wanted: Package) -> str:
+    """How the endpoint's scaling is not what `deploy.py` declares, in words; empty where it is."""
+    endpoint: DeclaredEndpoint | SharedEndpoint = model.declaration("deploy", "ENDPOINT")
+    if isinstance(endpoint, SharedEndpoint):
+        return ""
+    missing = Autoscaler.of(context.aws, Wanted(model, wanted, endpoint), context.say).planned()
+    return f"a deploy would {missing}" if missing else ""
 
 
 def why_not_in_step(wanted: Package | None, serving: Package | None, live: Live, configuration: str) -> str:
@@ -81,7 +93,7 @@ def why_not_in_step(wanted: Package | None, serving: Package | None, live: Live,
         return "no approved package of main's source"
     if not live.exists:
         return f"version {wanted.version} is not deployed: there is no endpoint"
-    if not live.in_service:
+    if not live.in_service and not live.scales:
         towards = f" towards {live.pending}" + (f", {live.changed}" if live.changed else "") if live.pending else ""
         return f"the endpoint is {live.status}{towards}" + (f": {live.failure}" if live.failure else "")
     if serving is None:

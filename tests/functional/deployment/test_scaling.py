@@ -1,7 +1,7 @@
 """Autoscaling in the course of deploys: put once the endpoint serves, kept, out of the way, restored, and removed."""
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -12,11 +12,15 @@ from common.deployment.declare import Endpoint
 from common.deployment.rollout import AllAtOnce
 from common.deployment.scaling import Scaling
 from common.errors import DeploymentError
+from common.model import Model
 from common.steps.deploy import deploy_model
+from common.steps.status import model_status
 from tests.functional.deployment.deployment_kit import ERRORS, Project, constant_load, eventually, on_call, trained
-from tests.functional.deployment.test_reruns_and_sweep import context_of
+from tests.functional.deployment.test_reruns_and_sweep import Main, context_of
 
 RESOURCE = "endpoint/abalone/variant/AllTraffic"
+WHERE: Any = {"ServiceNamespace": "sagemaker", "ResourceId": RESOURCE,
+              "ScalableDimension": "sagemaker:variant:DesiredInstanceCount"}  # fmt: skip
 SCALED = Endpoint(
     "ml.m5.large", AllAtOnce(bake_seconds=0), (ERRORS,), scaling=Scaling(1, 4, invocations_per_instance=6e6)
 )
@@ -43,17 +47,19 @@ def policies(project: Project) -> list[str]:
 
 def scaled_to(project: Project, count: int) -> None:
     """Bring the endpoint to so many instances, as scaling does, and keep it from another change meanwhile."""
-    autoscaling(project).register_scalable_target(
-        ServiceNamespace="sagemaker",
-        ResourceId=RESOURCE,
-        ScalableDimension="sagemaker:variant:DesiredInstanceCount",
-        SuspendedState={"DynamicScalingInSuspended": True},
-    )
+    autoscaling(project).register_scalable_target(**WHERE, SuspendedState={"DynamicScalingInSuspended": True})
     project.account.client("sagemaker").update_endpoint_weights_and_capacities(
         EndpointName="abalone",
         DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": count}],
     )
     eventually(lambda: project.live().in_service and project.live().instances == count, f"{count} instances")
+
+
+def grow(project: Project) -> None:
+    """Begin to add an instance, as scaling does."""
+    counts = [{"VariantName": "AllTraffic", "DesiredInstanceCount": project.live().instances + 1}]
+    sagemaker = project.account.client("sagemaker")
+    sagemaker.update_endpoint_weights_and_capacities(EndpointName="abalone", DesiredWeightsAndCapacities=counts)
 
 
 @contextmanager
@@ -97,6 +103,34 @@ def test_scaling_is_put_once_the_endpoint_serves_changed_beside_it_and_removed(p
     assert (bounds(project), policies(project)) == (None, [])
     assert not project.deploy(one, FIXED)
     assert project.live().configuration == configuration
+
+
+class OfPackageOne(Main):
+    """A checkout whose source is that of package 1."""
+
+    def main(self) -> str:
+        return "main"
+
+    def source(self, model: Model, revision: str = "HEAD") -> str:
+        return f"{1:016x}"
+
+
+def test_an_endpoint_whose_scaling_is_not_what_is_declared_is_not_in_step(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Model, "declaration", lambda *_: SCALED)
+    context = replace(context_of(project), checkout=OfPackageOne())
+    one = project.package(1)
+    project.deploy(one, SCALED)
+    assert model_status(context, project.model).problem == ""
+    grow(project)
+    assert project.live().status == "Updating"
+    assert model_status(context, project.model).problem == ""
+    project.settled()
+    autoscaling(project).deregister_scalable_target(**WHERE)
+    assert model_status(context, project.model).problem == "a deploy would scale between 1 and 4 instances"
+    project.deploy(one, SCALED)
+    assert model_status(context, project.model).in_step
 
 
 def test_a_deploy_keeps_the_instances_that_scaling_has_come_to(project: Project) -> None:
@@ -178,23 +212,14 @@ def test_a_deploy_that_is_killed_while_it_changes_scaling_is_continued(project: 
 def test_scaling_that_is_at_work_is_waited_for_and_is_no_deploy(project: Project) -> None:
     one = project.package(1)
     project.deploy(one, SCALED)
-    sagemaker = project.account.client("sagemaker")
-
-    def grow() -> None:
-        with suppress(ClientError):
-            sagemaker.update_endpoint_weights_and_capacities(
-                EndpointName="abalone",
-                DesiredWeightsAndCapacities=[{"VariantName": "AllTraffic", "DesiredInstanceCount": 2}],
-            )
-
-    grow()
+    grow(project)
     assert not project.deploy(one, SCALED)
     began: list[int] = []
 
     def once() -> None:
         if not began:
             began.append(1)
-            grow()
+            grow(project)
 
     with on_call(project.aws.sagemaker, "UpdateEndpoint", once):
         assert project.deploy(project.package(2), SCALED)
@@ -203,15 +228,13 @@ def test_scaling_that_is_at_work_is_waited_for_and_is_no_deploy(project: Project
 
 def test_scaling_that_somebody_made_by_hand_is_left_alone(project: Project) -> None:
     project.deploy(project.package(1), FIXED)
-    where = {"ServiceNamespace": "sagemaker", "ResourceId": RESOURCE,
-             "ScalableDimension": "sagemaker:variant:DesiredInstanceCount"}  # fmt: skip
-    autoscaling(project).register_scalable_target(**where, MinCapacity=1, MaxCapacity=2)
+    autoscaling(project).register_scalable_target(**WHERE, MinCapacity=1, MaxCapacity=2)
     tracking = {
         "TargetValue": 6e6,
         "PredefinedMetricSpecification": {"PredefinedMetricType": "SageMakerVariantInvocationsPerInstance"},
     }
     autoscaling(project).put_scaling_policy(
-        **where,
+        **WHERE,
         PolicyName="by-hand",
         PolicyType="TargetTrackingScaling",
         TargetTrackingScalingPolicyConfiguration=tracking,
