@@ -171,7 +171,7 @@ def kind_of(model: Model, configuration: str) -> Kind | None:
     return "ab" if re.fullmatch(rf"{model.name}-ab-[0-9a-f]{{8}}", configuration) else None
 
 
-CALLED: Mapping[Kind, str] = {"shadow": "a shadow test", "ab": "an A/B test"}
+CALLED: Mapping[Kind, str] = {"shadow": "A shadow test", "ab": "An A/B test"}
 
 
 def next_start(experiment: Experiment, live: Live) -> Literal["update", "wait", "nothing"]:
@@ -191,7 +191,7 @@ def next_start(experiment: Experiment, live: Live) -> Literal["update", "wait", 
         return "nothing" if live.in_service else "wait"
     if running := kind_of(experiment.model, live.leads_to):
         raise DeploymentError(
-            f"{CALLED[running].capitalize()} runs on {name} already ({live.leads_to}).",
+            f"{CALLED[running]} runs on {name} already ({live.leads_to}).",
             f"`./models {running} {name}` shows what it says; end it with --stop first.",
         )
     if not live.in_service:

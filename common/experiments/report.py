@@ -46,7 +46,8 @@ class Report:
 
     def text(self) -> str:
         """For a terminal: the same, without figures."""
-        lines = [f"{self.title}: {self.headline}", self.consequence, f"({self.description})"]
+        facts = "; ".join(f"{label}: {value} {words}" for label, value, words in self.facts)
+        lines = [f"{self.title}: {self.headline}", self.consequence, self.description, facts]
         for section in self.sections:
             tables = [text_table(table.header, table.rows) for table in section.tables]
             lines += ["", section.title, *tables, *([section.note] if section.note else [])]

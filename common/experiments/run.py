@@ -71,7 +71,7 @@ def running(aws: Aws, model: Model, live: Live) -> Running | None:
         if not is_missing(error):
             raise
         raise DeploymentError(
-            f"Somebody deleted the configuration {configuration} of {CALLED[kind]} that runs on {model.name}.",
+            f"{CALLED[kind]} runs on {model.name}, but somebody deleted its configuration {configuration}.",
             f"`./models release {model.name}`, then deploy: `./models deploy {model.name}`.",
         ) from error
     tags = aws.sagemaker.list_tags(ResourceArn=described["EndpointConfigArn"])["Tags"]
@@ -128,7 +128,7 @@ class Laboratory:
         if found is None or found.kind != kind:
             example = {"shadow": "--version N", "ab": "--versions 3,5"}[kind]
             raise DeploymentError(
-                f"{CALLED[kind].capitalize()} does not run on {self.model.name}.",
+                f"{CALLED[kind]} does not run on {self.model.name}.",
                 f"`./models {kind} {self.model.name} {example}` begins one.",
             )
         return found
@@ -206,7 +206,7 @@ class Laboratory:
         if not live.in_service or live.configuration != experiment.configuration:
             release(self.aws, self.model.name)
             raise DeploymentError(
-                f"{CALLED[experiment.kind].capitalize()} could not begin: the endpoint {self.model.name} is "
+                f"{CALLED[experiment.kind]} could not begin: the endpoint {self.model.name} is "
                 f"{live.status or 'gone'}, with {live.configuration or 'nothing'}. "
                 f"{live.failure or 'SageMaker gives no reason: the new instances did not become healthy.'}",
                 f"The variants' logs are in CloudWatch, /aws/sagemaker/Endpoints/{self.model.name}.",

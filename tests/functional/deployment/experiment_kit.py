@@ -69,8 +69,8 @@ def ask_all(project: Project, requests: int, weights: Mapping[str, float] | None
 
 
 def put_truth(project: Project, asked: list[Asked], value: float, spread: float = 1.0) -> None:
-    """Ground truth around that value, as a customer's process would write it."""
-    noise = np.random.default_rng(1).normal(0, spread, len(asked))
+    """Ground truth within `spread` of that value, as a customer's process would write it."""
+    noise = np.random.default_rng(1).uniform(-spread, spread, len(asked))
     lines = [
         json.dumps(
             {

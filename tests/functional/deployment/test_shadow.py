@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 
 import pytest
@@ -9,7 +11,7 @@ import pytest
 from common.errors import DataError, DeploymentError, RegistryError, UsageError
 from common.steps import experiments as step
 from tests.functional.deployment.deployment_kit import ENDPOINT, Project, on_call
-from tests.functional.experiments.experiment_kit import ask_all, context, like, put_truth, wait_for_captured
+from tests.functional.deployment.experiment_kit import ask_all, context, like, put_truth, wait_for_captured
 from tests.unit.report.test_report import Page
 
 
@@ -53,7 +55,9 @@ def test_a_package_that_nobody_has_approved_may_be_a_shadow_and_is_not_promoted(
     step.start_shadow(context(project), project.model, ENDPOINT, pending.version, 100)
     ask_all(project, 120)
     wait_for_captured(project, since, AllTraffic=120, Shadow=120)
-    assert "100.0 %" in step.shadow_findings(context(project), project.model, ENDPOINT).text()
+    report = step.shadow_findings(context(project), project.model, ENDPOINT)
+    assert ("equal predictions", "100.0 %", "of the records") in report.facts
+    assert "distributed alike" in report.consequence
     with pytest.raises(RegistryError, match="only approved packages answer callers"):
         step.promote_shadow(context(project), project.model, ENDPOINT)
     assert step.is_running(context(project), project.model, "shadow")
@@ -84,7 +88,7 @@ def test_what_cannot_be_a_shadow_test_is_refused_and_changes_nothing(project: Pr
 
     three = project.package(3)
     step.start_shadow(here, project.model, ENDPOINT, two.version, 100)
-    with pytest.raises(DataError, match="captured requests of .* were answered by both variants"):
+    with pytest.raises(DataError, match=r"captured requests of .* were answered by both variants"):
         step.shadow_findings(here, project.model, ENDPOINT)
     with pytest.raises(DeploymentError, match="A shadow test runs on abalone already"):
         step.start_shadow(here, project.model, ENDPOINT, three.version, 100)
@@ -93,42 +97,58 @@ def test_what_cannot_be_a_shadow_test_is_refused_and_changes_nothing(project: Pr
         step.promote_shadow(here, project.model, ENDPOINT)
 
 
-CALLS = ("AddTags", "CreateModel", "CreateEndpointConfig", "UpdateEndpoint", "DescribeEndpoint")
-
-
-@pytest.mark.parametrize("call", [f"{event}.{name}" for name in CALLS for event in ("before-call", "after-call")])
-def test_a_start_that_is_interrupted_anywhere_is_ended_by_the_next_and_can_be_stopped(
-    project: Project, call: str
+@pytest.mark.parametrize(
+    ("at_start", "at_stop"),
+    [
+        ("AddTags", "DeleteTags"),
+        ("CreateModel", "DeleteEndpointConfig"),
+        ("CreateEndpointConfig", "InvokeEndpoint"),
+        ("UpdateEndpoint", "UpdateEndpoint"),
+    ],
+)
+def test_what_is_interrupted_right_after_a_change_is_ended_by_the_same_command(
+    project: Project, at_start: str, at_stop: str
 ) -> None:
-    event, name = call.split(".")
     project.deploy(project.package(1))
     before, two = project.live().configuration, project.package(2)
-    interrupted = context(project)
-
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
-    with on_call(project.aws.sagemaker, name, interrupt, event), pytest.raises(KeyboardInterrupt):
-        step.start_shadow(interrupted, project.model, ENDPOINT, two.version, 100)
+    with interrupted(project, at_start):
+        step.start_shadow(context(project), project.model, ENDPOINT, two.version, 100)
     step.start_shadow(context(project), project.model, ENDPOINT, two.version, 100)
     held = project.live().hold
     assert held is not None
     assert held.kind == "shadow"
     assert step.is_running(context(project), project.model, "shadow")
-    step.start_shadow(context(project), project.model, ENDPOINT, two.version, 100)  # says so, and changes nothing
     assert project.answers() == 1
+    if at_start == "UpdateEndpoint":
+        running = project.documents()
+        step.start_shadow(context(project), project.model, ENDPOINT, two.version, 100)  # says so, and changes nothing
+        assert project.documents() == running
 
-    with on_call(project.aws.sagemaker, name, interrupt, event):
-        try:
-            step.stop_experiment(context(project), project.model, ENDPOINT, "shadow")
-        except KeyboardInterrupt:
-            assert project.settled().in_service
-    step_until_stopped(project)
-    assert (project.live().configuration, project.live().hold) == (before, None)
-    assert project.answers() == 1
-
-
-def step_until_stopped(project: Project) -> None:
-    """What a person does after an interruption: the same again, unless it is done."""
-    if step.is_running(context(project), project.model, "shadow") or project.live().hold:
+    with interrupted(project, at_stop):
         step.stop_experiment(context(project), project.model, ENDPOINT, "shadow")
+    if step.is_running(context(project), project.model, "shadow"):
+        step.stop_experiment(context(project), project.model, ENDPOINT, "shadow")
+    live = project.settled()
+    assert (live.configuration, live.rollback, live.hold) == (before, "", None)
+    assert project.answers() == 1
+
+
+def test_a_hold_that_a_killed_start_has_left_is_ended_by_a_stop(project: Project) -> None:
+    project.deploy(project.package(1))
+    with interrupted(project, "AddTags"):
+        step.start_shadow(context(project), project.model, ENDPOINT, project.package(2).version, 100)
+    assert project.live().hold is not None
+    step.stop_experiment(context(project), project.model, ENDPOINT, "shadow")
+    assert project.live().hold is None
+
+
+@contextmanager
+def interrupted(project: Project, operation: str) -> Iterator[None]:
+    """The process is interrupted right after its first call of that operation."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    client = project.aws.runtime if operation == "InvokeEndpoint" else project.aws.sagemaker
+    with pytest.raises(KeyboardInterrupt), on_call(client, operation, interrupt, "after-call"):
+        yield

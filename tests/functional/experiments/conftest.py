@@ -1,5 +1,0 @@
-"""The fast local AWS of the deployments' tests, and a project in an account of its own."""
-
-from tests.functional.deployment.conftest import aws_root, aws_url, project
-
-__all__ = ["aws_root", "aws_url", "project"]
