@@ -6,7 +6,7 @@ The project owns an alarm that carries the model's tag and the name that a decla
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
@@ -38,6 +38,7 @@ class Guard:
     Attributes:
         has_data: whether the variant that serves has reported the metric recently.
         state: CloudWatch's, with its `reason`; empty where the alarm does not exist yet.
+        may_clear: whether an ALARM may be over once CloudWatch looks again: the alarm was adjusted, or fired just now.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Guard:
     has_data: bool = True
     state: str = ""
     reason: str = ""
+    may_clear: bool = False
 
     @property
     def in_words(self) -> str:
@@ -67,15 +69,24 @@ def guards_of(aws: Aws, wanted: Wanted) -> list[Guard]:
 def _guard(aws: Aws, model: str, alarm: Alarm, found: dict[str, MetricAlarmTypeDef]) -> Guard:
     name, declared = alarm.name(model), alarm.declared
     learned_from = _points(aws, model, alarm, declared.hours * 3600) if isinstance(declared, Learned) else []
-    known = found.get(name)
+    threshold, known = threshold_of(alarm, learned_from), found.get(name)
     return Guard(
         name,
         alarm,
-        threshold_of(alarm, learned_from),
+        threshold,
         has_data=bool(_points(aws, model, alarm, max(_RECENT_SECONDS, 3 * alarm.span_seconds))),
         state=known["StateValue"] if known else "",
         reason=known.get("StateReason", "") if known else "",
+        may_clear=known is not None
+        and may_clear(known, wanted_definition(model, alarm, threshold.value), datetime.now(UTC)),
     )
+
+
+def may_clear(known: Mapping[str, Any], wanted: Mapping[str, Any], now: datetime) -> bool:
+    """Whether an alarm that CloudWatch described may leave ALARM by itself, after it is made what is wanted."""
+    recently = now - timedelta(seconds=known["Period"] * known["EvaluationPeriods"] + _PATIENCE_SECONDS)
+    adjusted = any(known.get(name) != value for name, value in wanted.items())
+    return known["StateValue"] == "ALARM" and (adjusted or known["StateUpdatedTimestamp"] > recently)
 
 
 def describe_guards(aws: Aws, wanted: Wanted) -> list[str]:
@@ -98,13 +109,13 @@ def put_alarms(aws: Aws, wanted: Wanted, guards: Iterable[Guard]) -> None:
         aws.cloudwatch.put_metric_alarm(
             AlarmName=guard.name,
             AlarmDescription=f"Guards deployments of {wanted.model.name}.",
-            Threshold=guard.threshold.value,
             Tags=wanted.tags,
-            **_definition(wanted.model.name, guard.alarm),
+            **wanted_definition(wanted.model.name, guard.alarm, guard.threshold.value),
         )
 
 
-def _definition(model: str, alarm: Alarm) -> dict[str, Any]:
+def wanted_definition(model: str, alarm: Alarm, threshold: float) -> dict[str, Any]:
+    """What decides when the alarm fires, as PutMetricAlarm takes it and DescribeAlarms tells it."""
     below = alarm.below is not None
     percentile = alarm.statistic.startswith("p")
     return {
@@ -113,6 +124,7 @@ def _definition(model: str, alarm: Alarm) -> dict[str, Any]:
         "Dimensions": _dimensions(model),
         "ExtendedStatistic" if percentile else "Statistic": alarm.statistic,
         "ComparisonOperator": "LessThanThreshold" if below else "GreaterThanThreshold",
+        "Threshold": threshold,
         "Period": alarm.period_seconds,
         "EvaluationPeriods": alarm.periods,
         "TreatMissingData": "breaching" if below else "notBreaching",
@@ -152,21 +164,22 @@ def stand_guard(aws: Aws, wanted: Wanted, say: Callable[[str], None], *, despite
 
 
 def _settled(aws: Aws, guards: Sequence[Guard], say: Callable[[str], None], despite_alarms: bool) -> list[Guard]:
-    """The guards with their states, once CloudWatch has had the time to evaluate them anew where that may matter.
-
-    An alarm that has just been adjusted keeps its old state until then, and so does one that the last rollout set off.
-    """
-    patient = ("ALARM", "INSUFFICIENT_DATA") if not despite_alarms else ("INSUFFICIENT_DATA",)
-    deadline, said = time.monotonic() + _PATIENCE_SECONDS, False
+    """The guards with their states, once CloudWatch has evaluated those anew of which it may say something else then."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    names = [guard.name for guard in guards if guard.may_clear and not despite_alarms]
+    if names:
+        say(f"  {', '.join(names)}: in ALARM; waiting {_PATIENCE_SECONDS:g} s at most for CloudWatch to look again")
     while True:
         found = _described(aws, [guard.name for guard in guards])
         now = [_with_state(guard, found.get(guard.name)) for guard in guards]
-        if not any(guard.state in patient for guard in now) or time.monotonic() > deadline:
+        lasting = [guard for guard in firing(now) if guard.name not in names]
+        unclear = [
+            guard
+            for guard in now
+            if guard.state == "INSUFFICIENT_DATA" or (guard.name in names and guard.state == "ALARM")
+        ]
+        if not unclear or (lasting and not despite_alarms) or time.monotonic() > deadline:
             return now
-        if not said and (loud := firing(now)) and not despite_alarms:
-            names = ", ".join(guard.name for guard in loud)
-            say(f"  {names}: in ALARM; waiting {_PATIENCE_SECONDS:g} s at most for CloudWatch to look again")
-            said = True
         time.sleep(_POLL_SECONDS)
 
 

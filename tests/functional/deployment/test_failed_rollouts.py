@@ -98,19 +98,6 @@ def every_new_worker_killed(root: Path, account: str) -> Iterator[None]:
         hunter.join()
 
 
-def test_an_alarm_that_fires_while_the_canary_bakes_brings_the_old_package_back(project: Project, load: Load) -> None:
-    strict = replace(
-        ENDPOINT, instance_count=2, rollout=Canary(50, 3600), alarms=(Alarm("ModelLatency", "Maximum", above=0),)
-    )
-    two = project.package(2)
-    said = failure(project, two, strict)
-    assert "abalone-ModelLatency-Maximum" in said
-    assert "abalone-model-1-" in said
-    bearable = replace(strict, rollout=Canary(50, 60), alarms=(Alarm("ModelLatency", "Maximum", above=1e9),))
-    assert project.deploy(two, bearable)
-    assert project.answers() == 2
-
-
 def test_a_canary_that_refuses_its_callers_is_stopped_by_its_alarm(project: Project) -> None:
     project.deploy(project.package(1))
     careful = replace(
@@ -120,6 +107,7 @@ def test_a_canary_that_refuses_its_callers_is_stopped_by_its_alarm(project: Proj
     with constant_load(project) as load:
         said = failure(project, project.package(2, artifact=artifact, golden=golden), careful)
     assert "abalone-Invocation4XXErrors-Sum" in said
+    assert "abalone-model-1-" in said
     assert load.errors  # the canary's share, and no more
     assert len(load.errors) < 0.2 * len(load.answers)
     assert set(load.answers) == {1}
