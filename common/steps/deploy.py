@@ -44,7 +44,7 @@ def deploy_model(
     registry = context.registry(model)
     package = _chosen(registry, version) if version else package_of_main(context, registry)
     if isinstance(endpoint, SharedEndpoint):
-        deploy_shared(context, model, endpoint, package, plan=plan)
+        deploy_shared(context, model, endpoint, package, plan=plan, despite_alarms=despite_alarms)
         return
     wanted = Wanted(model, package, endpoint)
     _warn_of_lost_customers(context, registry, package)

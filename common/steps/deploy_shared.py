@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from common.deployment.guard import describe_guards
 from common.deployment.live import describe_endpoint, observe
 from common.deployment.shared.declare import SharedEndpoint, members_of
 from common.deployment.shared.execute import (
@@ -17,7 +18,15 @@ from common.registry import Package
 from common.steps.context import Context
 
 
-def deploy_shared(context: Context, model: Model, endpoint: SharedEndpoint, package: Package, *, plan: bool) -> None:
+def deploy_shared(
+    context: Context,
+    model: Model,
+    endpoint: SharedEndpoint,
+    package: Package,
+    *,
+    plan: bool,
+    despite_alarms: bool = False,
+) -> None:
     """Make the shared endpoint serve the package, and say what was done; or, with `plan`, only what would be.
 
     Raises:
@@ -34,8 +43,10 @@ def deploy_shared(context: Context, model: Model, endpoint: SharedEndpoint, pack
         context.say(f"{model.name}: version {package.version} (source {package.source}, data {package.data_version})")
         for number, step in enumerate(describe_shared_plan(place, wanted, live, served), start=1):
             context.say(f"  {number}. {step}")
+        for guard in describe_guards(context.aws, wanted) if live.leads_to != wanted.configuration else ():
+            context.say(f"     {guard}")
         return
-    deployment = SharedDeployment(context.aws, registry, place, context.run, context.say)
+    deployment = SharedDeployment(context.aws, registry, place, context.run, context.say, despite_alarms)
     said = f"{model.name}: version {package.version} serves behind the shared endpoint {endpoint.name}"
     if deployment.execute():
         context.say(f"{said}, and all its models answer as they did when they were trained")

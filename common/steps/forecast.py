@@ -58,7 +58,7 @@ def forecast_customer(context: Context, model: Model, customer: str, request: An
         if says(error, "Failed to download model data"):
             raise _unknown(context, model, customer) from error
         if is_missing(error):
-            raise no_endpoint(model) from error
+            raise no_endpoint(model, model.name) from error
         if error_code(error) == "ModelError":
             raise answered_with_error(model, error.response, 'Ask for a number of days: {"period": 7}.') from error
         raise

@@ -20,6 +20,7 @@ from common.errors import DataError, DeploymentError, UsageError
 from common.experiments.assignment import assigned_variant, new_inference_id
 from common.model import Model
 from common.steps.context import Context
+from common.steps.live import endpoint_name
 
 Record = dict[str, Any]
 
@@ -81,7 +82,7 @@ def invoke_model(context: Context, model: Model, records: list[Record], key: str
         )
     except ClientError as error:
         if is_missing(error):
-            raise no_endpoint(model) from error
+            raise no_endpoint(model, endpoint_name(model)) from error
         if says(error, "Failed to download model data"):
             raise DeploymentError(
                 f"The endpoint {endpoint.name} does not serve {model.name}.", f"`models deploy {model.name}` adds it."
@@ -116,9 +117,9 @@ def _for_key(context: Context, model: Model, key: str) -> dict[str, str]:
     return request | ({"TargetVariant": assigned_variant(key, weights)} if len(weights) > 1 else {})
 
 
-def no_endpoint(model: Model) -> DeploymentError:
+def no_endpoint(model: Model, name: str) -> DeploymentError:
     return DeploymentError(
-        f"There is no endpoint {model.name} in this account and region.",
+        f"There is no endpoint {name} in this account and region.",
         f"`models deploy {model.name}` makes it.",
     )
 

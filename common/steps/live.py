@@ -19,3 +19,9 @@ def live_of(context: Context, model: Model) -> Live:
     if isinstance(endpoint, SharedEndpoint):
         return observe_member(context.aws, model, endpoint)
     return observe(context.aws, model)
+
+
+def endpoint_name(model: Model) -> str:
+    """The name of the endpoint that the model declares: its own, or the shared one's."""
+    endpoint = model.declaration("deploy", "ENDPOINT")
+    return endpoint.name if isinstance(endpoint, SharedEndpoint) else model.name
