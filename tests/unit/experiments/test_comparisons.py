@@ -4,6 +4,7 @@ import base64
 import json
 from collections import Counter
 from datetime import UTC, datetime
+from typing import Any
 
 import numpy as np
 import pytest
@@ -20,7 +21,7 @@ from common.experiments.run import Running
 from common.experiments.shadow_report import shadow_report
 from common.experiments.shift import shift
 from common.experiments.traffic import Traffic
-from common.model import Model
+from common.model import ROOT, Model
 from tests.unit.report.test_report import Page
 
 MODEL = Model("churn", "Who leaves", "Churn?", "binary_classification")
@@ -104,6 +105,17 @@ def test_a_key_keeps_its_variant_and_the_variants_get_their_shares() -> None:
     assert Counter(dealt)["v5"] == pytest.approx(2000, abs=150)
     # Other callers compute it, too: this example is the one of the documentation.
     assert assigned_variant("customer-17", {"v3": 50.0, "v5": 50.0}) == "v3"
+
+
+def test_the_documented_recipe_deals_every_key_as_the_project_does() -> None:
+    text = (ROOT / "docs/experiments.md").read_text()
+    code = text.split("```python\n")[1].partition("\nanswer = ")[0]
+    recipe: dict[str, Any] = {}
+    exec(compile(code, "recipe", "exec"), recipe)  # noqa: S102 – the page of this repository
+    weights = {"v9": 12.5, "v10": 60.0, "v3": 27.5}
+    for number in range(2000):
+        key = f"Kundin {number} ä"
+        assert recipe["variant_of"](key, weights) == assigned_variant(key, weights)
 
 
 def test_an_inference_id_tells_its_caller_s_requests_apart_and_together() -> None:
