@@ -169,6 +169,10 @@ def _check_target(call: Call, target: Document) -> None:
         raise validation_error(f"SageMaker endpoint or variant not found: {target['ResourceId']}")
     if variant.instance_type is None:
         raise validation_error(f"The instance count of {target['ResourceId']} cannot be scaled: it is serverless.")
+    if variant.instance_type.startswith("ml.t"):
+        raise validation_error(
+            f"Autoscaling is not supported for instance type {variant.instance_type}: it is burstable."
+        )
     low, high = target["MinCapacity"], target["MaxCapacity"]
     if high < low:
         raise validation_error("Maximum capacity cannot be less than minimum capacity")

@@ -242,3 +242,15 @@ def test_policies_that_are_refused(local: Local, kind: str, config: dict[str, An
     track(local, "first")
     error = refused(lambda: do(local, "PutScalingPolicy", PolicyName="p", PolicyType=kind, **config))
     assert (error.code, says in error.message) == ("ValidationException", True), error.message
+
+
+@pytest.mark.parametrize(("kind", "says"), [("ml.t2.medium", "it is burstable"), (None, "it is serverless")])
+def test_variants_that_cannot_be_scaled(local: Local, kind: str | None, says: str) -> None:
+    local.model("a")
+    config = local.config("a") if kind else local.serverless("a")
+    if kind:
+        document = local.aws.store.get(local.scope, "endpoint-config", config) or {}
+        document["ProductionVariants"][0]["InstanceType"] = kind
+        local.aws.store.put(local.scope, "endpoint-config", config, document)
+    local.do("CreateEndpoint", EndpointName="e", EndpointConfigName=config)
+    assert says in refused(lambda: register(local)).message
