@@ -14,8 +14,9 @@ from typing import TYPE_CHECKING, Any
 from common.aws import Aws
 from common.deployment.alarms import Alarm, Learned, Threshold, alarm_name, threshold_of
 from common.deployment.declare import VARIANT
+from common.deployment.modes import ServerlessEndpoint
 from common.deployment.plan import Wanted
-from common.deployment.rollout import Rollout, baking_seconds
+from common.deployment.rollout import baking_seconds
 from common.errors import DeploymentError
 
 if TYPE_CHECKING:
@@ -93,7 +94,7 @@ def describe_guards(aws: Aws, wanted: Wanted) -> list[str]:
     """The alarms that would guard a rollout now, and what they could not, for `--plan`; nothing is changed."""
     guards = guards_of(aws, wanted)
     said = [guard.in_words for guard in guards]
-    said += [f"warning: {each}" for each in shortcomings(guards, wanted.rollout)]
+    said += [f"warning: {each}" for each in shortcomings(guards, _baking(wanted))]
     return said + [f"refused while alarm {guard.name} is in ALARM: {guard.reason}" for guard in firing(guards)]
 
 
@@ -158,7 +159,7 @@ def stand_guard(aws: Aws, wanted: Wanted, say: Callable[[str], None], *, despite
         say(f"  warning: alarm {guard.name} is left out, since it is in ALARM already ({guard.reason})")
     guards = [guard for guard in guards if guard not in loud]
     require_guarding(wanted.model.name, guards)
-    for shortcoming in shortcomings(guards, wanted.endpoint.rollout):
+    for shortcoming in shortcomings(guards, _baking(wanted)):
         say(f"  warning: {shortcoming}")
     return [guard.name for guard in guards]
 
@@ -188,9 +189,12 @@ def _with_state(guard: Guard, known: MetricAlarmTypeDef | None) -> Guard:
     return replace(guard, state=state, reason=reason)
 
 
-def shortcomings(guards: Sequence[Guard], rollout: Rollout | None) -> list[str]:
-    """What the alarms cannot guard, in words: nothing brings the old package back where they should have fired."""
-    baking = baking_seconds(rollout) if rollout else 0
+def shortcomings(guards: Sequence[Guard], baking: int) -> list[str]:
+    """What the alarms cannot guard, in words: nothing brings the old package back where they should have fired.
+
+    Args:
+        baking: how many seconds they look at the new package.
+    """
     said = [
         f"alarm {guard.name} cannot guard this rollout: no {guard.alarm.metric} of what serves in the last minutes, and it "
         "fires on data only"
@@ -208,6 +212,11 @@ def shortcomings(guards: Sequence[Guard], rollout: Rollout | None) -> list[str]:
         if guard.state == "INSUFFICIENT_DATA"
     ]
     return said
+
+
+def _baking(wanted: Wanted) -> int:
+    endpoint = wanted.endpoint
+    return 0 if isinstance(endpoint, ServerlessEndpoint) else baking_seconds(endpoint.rollout, endpoint.instance_count)
 
 
 def firing(guards: Sequence[Guard]) -> list[Guard]:

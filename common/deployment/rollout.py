@@ -104,17 +104,18 @@ def _require_bakeable(bake_seconds: int, times: int) -> None:
 Rollout = AllAtOnce | Canary | Linear | Rolling
 
 
-def baking_seconds(rollout: Rollout) -> int:
-    """How long the alarms watch the new package in all, at the least."""
+def baking_seconds(rollout: Rollout, instances: int) -> int:
+    """How long the alarms watch the new package in all, on a fleet of so many instances."""
     match rollout:
-        case AllAtOnce(bake_seconds=wait):
-            return wait
-        case Canary(bake_seconds=wait):
-            return 2 * wait
-        case Linear(bake_seconds=wait, steps=steps):
-            return steps * wait
-        case Rolling(batch_percent=percent, bake_seconds=wait):
-            return -(-100 // percent) * wait
+        case AllAtOnce():
+            times = 1
+        case Canary():
+            times = 2
+        case Linear(steps=steps):
+            times = steps
+        case Rolling(batch_percent=percent):
+            times = -(-instances // max(1, instances * percent // 100))
+    return times * rollout.bake_seconds
 
 
 def why_refused(rollout: Rollout, old_variants: Sequence[str], new_variants: Sequence[str]) -> str:
@@ -163,7 +164,7 @@ def _blue_green(rollout: AllAtOnce | Canary | Linear) -> dict[str, Any]:
         "BlueGreenUpdatePolicy": {
             "TrafficRoutingConfiguration": routing | {"WaitIntervalInSeconds": rollout.bake_seconds},
             "TerminationWaitInSeconds": 60,
-            "MaximumExecutionTimeoutInSeconds": baking_seconds(rollout) + _START_SECONDS,
+            "MaximumExecutionTimeoutInSeconds": baking_seconds(rollout, instances=1) + _START_SECONDS,
         }
     }
 

@@ -3,20 +3,23 @@
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from common.deployment.alarms import Alarm
-from common.deployment.declare import Endpoint
-from common.deployment.rollout import AllAtOnce, Canary, Linear, Rollout, deployment_config
+from common.deployment.rollout import AllAtOnce, Canary, Linear, Rolling, Rollout, baking_seconds, deployment_config
 from common.errors import UsageError
 
 
-def test_two_alarms_that_would_share_a_name_are_refused() -> None:
-    with pytest.raises(UsageError, match="same statistic of the same metric"):
-        Endpoint("ml.m5.large", AllAtOnce(), (Alarm("ModelLatency", "p99", 1e5), Alarm("ModelLatency", "p99", 2e5)))
-
-
 @pytest.mark.parametrize(
-    "rollout", [lambda: AllAtOnce(-1), lambda: AllAtOnce(3601), lambda: Canary(10, 3601), lambda: Linear(10, 3600)]
+    "rollout",
+    [
+        lambda: AllAtOnce(-1),
+        lambda: AllAtOnce(3601),
+        lambda: Canary(10, 3601),
+        lambda: Linear(10, 3600),
+        lambda: Rolling(5, 676),
+    ],
 )
 def test_baking_times_that_sagemaker_refuses_are_refused(rollout: Callable[[], Rollout]) -> None:
     with pytest.raises(UsageError, match="is not possible"):
@@ -27,6 +30,34 @@ def test_baking_times_that_sagemaker_refuses_are_refused(rollout: Callable[[], R
 def test_alarm_periods_that_never_see_data_are_refused(seconds: int) -> None:
     with pytest.raises(UsageError, match="multiple of 60"):
         Alarm("ModelLatency", "p99", 1e5, period_seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    ("rollout", "said"),
+    [
+        (lambda: Rolling(4), "Batches of 4 %"),
+        (lambda: Rolling(51), "Batches of 51 %"),
+        (lambda: Rolling(10, rollback_percent=4), "in batches of 4 %"),
+        (lambda: Rolling(10, rollback_percent=101), "in batches of 101 %"),
+    ],
+)
+def test_batches_that_sagemaker_refuses_are_refused(rollout: Callable[[], Rollout], said: str) -> None:
+    with pytest.raises(UsageError, match=said) as error:
+        rollout()
+    assert error.value.remedy
+
+
+@given(st.integers(5, 50), st.integers(0, 675), st.integers(2, 400))
+def test_a_rolling_update_leaves_time_for_every_batch_of_a_fleet_of_any_size(
+    percent: int, bake: int, instances: int
+) -> None:
+    rollout = Rolling(percent, bake)
+    batches = -(-instances // max(1, instances * percent // 100))
+    assert batches <= rollout.most_batches
+    update = deployment_config(rollout, ["a"])["RollingUpdatePolicy"]
+    assert 600 <= update["MaximumExecutionTimeoutInSeconds"] <= 28800
+    assert update["MaximumExecutionTimeoutInSeconds"] > batches * bake
+    assert baking_seconds(rollout, instances) == batches * bake
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from common.deployment.alarms import Alarm
 from common.deployment.declare import Endpoint
 from common.deployment.live import Live, package_of
+from common.deployment.modes import ServerlessEndpoint
 from common.deployment.plan import (
     CHANGING,
     CreateEndpoint,
@@ -22,7 +23,7 @@ from common.deployment.plan import (
     next_action,
     to_sweep,
 )
-from common.deployment.rollout import AllAtOnce, Canary, Linear, Rollout, deployment_config
+from common.deployment.rollout import AllAtOnce, Canary, Linear, Rolling, Rollout, deployment_config, why_refused
 from common.errors import DeploymentError, UsageError
 from common.model import Model
 from common.registry import Package
@@ -132,6 +133,55 @@ def test_the_rollout_in_sagemakers_form(rollout: Rollout, kind: str, total: int)
     assert policy["TrafficRoutingConfiguration"]["Type"] == kind
     assert policy["MaximumExecutionTimeoutInSeconds"] > total
     assert config["AutoRollbackConfiguration"] == {"Alarms": [{"AlarmName": "one"}]}
+
+
+def test_a_rolling_update_in_sagemakers_form() -> None:
+    assert deployment_config(Rolling(25, 120, rollback_percent=50), ["one"]) == {
+        "RollingUpdatePolicy": {
+            "MaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 25},
+            "WaitIntervalInSeconds": 120,
+            "MaximumExecutionTimeoutInSeconds": 8 * (120 + 600),
+            "RollbackMaximumBatchSize": {"Type": "CAPACITY_PERCENT", "Value": 50},
+        },
+        "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": "one"}]},
+    }
+
+
+def test_a_rollout_without_alarms_that_could_guard_it_names_none() -> None:
+    assert "AutoRollbackConfiguration" not in deployment_config(AllAtOnce(), [])
+
+
+@pytest.mark.parametrize("rollout", [AllAtOnce(), Canary(10), Linear(10), Rolling(10)])
+def test_traffic_is_shifted_between_variants_of_the_same_names_only(rollout: Rollout) -> None:
+    endpoint = replace(ENDPOINT, rollout=rollout)
+    live = Live("InService", configuration="old", variants=("AllTraffic",))
+    assert next_action(replace(WANTED, endpoint=endpoint), live) == UpdateEndpoint("old")
+    for variants in (("v6", "v7"), ("blue",), ("AllTraffic", "v7")):
+        with pytest.raises(DeploymentError, match=r"serves the variants .*(same names only|several variants)") as error:
+            next_action(replace(WANTED, endpoint=endpoint), replace(live, variants=variants))
+        assert error.value.remedy
+
+
+def test_a_way_back_without_guardrails_leads_to_any_variants() -> None:
+    back = replace(WANTED, instead_of="old")
+    assert next_action(back, Live("InService", configuration="old", variants=("v6", "v7"))) == UpdateEndpoint("old")
+
+
+@pytest.mark.parametrize(("old", "new"), [(["a", "b"], ["a", "b"]), (["a", "b"], ["a"]), (["a"], ["a", "b"])])
+def test_a_rolling_update_of_several_variants_is_refused(old: list[str], new: list[str]) -> None:
+    assert "several variants" in why_refused(Rolling(50), old, new)
+    assert bool(why_refused(Linear(50), old, new)) == (old != new)
+
+
+def test_what_cannot_be_guarded_is_refused_when_it_is_declared() -> None:
+    with pytest.raises(UsageError, match=r"on ml\.inf1\.xlarge cannot be guarded"):
+        replace(ENDPOINT, instance_type="ml.inf1.xlarge")
+    with pytest.raises(UsageError, match="A rolling rollout needs two instances, and 1 is declared"):
+        replace(ENDPOINT, rollout=Rolling(50), instance_count=1)
+    with pytest.raises(UsageError, match="declares 11 alarms"):
+        replace(ENDPOINT, alarms=tuple(Alarm("ModelLatency", f"p{n}", above=1) for n in range(11)))
+    with pytest.raises(TypeError, match="rollout"):
+        ServerlessEndpoint(memory_mb=2048, max_concurrency=5, rollout=Canary(10))  # type: ignore[call-arg]
 
 
 def test_what_sagemaker_would_refuse_is_refused_when_it_is_declared() -> None:
