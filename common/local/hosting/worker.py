@@ -50,7 +50,11 @@ class Launch:
 
 
 class Worker:
-    """A supervised process. A crash restarts it, with growing pauses; every line that it prints goes to `log`."""
+    """A supervised process. A crash restarts it, with growing pauses; every line that it prints goes to `log`.
+
+    A crash fails the requests that the process was answering. Those that come until it is up again wait for it, as in the
+    images, whose first process holds the port while another is started.
+    """
 
     def __init__(self, launch: Launch, log: Callable[[str], None]) -> None:
         self._launch = launch
@@ -66,6 +70,8 @@ class Worker:
         self._process: Container | None = None
         self._ready = threading.Event()
         self._settled = threading.Event()
+        self._resolved = threading.Event()
+        """Whether there is nothing to wait for: it is ready, or it will never be."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name=f"worker-{self._port}", daemon=True)
         self._thread.start()
@@ -92,12 +98,13 @@ class Worker:
 
         Raises:
             TimeoutError: no answer within `timeout` seconds.
-            WorkerGone: the process is not there, or ended before it answered.
+            WorkerGone: the process ended before it answered, and is not started again.
         """
+        deadline = time.monotonic() + timeout
         connection = None
         try:
-            connection = self._connection(timeout)
-            answer = connection.request(method, path, body, headers, timeout)
+            connection = self._connected(deadline)
+            answer = connection.request(method, path, body, headers, _left(deadline))
         except (OSError, BadAnswer) as fault:
             if connection is not None:
                 connection.close()
@@ -119,6 +126,7 @@ class Worker:
         """Ask the process to end, and restart it no more. `stop` waits for it."""
         with self._lock:
             self._stopping.set()
+            self._resolved.set()
             if self._process is not None:
                 self._process.terminate()
 
@@ -132,6 +140,17 @@ class Worker:
         while self._idle:
             self._idle.pop().close()
         self._reservation.close()
+
+    def _connected(self, deadline: float) -> Connection:
+        while True:
+            if not self._resolved.wait(_left(deadline)):
+                raise TimeoutError
+            if self._stopping.is_set() or not self._thread.is_alive():
+                raise WorkerGone("it has ended")
+            try:
+                return self._connection(_left(deadline))
+            except ConnectionRefusedError:  # it has just ended, which nobody has noticed yet
+                self._stopping.wait(_PING_INTERVAL_SECONDS)
 
     def _connection(self, timeout: float) -> Connection:
         with contextlib.suppress(IndexError):
@@ -151,6 +170,7 @@ class Worker:
             self._log(f"The container cannot be started: {fault}")
         finally:
             self._settled.set()
+            self._resolved.set()
 
     def _supervise(self) -> None:
         backoff = _FIRST_BACKOFF_SECONDS
@@ -159,6 +179,7 @@ class Worker:
             self._await_health(process)
             code = process.wait()
             self._ready.clear()
+            self._resolved.clear()
             process.finish()
             if self._stopping.is_set() or not self._settled.is_set():
                 break
@@ -186,6 +207,7 @@ class Worker:
             if self._ping():
                 self._ready.set()
                 self._settled.set()
+                self._resolved.set()
                 return
             time.sleep(_PING_INTERVAL_SECONDS)
 
@@ -195,3 +217,7 @@ class Worker:
                 return connection.request("GET", "/ping", b"", {}, _PING_SECONDS).status == HTTPStatus.OK
         except (OSError, BadAnswer):
             return False
+
+
+def _left(deadline: float) -> float:
+    return max(deadline - time.monotonic(), 0.001)

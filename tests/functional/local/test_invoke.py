@@ -21,6 +21,14 @@ def refused(local: Local, body: bytes = b"", endpoint: str = "e", **members: str
     return error.value
 
 
+def ready(local: Local) -> int:
+    """Instances of the first variant that are healthy."""
+    live = local.aws.part(Hosting).live(local.scope, "e")
+    assert live is not None
+    assert live.fleet is not None
+    return live.fleet.ready_instances("v1")
+
+
 def test_an_answer_carries_the_content_type_the_variant_and_what_the_container_returns(local: Local) -> None:
     local.serving("a", content_type="application/jsonlines")
     body, headers = local.invoke(b"1,2", CustomAttributes="trace=7")
@@ -163,25 +171,41 @@ def test_several_containers_are_a_pipeline(local: Local) -> None:
     assert refused(local, b"bad").message.startswith("Received client error (415) from container_1 with message")
 
 
-def test_a_killed_worker_is_a_model_error_until_it_is_back(local: Local) -> None:
+def test_a_crash_fails_the_request_under_way_and_later_ones_wait_until_the_worker_is_back(local: Local) -> None:
     local.serving("a")
     [process] = local.process_ids()
     error = refused(local, b"crash")
     assert (error.code, error.members["OriginalStatusCode"]) == ("ModelError", 503)
-
-    seen: set[str] = set()
-
-    def answers() -> bool:
-        try:
-            return local.invoke()[0] == b"a:"
-        except ApiError as error:
-            seen.add(error.code)
-            return False
-
-    eventually(answers, "the worker is back")
-    assert seen == {"ModelError"}
-    assert local.process_ids() != [process]
+    eventually(lambda: local.process_ids() != [process], "another process is started")
+    with ThreadPoolExecutor(4) as pool:
+        assert [body for body, _ in pool.map(local.invoke, [b""] * 8)] == [b"a:"] * 8
     assert local.describe()["EndpointStatus"] == "InService"
+
+
+def test_a_worker_that_does_not_come_back_is_waited_for_as_long_as_a_request_may_take(
+    local: Local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("common.local.hosting.worker._FIRST_BACKOFF_SECONDS", 60)
+    local.serving("a")
+    refused(local, b"crash")
+    eventually(lambda: not ready(local), "its end is noticed")
+    monkeypatch.setattr("common.local.sagemaker.runtime.TIMEOUT_SECONDS", 0.2)
+    error = refused(local)
+    assert (error.code, error.members["OriginalStatusCode"]) == ("ModelError", 0)
+    assert "timed out while waiting for a response from container primary" in error.message
+    local.do("DeleteEndpoint", EndpointName="e")
+
+
+def test_a_crash_in_one_variant_is_not_felt_in_another(local: Local) -> None:
+    local.model("a")
+    local.model("b")
+    local.do("CreateEndpoint", EndpointName="e", EndpointConfigName=local.config("ab", "a", "b"))
+    local.settled()
+    before = set(local.process_ids())
+    refused(local, b"crash", TargetVariant="v1")
+    assert {local.invoke(TargetVariant="v2")[0] for _ in range(10)} == {b"b:"}
+    eventually(lambda: len(before & set(local.process_ids())) == 1, "another process is started")
+    assert local.invoke(TargetVariant="v1")[0] == b"a:"
 
 
 def test_with_a_second_instance_a_killed_worker_costs_no_request(local: Local) -> None:
@@ -190,13 +214,9 @@ def test_with_a_second_instance_a_killed_worker_costs_no_request(local: Local) -
     local.settled()
     killed = local.process_ids()[0]
     os.kill(killed, signal.SIGKILL)
-    live = local.aws.part(Hosting).live(local.scope, "e")
-    assert live is not None
-    assert live.fleet is not None
-    fleet = live.fleet
-    eventually(lambda: fleet.ready_instances("v1") == 1, "the death is noticed")
+    eventually(lambda: ready(local) == 1, "the death is noticed")
     assert {local.invoke()[0] for _ in range(20)} == {b"a:"}
-    eventually(lambda: fleet.ready_instances("v1") == 2, "the worker is back")
+    eventually(lambda: ready(local) == 2, "the worker is back")
     assert killed not in local.process_ids()
 
 
