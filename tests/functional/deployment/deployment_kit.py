@@ -127,11 +127,18 @@ class Project:
     def wanted(self, package: Package, endpoint: DeclaredEndpoint = ENDPOINT) -> Wanted:
         return Wanted(self.model, self.registry.describe(package.arn), endpoint)
 
-    def deploy(self, package: Package, endpoint: DeclaredEndpoint = ENDPOINT, aws: Aws | None = None) -> bool:
+    def deploy(
+        self,
+        package: Package,
+        endpoint: DeclaredEndpoint = ENDPOINT,
+        aws: Aws | None = None,
+        *,
+        despite_alarms: bool = False,
+    ) -> bool:
         """Run one deploy of the package, as `Deployment.execute` does; by other clients if they are given."""
         aws = aws or self.aws
-        wanted = self.wanted(package, endpoint)
-        return Deployment(aws, Registry(aws, self.model), wanted, Run("tester"), self.said.append).execute()
+        wanted, registry = self.wanted(package, endpoint), Registry(aws, self.model)
+        return Deployment(aws, registry, wanted, Run("tester"), self.said.append, despite_alarms).execute()
 
     def another_process(self) -> Aws:
         """Clients of their own, so that faults can be injected into one of two deploys."""
