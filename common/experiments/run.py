@@ -59,7 +59,10 @@ class Running:
 
 
 def running(aws: Aws, model: Model, live: Live) -> Running | None:
-    """The experiment that serves, or that serves again if what replaces it cannot be verified; None where there is none."""
+    """The experiment that serves, or that serves again if what replaces it cannot be verified.
+
+    None where there is none, or somebody has deleted its configuration by hand, so that nobody knows what serves.
+    """
     serves = kind_of(model, live.configuration)
     configuration = live.configuration if serves else live.rollback
     kind = kind_of(model, configuration)
@@ -70,10 +73,7 @@ def running(aws: Aws, model: Model, live: Live) -> Running | None:
     except ClientError as error:
         if not is_missing(error):
             raise
-        raise DeploymentError(
-            f"{CALLED[kind]} runs on {model.name}, but somebody deleted its configuration {configuration}.",
-            f"`./models release {model.name}`, then deploy: `./models deploy {model.name}`.",
-        ) from error
+        return None
     tags = aws.sagemaker.list_tags(ResourceArn=described["EndpointConfigArn"])["Tags"]
     shadows = described.get("ShadowProductionVariants", [])
     variants = [*described["ProductionVariants"], *shadows]
@@ -264,14 +264,10 @@ class Laboratory:
         self._remove_leftovers(observe(self.aws, self.model))
 
     def finish(self, kind: Kind) -> bool:
-        """End what a killed command has left when no experiment runs any more; True when there was something."""
+        """Let go of an endpoint on which no experiment runs any more, but whose hold is left; True when there was one."""
         live = observe(self.aws, self.model)
-        if (
-            live.hold is None
-            or live.hold.kind != kind
-            or not live.in_service
-            or kind_of(self.model, live.configuration)
-        ):
+        runs = running(self.aws, self.model, live) or kind_of(self.model, live.pending)
+        if live.hold is None or live.hold.kind != kind or runs:
             return False
         release(self.aws, self.model.name)
         self._remove_leftovers(live)

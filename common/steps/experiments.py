@@ -192,8 +192,8 @@ def stop_experiment(context: Context, model: Model, endpoint: DeclaredEndpoint, 
         DeploymentError: no such test runs, or the way back failed and it goes on.
     """
     lab = laboratory(context, model, endpoint)
-    if running(context.aws, model, observe(context.aws, model)) is None and lab.finish(kind):
-        context.say(f"{model.name}: the test had ended already; the endpoint is held no more")
+    if lab.finish(kind):
+        context.say(f"{model.name}: no test runs any more; the endpoint is held no longer, and can be deployed to")
         return
     lab.stop(lab.require_running(kind))
     context.say(f"{model.name}: the test has ended; what served before it serves alone")

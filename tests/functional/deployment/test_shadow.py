@@ -142,6 +142,18 @@ def test_a_hold_that_a_killed_start_has_left_is_ended_by_a_stop(project: Project
     assert project.live().hold is None
 
 
+def test_a_test_whose_configuration_somebody_deleted_is_stopped_and_deployed_over(project: Project) -> None:
+    project.deploy(project.package(1))
+    two = project.package(2)
+    step.start_shadow(context(project), project.model, ENDPOINT, two.version, 100)
+    project.aws.sagemaker.delete_endpoint_config(EndpointConfigName=project.live().configuration)
+    with pytest.raises(DeploymentError, match="A shadow test does not run"):
+        step.shadow_findings(context(project), project.model, ENDPOINT)
+    step.stop_experiment(context(project), project.model, ENDPOINT, "shadow")
+    assert project.deploy(two)
+    assert project.answers() == 2
+
+
 @contextmanager
 def interrupted(project: Project, operation: str) -> Iterator[None]:
     """The process is interrupted right after its first call of that operation."""

@@ -189,7 +189,7 @@ def test_the_findings_of_a_shadow_test_open_with_what_the_truth_says(worse: floa
 def arm(units: int, share: float, seed: int) -> Outcomes:
     random = np.random.default_rng(seed)
     return Outcomes(
-        (random.random(units) < share).astype(float), np.arange(units), np.arange(units) * 1.0, units, units
+        (random.random(units) < share).astype(float), np.arange(units), np.sort(random.random(units)), units, units
     )
 
 
