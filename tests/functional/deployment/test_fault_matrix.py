@@ -100,7 +100,7 @@ def play(project: Project, fault: Fault, endpoint: DeclaredEndpoint) -> None:
     assert load is None or fault.harms or not load.errors
 
 
-ALL = [each for each in declarations() if each.mode != "serverless"]
+ALL = declarations()
 SAMPLE = [fault for fault in FAULTS if not fault.elsewhere]
 LEAN = [(fault, ALL[number % len(ALL)]) for number, fault in enumerate(SAMPLE)]
 WHOLE = [(fault, endpoint) for fault in FAULTS for endpoint in ALL if (fault, endpoint) not in LEAN]
