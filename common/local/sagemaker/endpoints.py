@@ -78,7 +78,7 @@ def list_endpoints(call: Call) -> Answer:
 
 @operation
 def update_endpoint(call: Call) -> Answer:
-    """Deploy a new endpoint configuration: a fleet beside the old one, traffic in steps, rollback on alarms."""
+    """Deploy a new endpoint configuration: a fleet beside the old one, or batches in its place; rollback on alarms."""
     with call.aws.store.transaction():
         document = _settled(call)
         deployment = _deployment_config(call, document)
