@@ -18,6 +18,9 @@ from common.local.hosting.spec import FleetSpec
 IDLE_SECONDS = 300.0
 """AWS time after which an instance without requests ends; AWS does not say how long it waits."""
 
+_IDLE_FLOOR_SECONDS = 2.0
+"""However small the time scale: to start a process for every request would be all that this machine does."""
+
 STARTUP_SECONDS = 180.0
 _TICK_SECONDS = 0.1
 
@@ -107,7 +110,7 @@ class ServerlessFleet(Fleet):
         self._grow(sized, min(limit, limit_seconds))
 
     def _end_idle(self) -> None:
-        patience = IDLE_SECONDS * self._around.aws.time_scale
+        patience = max(IDLE_SECONDS * self._around.aws.time_scale, _IDLE_FLOOR_SECONDS)
         while not self._retired and not self._around.aws.closing.wait(_TICK_SECONDS):
             with self._sizing, self._changed:
                 instances = self._instances[self._variant.name]

@@ -193,9 +193,16 @@ class Project:
 
     def remove_endpoint(self) -> None:
         """Delete the endpoint as soon as that is possible, so that its processes end with the test."""
-        if self.live().exists:
+        sagemaker = self.account.client("sagemaker")
+        while self.live().exists:
             self.settled()
-            self.account.client("sagemaker").delete_endpoint(EndpointName=self.model.name)
+            try:
+                sagemaker.delete_endpoint(EndpointName=self.model.name)
+            except sagemaker.exceptions.ClientError as refusal:
+                if "in-progress" not in str(refusal):  # autoscaling may have begun a change since
+                    raise
+            else:
+                return
 
 
 class Unanswered(Exception):
