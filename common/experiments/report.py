@@ -46,7 +46,7 @@ class Report:
 
     def text(self) -> str:
         """For a terminal: the same, without figures."""
-        facts = "; ".join(f"{label}: {value} {words}" for label, value, words in self.facts)
+        facts = "; ".join(f"{label}: {value} ({words})" for label, value, words in self.facts)
         lines = [f"{self.title}: {self.headline}", self.consequence, self.description, facts]
         for section in self.sections:
             tables = [text_table(table.header, table.rows) for table in section.tables]
