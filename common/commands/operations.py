@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from common.model import find_model
+from common.model import Model, find_model
 from common.steps import failures_explained
 
 if TYPE_CHECKING:
@@ -76,6 +76,94 @@ def release(
         from common.operations.holds import release_model
 
         release_model(_context(), find_model(name), version)
+
+
+def teardown(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="The model; it may be gone from the checkout.", show_default=False)
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Do what is listed. Without it nothing is removed.")] = False,
+) -> None:
+    """Remove everything of a model that costs money by the hour.
+
+    Its endpoint, configurations, models, alarms and scaling go, and its running jobs are stopped. Packages, logs, artifacts
+    and data stay, by which every answer of it can still be traced.
+
+    \b
+    Examples:
+      models teardown abalone          lists what would go
+      models teardown abalone --yes
+    """
+    with failures_explained():
+        from common.operations.teardown import tear_down
+
+        context = _context()
+        tear_down(context.aws, name, context.say, confirmed=yes)
+
+
+def logs(
+    name: Name,
+    minutes: Annotated[int, typer.Option(metavar="N", help="How far back to begin.", min=0)] = 10,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on with the lines that come, until Ctrl-C.")] = False,
+) -> None:
+    """What the endpoint's containers print.
+
+    By time, each line with its variant and instance.
+
+    \b
+    Examples:
+      models logs abalone
+      models logs abalone --minutes 60 --follow
+    """
+    with failures_explained():
+        from common.operations.logs import show_logs
+
+        show_logs(_context(), _endpoint(name).name, minutes, follow=follow)
+
+
+def watch(name: Name) -> None:
+    """Watch a rollout until it has ended.
+
+    Fleets and their phases, alarms, errors and latencies: a table on a terminal, a line for each change in a log. Where
+    nothing is under way it is shown once.
+
+    \b
+    Examples:
+      models watch abalone
+    """
+    with failures_explained():
+        from common.operations import watch as watching
+
+        watching.watch(_context(), _endpoint(name))
+
+
+def cost(
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="NAME", help="Only these models.", show_default=False)
+    ] = None,
+) -> None:
+    """What runs now, and what it costs by the hour.
+
+    Endpoints by instance type, and running jobs, of everything that this project created.
+
+    \b
+    Examples:
+      models cost
+      models cost abalone
+    """
+    with failures_explained():
+        from common.operations.cost import show_cost
+
+        show_cost(_context(), names or [])
+
+
+def _endpoint(name: str) -> Model:
+    """What stands for the endpoint that the model serves behind: the model itself, or the owner of a shared one."""
+    from common.deployment.shared.declare import SharedEndpoint
+
+    model = find_model(name)
+    declared = model.declaration("deploy", "ENDPOINT")
+    return declared.owner if isinstance(declared, SharedEndpoint) else model
 
 
 def _context() -> Context:

@@ -222,3 +222,15 @@ def to_sweep(deployed: list[Package], serving_arn: str, keep: int) -> list[Packa
     by_time = sorted(deployed, key=lambda package: package.metadata.get("deployed_at", ""), reverse=True)
     kept = {package.arn for package in by_time[:keep]} | {serving_arn}
     return [package for package in by_time if package.arn not in kept]
+
+
+def never_served(packages: list[Package], serving_arn: str) -> list[Package]:
+    """Which packages may lose what a failed deploy prepared for them: they never served, and a newer one does.
+
+    Newer ones than that stay: a deploy may prepare one at this moment.
+
+    Args:
+        packages: those that have a SageMaker model, in any order.
+    """
+    serving = max((package.version for package in packages if package.arn == serving_arn), default=0)
+    return [package for package in packages if not package.deployed_at and package.version < serving]

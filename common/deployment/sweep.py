@@ -10,15 +10,16 @@ from botocore.exceptions import ClientError
 
 from common.aws import Aws, is_missing
 from common.deployment.live import observe
-from common.deployment.plan import to_sweep
+from common.deployment.plan import never_served, to_sweep
 from common.model import Model
 from common.registry import Registry
 
 
 def sweep(aws: Aws, registry: Registry, model: Model, keep: int) -> list[str]:
-    """Delete models and endpoint configurations of packages that were deployed before the `keep` last ones.
+    """Delete models and endpoint configurations of packages that were deployed before the `keep` last ones, or never.
 
-    Packages and artifacts stay: a swept package can be deployed again. Nothing is deleted while the endpoint is changing.
+    Packages and artifacts stay: a swept package can be deployed again. Nothing is deleted while the endpoint is changing, or
+    held, e.g. by an experiment with a package that was never deployed.
 
     Returns:
         The names of what was deleted.
@@ -27,11 +28,12 @@ def sweep(aws: Aws, registry: Registry, model: Model, keep: int) -> list[str]:
     if len(versions) <= keep:
         return []
     live = observe(aws, model)
-    if not live.in_service or live.rollback:
+    if not live.in_service or live.rollback or live.hold:
         return []
-    deployed = [package for package in registry.of_versions(versions) if "deployed_as" in package.metadata]
+    packages = list(registry.of_versions(versions))
+    deployed = [package for package in packages if package.deployed_at]
     deleted: list[str] = []
-    for package in to_sweep(deployed, live.package_arn, keep):
+    for package in [*to_sweep(deployed, live.package_arn, keep), *never_served(packages, live.package_arn)]:
         if observe(aws, model) != live:
             break  # another deploy has begun, perhaps back to what would go next
         deleted += _delete_model(aws, f"{model.name}-model-{package.version}", live.configuration)

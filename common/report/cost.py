@@ -1,16 +1,16 @@
-"""What training cost: billable seconds × instances × the on-demand price of `prices.csv`."""
+"""What training cost, and what an hour of an instance costs: by the on-demand prices of `prices.csv`."""
 
 import csv
 from dataclasses import dataclass
 from pathlib import Path
 
 PRICES = Path(__file__).parent / "prices.csv"
-"""Training prices: a row for each region and instance type, with the day and the source that it was read from."""
+"""A row for each region, instance type and use (`Train`, `Host`, …, as in AWS's usage types), with the day and the source."""
 
 
 @dataclass(frozen=True)
 class Price:
-    """The on-demand price of a training instance, without storage, taxes and discounts."""
+    """The on-demand price of an instance, without storage, taxes and discounts."""
 
     usd_per_hour: float
     as_of: str
@@ -52,10 +52,10 @@ def training_cost(
     return Cost(instance_type, instances, seconds, trained, find_price(region, instance_type))
 
 
-def find_price(region: str, instance_type: str) -> Price | None:
-    """The listed price, or none."""
+def find_price(region: str, instance_type: str, use: str = "Train") -> Price | None:
+    """The listed price, or none. AWS prices training, hosting and processing apart."""
     with PRICES.open(encoding="utf-8", newline="") as file:
         for row in csv.DictReader(file):
-            if (row["region"], row["instance_type"]) == (region, instance_type):
+            if (row["region"], row["instance_type"], row["use"]) == (region, instance_type, use):
                 return Price(float(row["usd_per_hour"]), row["as_of"], row["source"])
     return None

@@ -10,6 +10,7 @@ import pytest
 
 from common.deployment.alarms import Alarm
 from common.deployment.declare import Endpoint
+from common.deployment.hold import put_hold, release
 from common.deployment.rollout import AllAtOnce
 from common.deployment.sweep import sweep
 from common.errors import RegistryError
@@ -183,6 +184,29 @@ def test_the_sweep_leaves_siblings_and_what_it_did_not_make(project: Project, on
     left = project.names()
     assert {*foreign, "abalone2-model-1"} <= set(left["models"])
     assert {*by_hand, sibling.wanted(sibling.registry.version(1)).configuration} <= set(left["configurations"])
+
+
+def test_what_a_failed_deploy_prepared_goes_once_a_newer_package_serves_and_not_while_the_endpoint_is_held(
+    project: Project, one: Package
+) -> None:
+    def refuse() -> None:
+        raise KeyboardInterrupt
+
+    for number in (2, 4):
+        with on_call(project.aws.sagemaker, "UpdateEndpoint", refuse), pytest.raises(KeyboardInterrupt):
+            project.deploy(project.package(number))
+        if number == 2:
+            project.deploy(project.package(3))
+    put_hold(project.aws, "abalone", reason="version 2 is compared", by="somebody", kind="shadow")
+    assert swept(project) == []
+    release(project.aws, "abalone")
+    assert swept(project) == [f"abalone-model-2-{DIGEST}", "abalone-model-2"]
+    assert project.names()["models"] == [
+        "abalone-model-1",
+        "abalone-model-3",
+        "abalone-model-4",
+    ]  # 4 is newer than what serves
+    assert project.answers() == 3
 
 
 def test_the_sweep_sees_beyond_the_first_page(project: Project, one: Package) -> None:

@@ -23,10 +23,15 @@ def test_an_instance_without_a_listed_price_costs_an_unknown_sum(region: str, in
     assert training_cost(region, instance, instances=1, seconds=60).usd is None
 
 
+def test_hosting_has_prices_of_its_own() -> None:
+    assert find_price("us-east-1", "ml.m5.large", "Host") != find_price("us-east-1", "ml.m5.large")
+    assert find_price("us-east-1", "ml.g5.2xlarge", "Host") is None
+
+
 def test_every_listed_price_is_of_one_instance_and_says_when_and_where_it_was_read() -> None:
     with PRICES.open(encoding="utf-8", newline="") as file:
         rows = list(csv.DictReader(file))
-    assert len({(row["region"], row["instance_type"]) for row in rows}) == len(rows)
+    assert len({(row["region"], row["instance_type"], row["use"]) for row in rows}) == len(rows)
     for row in rows:
         assert 0 < float(row["usd_per_hour"]) < 200
         assert row["instance_type"].startswith("ml.")
