@@ -31,6 +31,8 @@ COMMANDS = (
     "deploy",
     "invoke",
     "add-customer",
+    "shadow",
+    "ab",
     "rollback",
     "hold",
     "release",
