@@ -37,10 +37,16 @@ def rollback(
       models rollback abalone --to 4 --reason "5 was bad, too"
     """
     with failures_explained():
+        from common.deployment.shared.declare import SharedEndpoint
         from common.operations.rollback import roll_back
+        from common.operations.rollback_shared import roll_back_shared
 
         model = find_model(name)
-        roll_back(_context(), model, model.declaration("deploy", "ENDPOINT"), to=to, reason=reason, plan=plan)
+        endpoint = model.declaration("deploy", "ENDPOINT")
+        if isinstance(endpoint, SharedEndpoint):
+            roll_back_shared(_context(), model, endpoint, to=to, reason=reason, plan=plan)
+        else:
+            roll_back(_context(), model, endpoint, to=to, reason=reason, plan=plan)
 
 
 def hold(name: Name, reason: Reason) -> None:

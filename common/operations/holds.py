@@ -7,6 +7,7 @@ from common.errors import DeploymentError
 from common.model import Model
 from common.registry import Package
 from common.steps.context import Context
+from common.steps.live import endpoint_name
 
 
 def hold_model(context: Context, model: Model, reason: str) -> None:
@@ -15,7 +16,7 @@ def hold_model(context: Context, model: Model, reason: str) -> None:
     Raises:
         DeploymentError: there is no endpoint, or somebody holds it already.
     """
-    held = put_hold(context.aws, model.name, reason=reason, by=context.registry(model).identity(context.run))
+    held = put_hold(context.aws, endpoint_name(model), reason=reason, by=context.registry(model).identity(context.run))
     context.say(f"{model.name}: {held}. Deploys are refused until `./models release {model.name}`")
 
 
@@ -27,9 +28,10 @@ def release_model(context: Context, model: Model, version: int = 0) -> None:
         RegistryError: there is no such version.
     """
     name, registry = model.name, context.registry(model)
-    held = None if version else hold_of(context.aws, name)
+    endpoint = endpoint_name(model)
+    held = None if version else hold_of(context.aws, endpoint)
     if held and held.kind != "hold":
-        raise DeploymentError(f"The endpoint {name} is {held}.", held.way_out(name))
+        raise DeploymentError(f"The endpoint {endpoint} is {held}.", held.way_out(name))
     package = registry.version(version) if version else registry.approved(_main_source(context, model))
     marked: Package | None = package if package and package.rolled_back else None
     if not held and marked is None:
@@ -39,7 +41,7 @@ def release_model(context: Context, model: Model, version: int = 0) -> None:
             f"`./models status {name}` and `./models history {name}` show it.",
         )
     if held:
-        release(context.aws, name)
+        release(context.aws, endpoint)
         context.say(f"{name}: it was {held}. Deploys may change it again")
     if marked:
         registry.unmark_rolled_back(marked)

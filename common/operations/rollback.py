@@ -81,7 +81,7 @@ def roll_back(
         return
     _mark(context, registry, way, reason)
     Deployment(context.aws, registry, wanted, context.run, context.say).execute()
-    context.say(_outcome(model.name, way))
+    context.say(outcome(model.name, way))
 
 
 def _roll_back_beside_others(
@@ -211,7 +211,8 @@ def _already(way: WayBack) -> str:
     )
 
 
-def _outcome(name: str, way: WayBack) -> str:
+def outcome(name: str, way: WayBack) -> str:
+    """What to say when the way back is done."""
     if way.done:
         return f"{name}: {_already(way)}. Nothing was changed. To go further back, name the version: --to N"
     held = (

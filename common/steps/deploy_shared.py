@@ -39,7 +39,7 @@ def deploy_shared(
     if plan:
         live = observe(context.aws, endpoint.owner)
         served = served_by(context.aws, endpoint, live)
-        wanted = wanted_beside(context.aws, registry, place, served)
+        wanted = wanted_beside(context.aws, registry, place, served, live)
         context.say(f"{model.name}: version {package.version} (source {package.source}, data {package.data_version})")
         for number, step in enumerate(describe_shared_plan(place, wanted, live, served), start=1):
             context.say(f"  {number}. {step}")

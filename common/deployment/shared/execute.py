@@ -39,15 +39,19 @@ class Placement:
 
     Attributes:
         declared: the models that declare the endpoint; None where the checkout cannot tell, being older than main.
+        urgent: for a way back: traffic moves at once, without guardrails: an alarm that fires already would stop it.
     """
 
     model: Model
     package: Package
     endpoint: SharedEndpoint
     declared: Collection[str] | None
+    urgent: bool = False
 
 
-def wanted_beside(aws: Aws, registry: Registry, place: Placement, served: Generation | None) -> SharedWanted:
+def wanted_beside(
+    aws: Aws, registry: Registry, place: Placement, served: Generation | None, live: Live
+) -> SharedWanted:
     """The generation that serves the package beside what is served already, but for the models that leave.
 
     Raises:
@@ -69,6 +73,7 @@ def wanted_beside(aws: Aws, registry: Registry, place: Placement, served: Genera
         packages=packages,
         leaves=leaves,
         bucket=Bucket(aws).uri("").rstrip("/"),
+        instead_of=live.configuration if place.urgent else "",
     )
 
 
@@ -121,6 +126,10 @@ class _Turn(Deployment):
 
     def run_once(self, live: Live) -> bool:
         """Create or update the endpoint, and wait; False when somebody else was faster."""
+        if live.hold:
+            raise DeploymentError(
+                f"The endpoint {self.wanted.model.name} is {live.hold}.", live.hold.way_out(self.registry.model.name)
+            )
         action = next_action(self.wanted, live)
         if not isinstance(action, CreateEndpoint | UpdateEndpoint | ReplaceFailedEndpoint):
             return False
@@ -201,7 +210,7 @@ class SharedDeployment:
             served = served_by(self.aws, self.place.endpoint, live)
             if begun:
                 begun.require_member(live, served, *before)
-            turn = self._turn(wanted_beside(self.aws, self.registry, self.place, served))
+            turn = self._turn(wanted_beside(self.aws, self.registry, self.place, served, live))
             if served and live.in_service and live.configuration == turn.wanted.configuration:
                 if not begun and not live.rollback:
                     check_published(self.aws, served)
@@ -230,7 +239,7 @@ class SharedDeployment:
         )
         found = {name: self.registry.serving(member.package) for name, member in served.members.items()}
         packages = {name: package for name, package in found.items() if package}
-        wanted = wanted_beside(self.aws, self.registry, self.place, served)
+        wanted = wanted_beside(self.aws, self.registry, self.place, served, live)
         wanted = replace(wanted, generation=served, packages=packages, leaves={}, kept=live.configuration)
         try:
             self._turn(wanted).verified(live, served, changed=False)
@@ -265,7 +274,8 @@ def describe_shared_plan(place: Placement, wanted: SharedWanted, live: Live, ser
                 *finish,
             ]
         case UpdateEndpoint(from_configuration=old):
-            shift = f"update endpoint {name} from {old}: {in_words(place.endpoint.rollout)}"
+            how = "at once and unguarded" if place.urgent else in_words(place.endpoint.rollout)
+            shift = f"update endpoint {name} from {old}: {how}"
             return [*told, *prepare, shift, *finish, f"delete generations older than the newest {place.endpoint.keep}"]
         case WaitForEndpoint(status=status, leads_to=target):
             return [f"wait: {name} is {status}, towards {target}", "plan again when it has ended"]

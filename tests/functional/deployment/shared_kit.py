@@ -86,7 +86,7 @@ class Shared:
 
     def plan(self, model: Model, package: Package, **given: Any) -> list[str]:
         place, registry = self.placement(model, package, **given), self.project(model).registry
-        wanted = wanted_beside(self.aws, registry, place, self.served())
+        wanted = wanted_beside(self.aws, registry, place, self.served(), self.live())
         return describe_shared_plan(place, wanted, self.live(), self.served())
 
     def live(self) -> Live:

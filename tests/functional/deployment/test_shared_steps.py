@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from common.deployment.shared.declare import SharedEndpoint
-from common.errors import DataError, DeploymentError, UsageError
+from common.errors import DataError, DeploymentError, RegistryError, UsageError
 from common.lineage import Checkout
 from common.model import Model
+from common.operations.holds import hold_model, release_model
+from common.operations.rollback_shared import roll_back_shared
 from common.registry import Package
 from common.settings import Run
 from common.steps.context import Context
@@ -123,6 +125,38 @@ def test_a_model_that_shares_its_endpoint_is_deployed_seen_and_asked_like_any_ot
     team.deploy(ABALONE)
     assert live_of(team.context, ABALONE).package_arn == two.arn  # the champion of the next candidate
     assert team.status(CHURN).in_step
+
+
+def test_one_model_goes_back_and_the_others_stay(team: Team) -> None:
+    team.approve(ABALONE, 1)
+    team.deploy(ABALONE)
+    six = team.approve(CHURN, 6)
+    team.deploy(CHURN)
+    two = team.approve(ABALONE, 2)
+    team.deploy(ABALONE)
+    roll_back_shared(team.context, ABALONE, TABULAR, to=0, reason="too old", plan=True)
+    assert any(line.endswith("replace abalone version 2 by 1") for line in team.said)
+    assert team.shared.answers(ABALONE) == 2
+
+    roll_back_shared(team.context, ABALONE, TABULAR, to=0, reason="too old", plan=False)
+    assert (team.shared.answers(ABALONE), team.shared.answers(CHURN)) == (1, 6)
+    assert "Version 2 is held back" in team.said[-1]
+    with pytest.raises(RegistryError, match="rolled back"):
+        team.deploy(ABALONE)
+    assert "version 2 was rolled back" in team.status(ABALONE).held
+    nine = team.approve(CHURN, 9)
+    team.deploy(CHURN)  # does not bring the bad one back
+    assert (team.shared.answers(ABALONE), team.shared.answers(CHURN)) == (1, 9)
+    assert team.shared.recorded(CHURN, nine) != team.shared.recorded(CHURN, six)
+
+    release_model(team.context, ABALONE, two.version)
+    hold_model(team.context, ABALONE, "we measure")
+    with pytest.raises(DeploymentError, match="The endpoint tabular is held") as held:
+        team.deploy(ABALONE)
+    assert "`./models release abalone` ends the hold" in held.value.remedy
+    release_model(team.context, ABALONE)
+    team.deploy(ABALONE)
+    assert (team.shared.answers(ABALONE), team.shared.answers(CHURN)) == (2, 9)
 
 
 def test_models_that_declare_their_shared_endpoint_differently_are_refused_with_both_named(team: Team) -> None:
