@@ -248,19 +248,19 @@ def require_guarding(model: str, guards: Sequence[Guard]) -> None:
 
 def remove_undeclared(aws: Aws, wanted: Wanted) -> list[str]:
     """Delete the alarms that an earlier declaration of this model made and this one does not; their names."""
-    model, declared = wanted.model.name, set(wanted.alarm_names)
-    pages = aws.cloudwatch.get_paginator("describe_alarms").paginate(
-        AlarmNamePrefix=f"{model}-", AlarmTypes=["MetricAlarm"]
-    )
-    gone = [
-        alarm["AlarmName"]
-        for page in pages
-        for alarm in page["MetricAlarms"]
-        if alarm["AlarmName"] not in declared and _is_ours(aws, model, alarm)
-    ]
+    gone = [name for name in owned_alarms(aws, wanted.model.name) if name not in wanted.alarm_names]
     if gone:
         aws.cloudwatch.delete_alarms(AlarmNames=gone)
     return gone
+
+
+def owned_alarms(aws: Aws, model: str) -> list[str]:
+    """The names of all alarms that deploys of this model have made."""
+    pages = aws.cloudwatch.get_paginator("describe_alarms").paginate(
+        AlarmNamePrefix=f"{model}-", AlarmTypes=["MetricAlarm"]
+    )
+    alarms = [alarm for page in pages for alarm in page["MetricAlarms"]]
+    return [alarm["AlarmName"] for alarm in alarms if _is_ours(aws, model, alarm)]
 
 
 def _require_own(aws: Aws, model: str, name: str) -> None:

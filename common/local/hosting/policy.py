@@ -92,9 +92,8 @@ def _batch(member: str, size: dict[str, Any], instances: int, least: int, most: 
         raise validation_error(
             f"{member} must be from {least} to {most} percent of the variant's {instances} instance(s)."
         )
-    return max(
-        1, int(instances * percent / 100 + 1e-9)
-    )  # a third of three instances is one, though 3 x 33.3… is not 100
+    # A third of three instances is one, though 3 x 33.3… is not 100.
+    return max(1, int(instances * percent / 100 + 1e-9))
 
 
 def _limit(policy: dict[str, Any], bakings: list[int], termination: int) -> int:
@@ -139,4 +138,4 @@ def _steps(routing: dict[str, Any], instances: int) -> tuple[Step, ...]:
 
 def _percent(size: dict[str, Any], instances: int) -> float:
     value: int = size["Value"]
-    return value if size["Type"] == "CAPACITY_PERCENT" else 100 * value / instances
+    return value if size["Type"] == "CAPACITY_PERCENT" else 100 * value / max(1, instances)
