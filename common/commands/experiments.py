@@ -29,11 +29,11 @@ def shadow(
     stop: Annotated[bool, typer.Option("--stop", help="End the test.")] = False,
     report: Page = None,
 ) -> None:
-    """Try a package on copies of live traffic; nobody sees its answers.
+    """Try a package on copies of live traffic.
 
-    Without options it begins with main's approved version, or says what the running test has found: by the ground truth
-    where that is in the bucket, otherwise by the predictions alone. Begin from main; the version may be any that is not
-    rejected. While a test runs, deploys from main are refused.
+    Nobody sees its answers. Without options it begins with main's approved version, or says what the running test has
+    found: by the ground truth where that is in the bucket, otherwise by the predictions alone. Begin from main; the version
+    may be any that is not rejected. While a test runs, deploys from main are refused.
 
     \b
     Examples:
@@ -75,11 +75,11 @@ def ab(
     stop: Annotated[bool, typer.Option("--stop", help="Return to what served before.")] = False,
     report: Page = None,
 ) -> None:
-    """Let several approved packages answer, and find out which is better.
+    """Let approved packages answer side by side.
 
-    Without options: what the running test has found. It needs the ground truth of answered requests in the bucket
-    (docs/experiments.md). The figures stay valid however often you look, and whenever you stop. A caller's key keeps its
-    version: `models invoke NAME … --key customer-17`.
+    Find out which is better. Without options: what the running test has found. It needs the ground truth of answered
+    requests in the bucket (docs/experiments.md). The figures stay valid however often you look, and whenever you stop.
+    A caller's key keeps its version: `models invoke NAME … --key customer-17`.
 
     \b
     Examples:

@@ -52,17 +52,23 @@ class Experiment:
         return [{"Key": "model", "Value": self.model.name}]
 
 
-def shadow_test(serving: Wanted, package: Package, percent: int, capture_uri: str) -> Experiment:
+def shadow_test(
+    serving: Wanted, package: Package, percent: int, capture_uri: str, instances: int | None = None
+) -> Experiment:
     """The package beside the one that serves: the shadow gets copies of that share of the requests.
 
     The shadow's SageMaker model is made from the package's parts and not from the package, since SageMaker makes models from
     approved packages only. It has a name of its own, so that no deploy ever meets it.
 
+    Args:
+        instances: of each variant; as many as are declared, unless scaling has come to others.
+
     Raises:
         UsageError: the endpoint is of a kind that has no shadow tests, or the share is impossible.
         RegistryError: the package is rejected, or serves already.
     """
-    model, endpoint = serving.model, _in_real_time(serving.model, serving.endpoint, "shadow test")
+    model, endpoint = serving.model, require_real_time(serving.model, serving.endpoint, "shadow test")
+    count = instances or endpoint.instance_count
     if not 1 <= percent <= 100:
         raise UsageError(f"A shadow of {percent} % of the requests is not possible.", "Give --percent 1 to 100.")
     if package.status == REJECTED:
@@ -76,12 +82,12 @@ def shadow_test(serving: Wanted, package: Package, percent: int, capture_uri: st
         )
     wanted = Wanted(model, package, endpoint)
     name = f"{model.name}-shadow-{package.version}"
-    shadow = on_instances(endpoint.instance_type, endpoint.instance_count, name) | {
+    shadow = on_instances(endpoint.instance_type, count, name) | {
         "VariantName": SHADOW,
         "InitialVariantWeight": percent / 100,  # of production's 1: SageMaker copies the quotient of the two
     }
-    request = _captured(endpoint, endpoint.request(serving.model_name, capture_uri), capture_uri)
-    request |= {"ShadowProductionVariants": [shadow]}
+    production = on_instances(endpoint.instance_type, count, serving.model_name)
+    request = {"ProductionVariants": [production], "ShadowProductionVariants": [shadow]}
     digest = digest_of({"declared": endpoint.digest(), "percent": percent})
     container = {
         "Image": package.image,
@@ -94,21 +100,29 @@ def shadow_test(serving: Wanted, package: Package, percent: int, capture_uri: st
         configuration=f"{serving.model_name}-shadow-{package.version}-{digest}",
         variants={VARIANT: serving, SHADOW: wanted},
         containers={name: container},
-        request=request,
+        request=_captured(endpoint, request, capture_uri),
         words=f"version {package.version} gets copies of {percent} percent of the requests to version {serving.package.version}",
     )
 
 
 def ab_test(
-    model: Model, declared: DeclaredEndpoint, packages: Sequence[Package], weights: Sequence[float], capture_uri: str
+    model: Model,
+    declared: DeclaredEndpoint,
+    packages: Sequence[Package],
+    weights: Sequence[float],
+    capture_uri: str,
+    instances: int | None = None,
 ) -> Experiment:
     """Two or more approved packages that answer a share of the callers each, as many as their weights say.
+
+    Args:
+        instances: of each variant; as many as are declared, unless scaling has come to others.
 
     Raises:
         UsageError: the endpoint is of a kind that has no variants, or versions and weights do not fit together.
         RegistryError: a package is not approved.
     """
-    endpoint = _in_real_time(model, declared, "A/B test")
+    endpoint = require_real_time(model, declared, "A/B test")
     versions = [package.version for package in packages]
     if not 2 <= len(set(versions)) == len(versions) <= _MOST_VARIANTS:
         raise UsageError(
@@ -129,11 +143,12 @@ def ab_test(
             )
     wanted = {f"v{package.version}": Wanted(model, package, endpoint) for package in packages}
     variants = [
-        on_instances(endpoint.instance_type, endpoint.instance_count, each.model_name)
+        on_instances(endpoint.instance_type, instances or endpoint.instance_count, each.model_name)
         | {"VariantName": name, "InitialVariantWeight": weight}
         for (name, each), weight in zip(wanted.items(), weights, strict=True)
     ]
-    request = _captured(endpoint, {"ProductionVariants": variants}, capture_uri)
+    dealt = dict(zip(wanted, weights, strict=True))
+    digest = digest_of({"declared": endpoint.digest(), "weights": dealt})
     shares = " and ".join(
         f"{100 * weight / sum(weights):.3g} percent of the callers ask version {version}"
         for version, weight in zip(versions, weights, strict=True)
@@ -141,15 +156,20 @@ def ab_test(
     return Experiment(
         kind="ab",
         model=model,
-        configuration=f"{model.name}-ab-{digest_of({'variants': variants, 'declared': endpoint.digest()})}",
+        configuration=f"{model.name}-ab-{digest}",
         variants=wanted,
         containers={each.model_name: each.container for each in wanted.values()},
-        request=request,
+        request=_captured(endpoint, {"ProductionVariants": variants}, capture_uri),
         words=shares,
     )
 
 
-def _in_real_time(model: Model, endpoint: DeclaredEndpoint, what: str) -> Endpoint:
+def require_real_time(model: Model, endpoint: DeclaredEndpoint, what: str) -> Endpoint:
+    """The endpoint, if it is of the kind that SageMaker can experiment on.
+
+    Raises:
+        UsageError: it is of another kind.
+    """
     if isinstance(endpoint, Endpoint) and not model.is_fleet:
         return endpoint
     kind = "a fleet of models" if model.is_fleet else f"declared as {type(endpoint).__name__}"

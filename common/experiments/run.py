@@ -118,6 +118,11 @@ class Laboratory:
             )
         return Wanted(self.model, package, self.endpoint)
 
+    def instances(self) -> int | None:
+        """How many instances scaling has come to; None where the declaration says how many there are."""
+        scaling = self.endpoint.scaling
+        return (observe(self.aws, self.model).instances or None) if scaling else None
+
     def require_running(self, kind: Kind) -> Running:
         """The experiment of that kind that runs.
 

@@ -15,7 +15,7 @@ from common.experiments.arms import Standing, outcomes, stand
 from common.experiments.captured import captured_answers, ground_truth
 from common.experiments.losses import Loss, loss_for
 from common.experiments.paired import compare, pair
-from common.experiments.plan import SHADOW, Kind, ab_test, shadow_test
+from common.experiments.plan import SHADOW, Kind, ab_test, require_real_time, shadow_test
 from common.experiments.report import Report
 from common.experiments.run import Laboratory, Running, require_approved, running
 from common.experiments.shadow_report import shadow_report
@@ -41,15 +41,17 @@ def start_shadow(context: Context, model: Model, endpoint: DeclaredEndpoint, ver
     """Let the version, or else main's approved package, get copies of the requests.
 
     Raises:
+        UsageError: the endpoint is of a kind that has no shadow tests, or the share is impossible.
         CheckoutError: the checkout is not what main holds; its declaration would reach the endpoint.
         RegistryError: there is no such package, or none that could be compared.
         DeploymentError: the test could not begin; what served before serves.
     """
+    require_real_time(model, endpoint, "shadow test")
     context.checkout.require_main(model)
     lab = laboratory(context, model, endpoint)
     package = lab.registry.version(version) if version else package_of_main(context, lab.registry)
     uri = context.bucket.uri(Layout(model.name).capture())
-    begun = lab.start(shadow_test(lab.serving(), package, percent, uri))
+    begun = lab.start(shadow_test(lab.serving(), package, percent, uri, lab.instances()))
     _say_begun(context, model, "shadow", f"version {package.version} is the shadow", begun=begun)
 
 
@@ -67,7 +69,7 @@ def start_ab(
     lab = laboratory(context, model, endpoint)
     packages = [lab.registry.version(version) for version in versions]
     uri = context.bucket.uri(Layout(model.name).capture())
-    begun = lab.start(ab_test(model, endpoint, packages, weights or [1] * len(packages), uri))
+    begun = lab.start(ab_test(model, endpoint, packages, weights or [1] * len(packages), uri, lab.instances()))
     _say_begun(context, model, "ab", f"versions {', '.join(map(str, versions))} answer", begun=begun)
 
 
