@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from botocore.exceptions import ClientError
 
@@ -16,7 +15,7 @@ from common.aws import Aws, is_missing
 from common.deployment.execute import Deployment
 from common.deployment.hold import already_held
 from common.deployment.live import Live, observe
-from common.deployment.modes import DeclaredEndpoint
+from common.deployment.modes import DeclaredEndpoint, mode_of
 from common.deployment.plan import CHANGING, Wanted
 from common.deployment.shared.declare import SharedEndpoint
 from common.deployment.shared.live import observe_member
@@ -95,7 +94,7 @@ def _roll_back_beside_others(
         _mark(context, context.registry(model), way, reason)
     deploy_shared(context, model, endpoint, way.to, plan=plan)
     if not plan:
-        context.say(_outcome(model.name, way))
+        context.say(outcome(model.name, way))
 
 
 def _mark(context: Context, registry: Registry, way: WayBack, reason: str) -> None:
@@ -181,12 +180,7 @@ def _kept_configuration(aws: Aws, way: WayBack, live: Live, endpoint: DeclaredEn
             raise
         return ""
     # SageMaker never changes an endpoint's mode: one that was declared since then cannot be left for the one before.
-    return name if found and _mode(found) == _mode(endpoint.request("", "s3://any")) else ""
-
-
-def _mode(configuration: Any) -> tuple[bool, bool]:
-    """Whether an endpoint configuration is serverless, and whether it is asynchronous."""
-    return "ServerlessConfig" in configuration["ProductionVariants"][0], "AsyncInferenceConfig" in configuration
+    return name if found and mode_of(found) == endpoint.mode else ""
 
 
 def describe_way_back(wanted: Wanted, way: WayBack, live: Live, reason: str) -> list[str]:
