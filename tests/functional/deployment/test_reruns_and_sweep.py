@@ -125,7 +125,10 @@ def test_a_plan_changes_nothing_and_names_the_steps(project: Project, one: Packa
     before = project.documents()
     deploy_model(context_of(project), project.model, ENDPOINT, plan=True, version=2)
     assert project.documents() == before
-    assert f"update endpoint abalone from abalone-model-1-{DIGEST}" in "\n".join(project.said)
+    said = "\n".join(project.said)
+    assert f"update endpoint abalone from abalone-model-1-{DIGEST}" in said
+    assert "alarm abalone-Invocation5XXErrors-Sum: Sum of Invocation5XXErrors above 0 for 60 s" in said
+    assert "warning: alarm abalone-Invocation5XXErrors-Sum cannot fire in time" in said  # the rollout of the tests bakes 0 s
 
 
 def test_versions_that_are_not_approved_or_do_not_exist_are_refused(project: Project, one: Package) -> None:
