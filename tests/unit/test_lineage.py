@@ -157,6 +157,16 @@ class TestCheckout:
         with pytest.raises(CheckoutError, match="holds another abalone than main"):
             checkout.require_main(MODEL)
 
+    def test_only_a_checkout_of_mains_newest_commit_knows_what_main_lacks(self, checkout: Checkout) -> None:
+        assert checkout.is_main()
+        (checkout.root / "notes.md").write_text("not about models")
+        assert checkout.is_main()
+        (checkout.root / "abalone_model/deploy.py").write_text("canary = 20\n")
+        assert not checkout.is_main()
+        git(checkout.root, "switch", "-qc", "branch")
+        commit(checkout.root)
+        assert not checkout.is_main()
+
     def test_a_folder_without_git_says_what_to_do(self, tmp_path: Path) -> None:
         with pytest.raises(CheckoutError, match="git cannot say"):
             Checkout(tmp_path).source(MODEL)
