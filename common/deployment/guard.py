@@ -29,7 +29,7 @@ _RECENT_SECONDS = 900
 """How far back data of the serving variant count as present: longer than CloudWatch may take to show them."""
 _PATIENCE_SECONDS = 120.0
 """CloudWatch evaluates an alarm about once a minute, so that the state of one just changed is that of before."""
-_POLL_SECONDS = 0.2
+_LONGEST_POLL_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -166,22 +166,21 @@ def stand_guard(aws: Aws, wanted: Wanted, say: Callable[[str], None], *, despite
 
 def _settled(aws: Aws, guards: Sequence[Guard], say: Callable[[str], None], despite_alarms: bool) -> list[Guard]:
     """The guards with their states, once CloudWatch has evaluated those anew of which it may say something else then."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    names = [guard.name for guard in guards if guard.may_clear and not despite_alarms]
-    if names:
-        say(f"  {', '.join(names)}: in ALARM; waiting {_PATIENCE_SECONDS:g} s at most for CloudWatch to look again")
+    deadline, pause = time.monotonic() + _PATIENCE_SECONDS, 0.1
+    old = [guard.name for guard in guards if guard.may_clear and not despite_alarms]
+    new = [guard.name for guard in guards if not guard.state]
+    if old or new:
+        told = [f"{name} ({'in ALARM' if name in old else 'new'})" for name in [*old, *new]]
+        say(f"  {', '.join(told)}: waiting {_PATIENCE_SECONDS:g} s at most for CloudWatch to look at what it does now")
     while True:
         found = _described(aws, [guard.name for guard in guards])
         now = [_with_state(guard, found.get(guard.name)) for guard in guards]
-        lasting = [guard for guard in firing(now) if guard.name not in names]
-        unclear = [
-            guard
-            for guard in now
-            if guard.state == "INSUFFICIENT_DATA" or (guard.name in names and guard.state == "ALARM")
-        ]
-        if not unclear or (lasting and not despite_alarms) or time.monotonic() > deadline:
+        lasting = [guard for guard in firing(now) if guard.name not in old]
+        unclear = [guard for guard in now if guard.state == "INSUFFICIENT_DATA" or guard in firing(now)]
+        if not unclear or lasting or time.monotonic() > deadline:
             return now
-        time.sleep(_POLL_SECONDS)
+        time.sleep(pause)
+        pause = min(1.3 * pause, _LONGEST_POLL_SECONDS)
 
 
 def _with_state(guard: Guard, known: MetricAlarmTypeDef | None) -> Guard:

@@ -1,5 +1,6 @@
 """The services that moto provides, used in process: no HTTP between the local SageMaker and its S3 or CloudWatch."""
 
+import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from moto.backends import get_backend
+
+log = logging.getLogger(__name__)
 
 MAX_METRIC_VALUES = 200_000
 """How many metric values an account keeps: about 100 MB, which moto would let grow for ever."""
@@ -142,7 +145,7 @@ class Services:
         ]
 
     def put_alarm(self, account: str, region: str, alarm: Alarm) -> str:
-        """Create or replace an alarm on one metric; it starts as OK. Returns its ARN."""
+        """Create or replace an alarm on one metric. Returns its ARN."""
         put: Any = _cloudwatch(account, region).put_metric_alarm(
             name=alarm.name,
             namespace=alarm.namespace,
@@ -171,8 +174,12 @@ class Services:
     def publish(self, topic_arn: str, message: str) -> None:
         """Publish a message to an SNS topic, whose subscriptions get it. Raises KeyError when there is no such topic."""
         _, _, _, region, account, _ = topic_arn.split(":")
-        topics: Any = get_backend("sns")[account][region].topics
-        topics[topic_arn].publish(message)
+        topic: Any = get_backend("sns")[account][region].topics[topic_arn]
+        try:
+            topic.publish(message)
+        except Exception:
+            # A publisher does not learn that a subscription's queue or URL is gone.
+            log.warning("a subscription to %s did not get a message", topic_arn, exc_info=True)
         self.changed("sns")
 
     def set_alarm_state(self, account: str, region: str, name: str, state: str, reason: str) -> None:
