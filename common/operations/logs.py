@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from operator import itemgetter
 
 from botocore.exceptions import ClientError
 
@@ -27,7 +28,7 @@ def show_logs(context: Context, endpoint: str, minutes: int, *, follow: bool) ->
     since, seen = int((time.time() - minutes * 60) * 1000), set[str]()
     while True:
         fresh = 0
-        for event_id, at, line in _lines(context.aws, endpoint, since):
+        for event_id, at, line in sorted(_lines(context.aws, endpoint, since), key=itemgetter(1)):
             if event_id not in seen:
                 seen.add(event_id)
                 context.say(line)

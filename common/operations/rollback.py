@@ -17,13 +17,10 @@ from common.deployment.hold import already_held
 from common.deployment.live import Live, observe
 from common.deployment.modes import DeclaredEndpoint, mode_of
 from common.deployment.plan import CHANGING, Wanted
-from common.deployment.shared.declare import SharedEndpoint
-from common.deployment.shared.live import observe_member
 from common.errors import DeploymentError, RegistryError
 from common.model import Model
 from common.registry import Package, Registry
 from common.steps.context import Context
-from common.steps.deploy_shared import deploy_shared
 
 
 @dataclass(frozen=True)
@@ -43,7 +40,7 @@ class WayBack:
 def roll_back(
     context: Context,
     model: Model,
-    endpoint: DeclaredEndpoint | SharedEndpoint,
+    endpoint: DeclaredEndpoint,
     *,
     to: int,
     reason: str,
@@ -63,13 +60,8 @@ def roll_back(
         RegistryError: that version cannot be gone back to.
     """
     registry = context.registry(model)
-    packages = list(registry.packages())
-    if isinstance(endpoint, SharedEndpoint):
-        way = way_back(model.name, observe_member(context.aws, model, endpoint), packages, to)
-        _roll_back_beside_others(context, model, endpoint, way, reason, plan=plan)
-        return
     live = observe(context.aws, model)
-    way = way_back(model.name, live, packages, to)
+    way = way_back(model.name, live, list(registry.packages()), to)
     kept = _kept_configuration(context.aws, way, live, endpoint)
     if not kept:
         context.checkout.require_main(model)  # deploy.py decides on what is made anew
@@ -81,20 +73,6 @@ def roll_back(
     _mark(context, registry, way, reason)
     Deployment(context.aws, registry, wanted, context.run, context.say).execute()
     context.say(outcome(model.name, way))
-
-
-def _roll_back_beside_others(
-    context: Context, model: Model, endpoint: SharedEndpoint, way: WayBack, reason: str, *, plan: bool
-) -> None:
-    """A shared endpoint gets a new generation, in which only this model's package is another: its rollout is the declared one."""
-    context.checkout.require_main(model)
-    if plan and not way.done and way.bad:
-        context.say(f"mark version {way.bad.version} as rolled back to version {way.to.version}: {reason}; then")
-    elif not plan:
-        _mark(context, context.registry(model), way, reason)
-    deploy_shared(context, model, endpoint, way.to, plan=plan)
-    if not plan:
-        context.say(outcome(model.name, way))
 
 
 def _mark(context: Context, registry: Registry, way: WayBack, reason: str) -> None:

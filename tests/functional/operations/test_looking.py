@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
@@ -32,50 +33,52 @@ CANARY = replace(ENDPOINT, instance_count=2, rollout=Canary(50, bake_seconds=360
 """It bakes for 3.6 s of the tests' time."""
 
 
-def has_log(project: Project) -> None:
-    """Wait for it: CloudWatch gets the lines a moment after they are printed."""
-    logs = project.account.client("logs")
-    eventually(lambda: logs.describe_log_groups(logGroupNamePrefix=LOG_GROUP.format("abalone"))["logGroups"], "the log")
+def print_lines(project: Project, lines: Sequence[tuple[str, str, int]]) -> None:
+    """Put (stream, message, seconds ago) into the endpoint's log, as SageMaker does."""
+    logs, group = project.account.client("logs"), LOG_GROUP.format("abalone")
+    for stream in {stream for stream, _, _ in lines}:
+        with suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_group(logGroupName=group)
+        with suppress(logs.exceptions.ResourceAlreadyExistsException):
+            logs.create_log_stream(logGroupName=group, logStreamName=stream)
+    for stream, message, ago in lines:
+        event = {"timestamp": int((time.time() - ago) * 1000), "message": message}
+        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
 
 
-def test_the_log_has_the_containers_lines_by_variant_and_instance(project: Project) -> None:
+def test_the_log_has_the_containers_lines_by_time_with_variant_and_instance(project: Project) -> None:
     person = OnCall(project)
     with pytest.raises(DeploymentError, match="There is no log /aws/sagemaker/Endpoints/abalone"):
         show_logs(person.context, "abalone", 10, follow=False)
-    project.deploy(project.package(1))
-
-    has_log(project)
-
-    def lines() -> list[str]:
-        del person.said[:]
-        show_logs(person.context, "abalone", 10, follow=False)
-        return person.said
-
-    eventually(lambda: any(" AllTraffic/" in each for each in lines()), "the container's lines come")
-    assert lines() == sorted(lines(), key=lambda each: each[:19])
+    print_lines(
+        project, [("AllTraffic/i-1", "third", 1), ("AllTraffic/i-2", "first", 90), ("AllTraffic/i-1", "too old", 660)]
+    )
+    print_lines(project, [("Shadow/i-3", "second", 30)])
+    show_logs(person.context, "abalone", 10, follow=False)
+    assert [line[20:] for line in person.said] == [
+        "AllTraffic/i-2  first",
+        "Shadow/i-3  second",
+        "AllTraffic/i-1  third",
+    ]
     del person.said[:]
     show_logs(person.context, "abalone", 0, follow=False)
-    assert person.said[-1:] == ["abalone has printed nothing in the last 0 minutes"]
+    assert person.said == ["abalone has printed nothing in the last 0 minutes"]
 
 
 def test_following_a_log_prints_each_line_once_and_goes_on(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    project.deploy(project.package(1))
-    has_log(project)
-    person, logs = OnCall(project), project.account.client("logs")
-    group, turns = "/aws/sagemaker/Endpoints/abalone", list[int]()
-    stream = logs.describe_log_streams(logGroupName=group)["logStreams"][0]["logStreamName"]
+    person, turns = OnCall(project), list[int]()
+    print_lines(project, [("AllTraffic/i-1", "before", 5)])
 
     def next_turn(_: float) -> None:
         turns.append(1)
         if len(turns) == 4:
             raise KeyboardInterrupt
-        event = {"timestamp": int(time.time() * 1000), "message": f"turn {len(turns)}"}
-        logs.put_log_events(logGroupName=group, logStreamName=stream, logEvents=[event])
+        print_lines(project, [(f"AllTraffic/i-{len(turns)}", f"turn {len(turns)}", 0)])
 
     monkeypatch.setattr("common.operations.logs.time", Clock(next_turn))
     with pytest.raises(KeyboardInterrupt):
         show_logs(person.context, "abalone", 10, follow=True)
-    assert [each.rpartition("  ")[2] for each in person.said if "turn" in each] == ["turn 1", "turn 2", "turn 3"]
+    assert [line.rpartition("  ")[2] for line in person.said] == ["before", "turn 1", "turn 2", "turn 3"]
 
 
 def test_watching_a_rollout_says_each_change_once_and_ends_with_it(project: Project) -> None:
