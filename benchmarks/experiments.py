@@ -72,6 +72,21 @@ def pairs(random: np.random.Generator, gaps: Draw, total: int, looks: int) -> Fo
     return _found(ends, [(effect(mean), mean.variance / mean.units) for mean in means])
 
 
+def returning(random: np.random.Generator, customers: int, visits: int, looks: int) -> Found:
+    """An A/B test of equal models whose callers come back, each with errors as frequent as before."""
+    level = random.beta(0.5, 4.5, customers)
+    caller = random.integers(0, customers, customers * visits)
+    loss = (random.random(len(caller)) < level[caller]).astype(float)
+    first = (random.random(customers) < 0.5)[caller]
+    found, ends = [], peeks(len(caller), looks)
+    for end in ends:
+        sides = [(loss[:end][of[:end]], caller[:end][of[:end]]) for of in (first, ~first)]
+        if all(len(values) for values, _ in sides):
+            a, b = (Mean.of(values, units) for values, units in sides)
+            found.append((difference(a, b), sum(float(values.var()) / len(values) for values, _ in sides)))
+    return _found(ends[len(ends) - len(found) :], found)
+
+
 def _means(values: Values, of: npt.NDArray[np.bool_], ends: npt.NDArray[np.int64]) -> Iterator[Mean]:
     """What `Mean.of` says of the values so far, at each end: by running sums, a thousand times as fast."""
     counts = np.cumsum(of)[ends - 1]
@@ -131,6 +146,11 @@ def simulate(experiments: int, total: int = REQUESTS, looks: int = PEEKS) -> Ite
     for name, gaps in shadow_cases().items():
         random = np.random.default_rng(2)
         yield name, [pairs(random, gaps, total, looks) for _ in range(experiments)]
+    random, customers = np.random.default_rng(3), total // 30
+    yield (
+        "equal, callers come back 10 times",
+        [returning(random, customers, 10, looks // 10) for _ in range(experiments // 2)],
+    )
 
 
 def main() -> None:

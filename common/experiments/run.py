@@ -18,6 +18,7 @@ from common.deployment.hold import put_hold, release
 from common.deployment.live import CHANGED_AT_TAG, CHANGED_BY_TAG, Live, observe
 from common.deployment.modes import DeclaredEndpoint
 from common.deployment.plan import Wanted
+from common.deployment.sweep import delete_if_there
 from common.deployment.verify import check_artifact, check_endpoint
 from common.errors import DeploymentError, RegistryError
 from common.experiments.plan import CALLED, SHADOW, Experiment, Kind, kind_of, next_start
@@ -288,20 +289,12 @@ class Laboratory:
         found = [item["EndpointConfigName"] for page in pages for item in page["EndpointConfigs"]]
         for configuration in found:
             if kind_of(self.model, configuration) and configuration not in used:
-                self._delete(sagemaker.delete_endpoint_config, EndpointConfigName=configuration)
+                delete_if_there(sagemaker.delete_endpoint_config, EndpointConfigName=configuration)
         models = sagemaker.get_paginator("list_models").paginate(NameContains=f"{name}-shadow-")
         for model_name in [item["ModelName"] for page in models for item in page["Models"]]:
             number = re.fullmatch(rf"{name}-shadow-(\d+)", model_name)
             if number and not any(f"-shadow-{number[1]}-" in configuration for configuration in used):
-                self._delete(sagemaker.delete_model, ModelName=model_name)
-
-    @staticmethod
-    def _delete(delete: Callable[..., object], **name: str) -> None:
-        try:
-            delete(**name)
-        except ClientError as error:
-            if not is_missing(error):
-                raise
+                delete_if_there(sagemaker.delete_model, ModelName=model_name)
 
 
 def require_approved(registry: Registry, version: int) -> None:

@@ -33,6 +33,8 @@ only, and without this rule up to a third of the experiments without any effect 
 _TIGHTEST_AT = 5000
 """Units at which the intervals are narrowest, relative to all times; chosen before any data."""
 
+_MOST_UNITS = 1e12
+
 Units = npt.NDArray[np.int64]
 
 
@@ -82,14 +84,16 @@ class Effect:
 
     Attributes:
         units: how many units were counted.
-        needed: about how many units it takes until an effect of this size is told from none; 0 where that is not known.
+        deviation: the standard deviation of one unit's contribution.
+        alpha: how likely at most it is that the truth is ever outside of the interval.
     """
 
     value: float
     low: float
     high: float
     units: int
-    needed: int = 0
+    deviation: float
+    alpha: float
 
     @property
     def is_known(self) -> bool:
@@ -100,6 +104,17 @@ class Effect:
     def sign(self) -> int:
         """1 or -1 where the truth is above or below 0, 0 where that is open."""
         return (self.low > 0) - (self.high < 0)
+
+    def needed(self) -> int:
+        """About how many units it takes until an effect of this size is told from none; 0 beyond any traffic."""
+        low, high = 1.0, _MOST_UNITS
+        if self.deviation * margin(high, self.alpha) >= abs(self.value):
+            return 0
+        while high > 1.01 * low:
+            middle = math.sqrt(low * high)
+            certain = self.deviation * margin(middle, self.alpha) < abs(self.value)
+            low, high = (low, middle) if certain else (middle, high)
+        return math.ceil(high)
 
 
 def margin(units: float, alpha: float = ALPHA) -> float:
@@ -126,25 +141,9 @@ def difference(first: Mean, second: Mean, alpha: float = ALPHA) -> Effect:
 
 
 def _effect(value: float, variance: float, units: int, steady: bool, alpha: float) -> Effect:
-    if not steady:
-        return Effect(value, -math.inf, math.inf, units)
     deviation = math.sqrt(variance)
-    half = deviation * margin(units, alpha)
-    return Effect(value, value - half, value + half, units, _needed(abs(value), deviation, alpha))
-
-
-_MOST_UNITS = 1e12
-
-
-def _needed(size: float, deviation: float, alpha: float) -> int:
-    """The units from which the interval of an effect of that size leaves 0 out, to a hundredth; 0 beyond any traffic."""
-    low, high = 1.0, _MOST_UNITS
-    if deviation * margin(high, alpha) >= size:
-        return 0
-    while high > 1.01 * low:
-        middle = math.sqrt(low * high)
-        low, high = (low, middle) if deviation * margin(middle, alpha) < size else (middle, high)
-    return math.ceil(high)
+    half = deviation * margin(units, alpha) if steady else math.inf
+    return Effect(value, value - half, value + half, units, deviation, alpha)
 
 
 def is_mismatch(units: int, of: int, share: float) -> bool:

@@ -33,11 +33,12 @@ def still_needed(effect: Effect) -> str:
         return (
             f"{effect.units:,} callers say too little for an interval; the rarer large errors are, the more it takes."
         )
-    if not effect.needed:
+    needed = effect.needed()
+    if not needed:
         return "An effect as small as that will hardly ever be told from none."
-    if effect.needed <= effect.units:
+    if needed <= effect.units:
         return ""
-    return f"An effect of that size would be certain with about {effect.needed:,} callers; so far there are {effect.units:,}."
+    return f"An effect of that size would be certain with about {needed:,} callers; so far there are {effect.units:,}."
 
 
 def traffic_table(variants: Mapping[str, Traffic]) -> Table:

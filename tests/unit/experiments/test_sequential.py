@@ -73,8 +73,9 @@ def test_an_effect_has_the_sign_of_the_side_that_zero_is_left_on() -> None:
 
 def test_the_number_of_callers_that_is_needed_is_where_the_interval_leaves_zero() -> None:
     found = effect(Mean.of(RANDOM.normal(size=1000) + 0.06, np.arange(1000)))
-    deviation = (found.high - found.value) / margin(1000)
-    assert deviation * margin(found.needed) < abs(found.value) < deviation * margin(found.needed * 0.98)
+    needed = found.needed()
+    assert found.deviation * margin(needed) < abs(found.value) < found.deviation * margin(needed * 0.98)
+    assert effect(Mean(1000, 0.0, 1.0, 3.0)).needed() == 0
 
 
 def test_shares_that_no_chance_explains_are_noticed_and_others_are_not() -> None:
