@@ -95,6 +95,7 @@ class Deployment:
 
     def _execute(self) -> bool:
         replaced: str | None = None  # the configuration that the update of this deploy replaces, once it has begun
+        scaled = False
         for _ in range(_MOST_ROUNDS):
             live = observe(self.aws, self.wanted.model)
             if replaced is not None:
@@ -103,9 +104,10 @@ class Deployment:
             if isinstance(action, NothingToDo):
                 if replaced is None and not live.rollback:
                     check_unchanged(self.aws, self.wanted)
+                    scaled = self._autoscaler.settle() or scaled  # without it, nothing might wake what shall answer
                 if self._verify(live, changed=replaced is not None):
                     self._remove_alarms(changed=replaced is not None)
-                    return self._autoscaler.settle() or replaced is not None
+                    return self._autoscaler.settle() or scaled or replaced is not None
             elif isinstance(action, WaitForEndpoint):
                 who = f", {live.changed}" if live.changed else ""
                 self.say(

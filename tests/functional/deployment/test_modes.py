@@ -139,34 +139,40 @@ def test_an_asynchronous_endpoint_that_never_answers_returns_to_the_package_befo
 ) -> None:
     project.deploy(project.package(1), ASYNC)
     two = project.package(2)
-    monkeypatch.setattr("common.deployment.asynchronous.PATIENCE_SECONDS", 0)  # one look, sooner than any answer
+    monkeypatch.setattr("common.deployment.asynchronous.PATIENCE_SECONDS", 1)
 
-    def nothing_listens() -> None:
-        bucket = project.account.client("s3")
-        for key in [each["Key"] for each in bucket.list_objects_v2(Bucket=project.account.bucket)["Contents"]]:
-            if "/async/output/" in key:
-                bucket.delete_object(Bucket=project.account.bucket, Key=key)
+    def take_the_instance_away() -> None:
+        counts = [{"VariantName": "AllTraffic", "DesiredInstanceCount": 0}]
+        sagemaker = project.account.client("sagemaker")
+        sagemaker.update_endpoint_weights_and_capacities(EndpointName="abalone", DesiredWeightsAndCapacities=counts)
+        assert project.settled().instances == 0
 
     with (
-        on_call(project.aws.s3, "GetObject", nothing_listens),
+        on_call(project.aws.runtime, "InvokeEndpointAsync", take_the_instance_away),
         pytest.raises(DeploymentError, match=r"neither answered nor failed within .* Rolled back: abalone-model-1-"),
     ):
         project.deploy(two, ASYNC)
+    assert project.live().instances == 1
 
 
 def test_a_deploy_wakes_an_asynchronous_endpoint_that_has_no_instances(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asleep = replace(ASYNC, scaling=BacklogScaling(at_least=0, at_most=2, backlog_per_instance=5))
-    one, sagemaker = project.package(1), project.account.client("sagemaker")
+    one, two = project.package(1), project.package(2)
     project.deploy(one, asleep)
     # A backlog of nothing takes the instance away; the next request, and be it the golden one, brings it back.
     eventually(lambda: project.settled().instances == 0, "the endpoint has no instances")
-    assert not project.deploy(one, asleep)
+    project.account.client("cloudwatch").delete_alarms(AlarmNames=["abalone-wake"])
+    assert project.deploy(one, asleep)  # puts the alarm again before it asks
     eventually(lambda: project.settled().instances == 0, "the endpoint has no instances again")
-    assert project.deploy(project.package(2), asleep)
+    assert project.deploy(two, asleep)
     assert invoked(project, monkeypatch, asleep, RECORD) == 2
-    assert sagemaker.describe_endpoint(EndpointName="abalone")["EndpointStatus"] in ("InService", "Updating")
+    project.settled()
+    assert project.deploy(two, replace(asleep, scaling=BacklogScaling(at_least=1, at_most=2, backlog_per_instance=5)))
+    policies = project.aws.autoscaling.describe_scaling_policies(ServiceNamespace="sagemaker")["ScalingPolicies"]
+    assert [policy["PolicyName"] for policy in policies] == ["abalone-scaling"]
+    assert not project.aws.cloudwatch.describe_alarms(AlarmNames=["abalone-wake"])["MetricAlarms"]
 
 
 def test_the_mode_of_an_endpoint_that_serves_is_not_changed(project: Project) -> None:
