@@ -14,12 +14,11 @@ if TYPE_CHECKING:
     from common.scaffold.create import Change
 
 _STAYS = """\
-What AWS has of {name} stays. Its endpoint costs money for as long as it is there:
-  aws sagemaker delete-endpoint --endpoint-name {name}
-  aws cloudwatch describe-alarms --alarm-name-prefix {name}- --query 'MetricAlarms[].AlarmName' --output text \\
-    | xargs -r aws cloudwatch delete-alarms --alarm-names
-The package group {name}, the models and endpoint configurations {name}-…, and {name}/ in the bucket cost next to nothing, and
-tell what once served; delete them in the console when nobody has to know any more.
+What AWS has of {name} stays. Its endpoint costs money for as long as it is there; this lists everything of it that does, and
+with --yes removes it:
+  ./models teardown {name}
+The package group {name} and {name}/ in the bucket cost next to nothing, and tell what once served; delete them in the console
+when nobody has to know any more.
 """
 
 

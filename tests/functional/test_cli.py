@@ -69,7 +69,15 @@ def test_help_names_every_command_with_a_summary_that_is_not_cut_off() -> None:
 
 
 @pytest.mark.parametrize(
-    "arguments", [("frobnicate",), ("train",), ("deploy", "abalone", "--version", "six"), ("reject", "abalone")]
+    "arguments",
+    [
+        ("frobnicate",),
+        ("train",),
+        ("deploy", "abalone", "--version", "six"),
+        ("reject", "abalone"),
+        ("rollback", "abalone"),
+        ("hold", "abalone"),
+    ],
 )
 def test_wrong_usage_exits_with_2_and_says_how_it_is_meant(arguments: tuple[str, ...]) -> None:
     done = Clone(ROOT).models(None, *arguments)
@@ -98,6 +106,8 @@ def test_an_account_without_anything_is_no_error(clone: Clone, aws: Account) -> 
     status = clone.succeed(aws, "status", "abalone").splitlines()[-1]
     assert re.fullmatch(r"abalone  [0-9a-f]{16} .* –  +–  +–  +–  +NO  +no approved package of main's source", status)
     assert len(clone.succeed(aws, "history", "abalone").splitlines()) == 2
+    assert clone.succeed(aws, "cost") == "Nothing runs that costs money by the hour.\n"
+    assert clone.succeed(aws, "teardown", "fraud").startswith("fraud: nothing of it runs")  # also of no folder here
     for arguments, message in (
         (("status", "--check"), "Not in step with main: abalone: no approved package of main's source"),
         (("show", "abalone"), "abalone has no packages yet"),
@@ -107,6 +117,11 @@ def test_an_account_without_anything_is_no_error(clone: Clone, aws: Account) -> 
         (("deploy", "abalone"), "No package of abalone was ever trained from main's source"),
         (("deploy", "abalone", "--version", "7"), "`./models history abalone` lists the versions"),
         (("invoke", "abalone", json.dumps(ABALONES[0])), "There is no endpoint abalone"),
+        (("rollback", "abalone", "--reason", "x"), "There is nothing to go back from: of abalone, it has no endpoint"),
+        (("hold", "abalone", "--reason", "x"), "abalone has no endpoint, so there is nothing to hold"),
+        (("release", "abalone"), "abalone, with main's package, is neither held nor rolled back"),
+        (("logs", "abalone"), "the endpoint abalone has never printed anything"),
+        (("watch", "abalone"), "There is no endpoint abalone to watch"),
     ):
         done = clone.models(aws, *arguments)
         assert done.returncode == 1, arguments

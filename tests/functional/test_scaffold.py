@@ -51,7 +51,7 @@ def test_a_new_classification_goes_from_training_to_answers_and_away_again_witho
     assert answer(aws, "fraud", RECORD)["label"] == "yes"
 
     said = clone.succeed(aws, "remove", "fraud", "--yes")
-    assert "aws sagemaker delete-endpoint --endpoint-name fraud" in said
+    assert "./models teardown fraud" in said
     assert clone.git("status", "--porcelain", "--ignored=no") != ""
     assert clone.git("diff", "HEAD~1") == ""
     assert not (clone.path / "fraud_model").exists()

@@ -246,6 +246,25 @@ def _package_of(answer: bytes) -> int:
     return round(float(prediction["prediction"]) / 100)
 
 
+def prepared(project: Project, package: Package, endpoint: Endpoint = ENDPOINT) -> None:
+    """Model, configuration and record of a package that was deployed some time before those that are deployed now."""
+    wanted, sagemaker = project.wanted(package, endpoint), project.account.client("sagemaker")
+    sagemaker.create_model(
+        ModelName=wanted.model_name,
+        PrimaryContainer={"ModelPackageName": package.arn},
+        ExecutionRoleArn=project.account.role,
+    )
+    variants = endpoint.request(wanted.model_name, "")["ProductionVariants"]
+    sagemaker.create_endpoint_config(EndpointConfigName=wanted.configuration, ProductionVariants=variants)
+    sagemaker.update_model_package(
+        ModelPackageArn=package.arn,
+        CustomerMetadataProperties={
+            "deployed_as": wanted.configuration,
+            "deployed_at": f"2020-01-01T00:00:{package.version:02}+00:00",
+        },
+    )
+
+
 @dataclass
 class Load:
     """What callers saw who kept asking: the number of the package that answered, and every failure."""
@@ -294,4 +313,4 @@ def on_call(client: Any, operation: str, do: Callable[[], None], event: str = "b
 
 
 __all__ = ["COLUMNS", "ENDPOINT", "ERRORS", "IMAGE", "MODEL", "Load", "Project", "Unanswered", "archive", "asking",
-           "constant_load", "eventually", "on_call", "trained"]  # fmt: skip
+           "constant_load", "eventually", "on_call", "prepared", "trained"]  # fmt: skip

@@ -9,7 +9,6 @@ from dataclasses import replace
 import pytest
 
 from common.deployment.alarms import Alarm
-from common.deployment.declare import Endpoint
 from common.deployment.hold import put_hold, release
 from common.deployment.rollout import AllAtOnce
 from common.deployment.sweep import sweep
@@ -20,7 +19,7 @@ from common.registry import Package, Registry
 from common.settings import Run
 from common.steps.context import Context
 from common.steps.deploy import deploy_model
-from tests.functional.deployment.deployment_kit import ENDPOINT, ERRORS, Project, on_call
+from tests.functional.deployment.deployment_kit import ENDPOINT, ERRORS, Project, on_call, prepared
 
 DIGEST = ENDPOINT.digest()
 SWEPT_OF_FOUR = [f"abalone-model-3-{DIGEST}", "abalone-model-3", f"abalone-model-2-{DIGEST}", "abalone-model-2"]
@@ -40,25 +39,6 @@ class Main(Checkout):
 
 def context_of(project: Project) -> Context:
     return Context(project.aws, Main(), Run("tester"), project.said.append)
-
-
-def prepared(project: Project, package: Package, endpoint: Endpoint = ENDPOINT) -> None:
-    """Model, configuration and record of a package that was deployed some time before those that are deployed now."""
-    wanted, sagemaker = project.wanted(package, endpoint), project.account.client("sagemaker")
-    sagemaker.create_model(
-        ModelName=wanted.model_name,
-        PrimaryContainer={"ModelPackageName": package.arn},
-        ExecutionRoleArn=project.account.role,
-    )
-    variants = endpoint.request(wanted.model_name, "")["ProductionVariants"]
-    sagemaker.create_endpoint_config(EndpointConfigName=wanted.configuration, ProductionVariants=variants)
-    sagemaker.update_model_package(
-        ModelPackageArn=package.arn,
-        CustomerMetadataProperties={
-            "deployed_as": wanted.configuration,
-            "deployed_at": f"2020-01-01T00:00:{package.version:02}+00:00",
-        },
-    )
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from tests.functional.deployment.deployment_kit import (
     constant_load,
     eventually,
     on_call,
+    prepared,
     trained,
 )
 from tests.functional.operations.operations_kit import OnCall
@@ -25,8 +26,9 @@ def on_call_person(project: Project, monkeypatch: pytest.MonkeyPatch) -> OnCall:
     """Packages 1, 2 and 3 were deployed one after the other; main's is 3, which turns out to be bad."""
     monkeypatch.setattr("abalone_model.deploy.ENDPOINT", ENDPOINT)  # what status compares with
     packages = [project.package(number) for number in (1, 2, 3)]
-    for package in packages:
-        project.deploy(package)
+    for package in packages[:2]:
+        prepared(project, package)
+    project.deploy(packages[2])
     return OnCall(project, main=project.registry.describe(packages[2].arn))
 
 
