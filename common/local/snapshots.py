@@ -1,5 +1,6 @@
 """Keeps moto's services over a restart: every backend that can be pickled is written soon after it changed."""
 
+import copyreg
 import logging
 import pickle
 import threading
@@ -18,6 +19,9 @@ _backends: Callable[[str], Any] = cast(Any, get_backend)
 
 _EFFECTS = {"sts": ("sts", "iam"), "sns": ("sns", "sqs"), "events": ("events", "sqs"), "s3": ("s3", "sqs")}
 """Services whose requests also change another: an assumed role's access key lies in IAM, a message in SQS."""
+
+# Each queue of SQS has a condition, on which nobody waits any more when it is read back.
+copyreg.pickle(threading.Condition, lambda _: (threading.Condition, ()))
 
 _PAUSE_SECONDS = 1.0
 _SHARE_OF_TIME = 10

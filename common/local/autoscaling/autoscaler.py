@@ -68,12 +68,11 @@ class Autoscaler:
         endpoint = self._aws.store.get(scope, KIND, variant.endpoint)
         if endpoint is None or endpoint["EndpointStatus"] != "InService":
             return
-        [count] = (
-            each.instances for each in FleetSpec.from_json(endpoint["Fleet"]).variants if each.name == variant.name
-        )
+        spec = FleetSpec.from_json(endpoint["Fleet"])
+        [count] = (each.instances for each in spec.variants if each.name == variant.name)
         account, _, region = scope.partition("/")
         origin = Origin(account, region, variant.endpoint)
-        if is_idle_turn:
+        if is_idle_turn and not spec.async_config:
             self._aws.part(Hosting).telemetry.measure(origin, variant.name, "InvocationsPerInstance", 0.0)
         history = [each for each in self._aws.store.list(scope, ACTIVITY) if each["ResourceId"] == variant.resource_id]
         if history and history[-1]["StatusCode"] == "InProgress":

@@ -235,14 +235,23 @@ class AsyncQueue:
         instances = live.fleet.spec.instances
         with self._changed:
             backlog = len(self._waiting) + self._running
-        self._count("ApproximateBacklogSize", backlog)
-        self._count("ApproximateBacklogSizePerInstance", backlog / max(instances, 1))
-        self._count("HasBacklogWithoutCapacity", float(backlog > 0 and instances == 0))
-
-    def _count(self, metric: str, value: float = 1.0) -> None:
         origin = self._origin
         dimensions = {"EndpointName": origin.endpoint}
-        self._aws.services.put_metric(origin.account, origin.region, NAMESPACE, metric, dimensions, [value], "Count")
+        for metric, value in {
+            "ApproximateBacklogSize": float(backlog),
+            "ApproximateBacklogSizePerInstance": backlog / max(instances, 1),
+            "HasBacklogWithoutCapacity": float(backlog > 0 and instances == 0),
+        }.items():
+            self._aws.services.put_metric(
+                origin.account, origin.region, NAMESPACE, metric, dimensions, [value], "Count"
+            )
+
+    def _count(self, metric: str) -> None:
+        """Count an event, as of the endpoint's first variant: not every request comes to one."""
+        live = self._live()
+        if live is not None and live.fleet is not None:
+            variant = live.fleet.spec.variants[0].name
+            self._aws.part(Hosting).telemetry.measure(self._origin, variant, metric, 1.0)
 
 
 class AsyncQueues:

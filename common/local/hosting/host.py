@@ -14,7 +14,13 @@ from common.local.hosting.fleet import Fleet, Surroundings
 from common.local.hosting.live import LiveEndpoint
 from common.local.hosting.serverless import ServerlessFleet
 from common.local.hosting.spec import FleetSpec
-from common.local.hosting.telemetry import Origin, Telemetry
+from common.local.hosting.telemetry import (
+    UNPUBLISHED_ASYNC,
+    UNPUBLISHED_SERVERLESS,
+    Origin,
+    Publishing,
+    Telemetry,
+)
 
 log = logging.getLogger(__name__)
 
@@ -29,7 +35,7 @@ class Hosting:
 
     def __init__(self, aws: LocalAws) -> None:
         self.aws = aws
-        self.telemetry = Telemetry(aws.services, self._instances)
+        self.telemetry = Telemetry(aws.services, self._publishing)
         self.capture = Capture(aws.services, self.telemetry.log)
         self.alarms = AlarmWatch(aws, self.telemetry)
         self._folder = aws.root / "endpoints"
@@ -75,11 +81,16 @@ class Hosting:
         with self._lock:
             self._works.add(thread)
 
-    def _instances(self, origin: Origin, variant: str) -> int:
-        """How many instances the endpoint's variant has; 1 where that is not known, as of one that has just been deleted."""
+    def _publishing(self, origin: Origin, variant: str) -> Publishing:
+        """As of the endpoint's present fleet; the defaults where there is none, as of one that has just been deleted."""
         live = self.live(origin.scope, origin.endpoint)
-        variants = live.fleet.spec.all_variants if live is not None and live.fleet is not None else ()
-        return max([1, *(each.instances for each in variants if each.name == variant)])
+        if live is None or live.fleet is None:
+            return Publishing()
+        spec = live.fleet.spec
+        instances = max([1, *(each.instances for each in spec.all_variants if each.name == variant)])
+        if spec.async_config:
+            return Publishing(instances, UNPUBLISHED_ASYNC)
+        return Publishing(instances, UNPUBLISHED_SERVERLESS if spec.is_serverless else frozenset())
 
     def _tick(self) -> None:
         next_alarms = 0.0

@@ -14,7 +14,10 @@ from common.local.services import Services
 NAMESPACE = "AWS/SageMaker"
 LOG_GROUP_PREFIX = "/aws/sagemaker/Endpoints/"
 
-_OTHER_UNITS = {"ModelCacheHit": "None", "LoadedModelCount": "None", "InvocationsPerInstance": "None"}
+_OTHER_UNITS = {
+    **dict.fromkeys(("ModelCacheHit", "LoadedModelCount", "InvocationsPerInstance"), "None"),
+    **dict.fromkeys(("InvocationsProcessed", "InvocationFailures", "ExpiredRequests", "NotificationFailures"), "Count"),
+}
 """Of the metrics that are measured apart from the calls; the others are durations in µs."""
 
 
@@ -37,6 +40,19 @@ class Origin:
 
 
 @dataclass(frozen=True, slots=True)
+class Publishing:
+    """What a variant's metrics depend on."""
+
+    instances: int = 1
+    unpublished: frozenset[str] = frozenset()
+    """Metrics that SageMaker has for other kinds of endpoints only."""
+
+
+UNPUBLISHED_ASYNC = frozenset({"Invocations", "InvocationsPerInstance", "OverheadLatency"})
+UNPUBLISHED_SERVERLESS = frozenset({"InvocationsPerInstance"})
+
+
+@dataclass(frozen=True, slots=True)
 class Invocation:
     """One call that reached a container: the status it answered (504 for none in time) and the latencies in µs."""
 
@@ -48,10 +64,10 @@ class Invocation:
 class Telemetry:
     """Collects from all threads, writes when flushed."""
 
-    def __init__(self, services: Services, instances: Callable[[Origin, str], int]) -> None:
-        """`instances` gives how many instances a variant has."""
+    def __init__(self, services: Services, publishing: Callable[[Origin, str], Publishing]) -> None:
+        """`publishing` is asked about a variant whenever its metrics are written."""
         self._services = services
-        self._instances = instances
+        self._publishing = publishing
         self._collecting = threading.Lock()
         self._writing = threading.Lock()
         self._invocations: defaultdict[tuple[Origin, str], list[Invocation]] = defaultdict(list)
@@ -88,15 +104,18 @@ class Telemetry:
                 self._put(origin, variant, metric, values, _OTHER_UNITS.get(metric, "Microseconds"))
 
     def _put_calls(self, origin: Origin, variant: str, calls: list[Invocation]) -> None:
+        publishing = self._publishing(origin, variant)
         metrics = {
             ("Invocations", "None"): [1.0] * len(calls),
-            ("InvocationsPerInstance", "None"): [1.0 / self._instances(origin, variant)] * len(calls),
+            ("InvocationsPerInstance", "None"): [1.0 / publishing.instances] * len(calls),
             ("Invocation4XXErrors", "None"): [float(400 <= call.status < 500) for call in calls],
             ("Invocation5XXErrors", "None"): [float(call.status >= 500) for call in calls],
             ("ModelLatency", "Microseconds"): [call.model_latency for call in calls],
             ("OverheadLatency", "Microseconds"): [call.overhead_latency for call in calls],
         }
         for (name, unit), values in metrics.items():
+            if name in publishing.unpublished:
+                continue
             self._put(origin, variant, name, values, unit)
 
     def _put(self, origin: Origin, variant: str, metric: str, values: list[float], unit: str) -> None:

@@ -79,6 +79,10 @@ class AsyncEndpoint:
         sent = self._sns().topics[self.topics[topic]].sent_notifications
         return [json.loads(message) for _, message, *_ in sent]
 
+    def forget_topics(self) -> None:
+        for arn in self.topics.values():
+            self._sns().delete_topic(arn)
+
     def scale(self, instances: int) -> None:
         desired = [{"VariantName": "v1", "DesiredInstanceCount": instances}]
         self.local.do("UpdateEndpointWeightsAndCapacities", EndpointName="e", DesiredWeightsAndCapacities=desired)

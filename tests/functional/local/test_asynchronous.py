@@ -50,7 +50,9 @@ def test_an_answer_is_written_to_s3_and_announced(asynchronous: AsyncEndpoint) -
     assert asynchronous.notifications("failed") == []
 
 
-def test_the_models_error_is_written_to_the_failure_path_and_announced(asynchronous: AsyncEndpoint) -> None:
+def test_the_models_error_is_written_to_the_failure_path_and_announced(
+    local: Local, asynchronous: AsyncEndpoint
+) -> None:
     asynchronous.create(include=("ERROR_NOTIFICATION_TOPIC",))
     asked = asynchronous.ask(b"bad")
     text = asynchronous.outcome(asked).decode()
@@ -63,7 +65,20 @@ def test_the_models_error_is_written_to_the_failure_path_and_announced(asynchron
         asked.inference_id,
     )
     assert told["responseBody"] == {"content": text, "contentType": "text/plain", "encoding": "UTF8"}
-    assert eventually(lambda: asynchronous.values("InvocationFailures"), "a metric") == [1.0]
+    assert eventually(lambda: local.values("InvocationFailures"), "a metric") == [1.0]
+    assert local.values("Invocation4XXErrors") == [1.0]
+    assert [local.values(name) for name in ("Invocations", "InvocationsPerInstance", "OverheadLatency")] == [[]] * 3
+
+
+def test_a_topic_that_is_gone_is_a_metric_and_not_a_request_that_comes_again(
+    local: Local, asynchronous: AsyncEndpoint
+) -> None:
+    asynchronous.create()
+    asynchronous.forget_topics()
+    asked = asynchronous.ask(b"1")
+    assert asynchronous.outcome(asked) == b"a:1"
+    assert eventually(lambda: local.values("NotificationFailures"), "a metric") == [1.0]
+    eventually(lambda: local.aws.store.list(local.scope, "async-request") == [], "the request is forgotten")
 
 
 def test_an_input_that_does_not_exist_is_a_failure_not_an_error_of_the_call(asynchronous: AsyncEndpoint) -> None:

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from moto.backends import get_backend
 
 from common.local import snapshots
 from common.local.snapshots import Snapshots
@@ -52,3 +53,16 @@ def test_state_that_could_not_be_written_is_written_later(
     closing.set()
     keeper.join()
     assert "No space left on device" in caplog.text
+
+
+def test_queues_and_their_messages_are_there_again(tmp_path: Path, account: str) -> None:
+    queues: Any = get_backend("sqs")[account]
+    queues["eu-west-1"].create_queue("results", None)
+    queues["eu-west-1"].send_message("results", "waits")
+    kept = Snapshots(tmp_path)
+    kept.mark("sqs")
+    kept.write()
+    del queues["eu-west-1"]
+    Snapshots(tmp_path).restore()
+    [message] = queues["eu-west-1"].receive_message("results", 1, 0, 0)
+    assert message.body == "waits"
