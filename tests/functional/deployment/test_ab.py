@@ -12,7 +12,7 @@ from common.steps import experiments as step
 from common.steps.invoke import invoke_model
 from tests.functional.deployment.deployment_kit import COLUMNS, ENDPOINT, ROWS, Project
 from tests.functional.deployment.experiment_kit import ask_all, context, put_truth, wait_for_captured
-from tests.functional.deployment.test_shadow import interrupted
+from tests.functional.deployment.test_shadow import interrupted, replaced
 from tests.unit.report.test_report import Page
 
 EVEN = {"v1": 0.6, "v2": 0.4}
@@ -90,17 +90,14 @@ def test_what_cannot_be_an_ab_test_is_refused_and_changes_nothing(project: Proje
 
 
 def test_a_variant_that_does_not_answer_as_its_package_did_ends_the_test_at_once(project: Project) -> None:
-    project.deploy(project.package(1))
+    one = project.package(1)
+    project.deploy(one)
     before, here = project.live().configuration, context(project)
     project.package(2)
-
-    def other_model(params: dict[str, object], **_: object) -> None:
-        if params["ModelName"] == "abalone-model-2":
-            params["PrimaryContainer"] = {"ModelPackageName": project.registry.version(1).arn}
-
-    event = "provide-client-params.sagemaker.CreateModel"
-    project.aws.sagemaker.meta.events.register(event, other_model)
-    with pytest.raises(DeploymentError, match="Variant v2 did not answer as version 2 did"):
+    with (
+        replaced(project, "abalone-model-2", one),
+        pytest.raises(DeploymentError, match="Variant v2 did not answer as version 2 did"),
+    ):
         step.start_ab(here, project.model, ENDPOINT, [1, 2], [])
     assert (project.live().configuration, project.live().hold) == (before, None)
     assert project.answers() == 1

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 import pytest
 
 from common.errors import DataError, DeploymentError, RegistryError, UsageError
+from common.registry import Package
 from common.steps import experiments as step
 from tests.functional.deployment.deployment_kit import ENDPOINT, Project, on_call
 from tests.functional.deployment.experiment_kit import ask_all, context, like, put_truth, wait_for_captured
@@ -39,9 +40,19 @@ def test_a_shadow_is_compared_by_predictions_then_by_the_truth_and_promoted(proj
     assert "production, version 1" in report.text()
     assert "version 2 is worse" in Page(report.html()).text
 
+    with replaced(project, "abalone-model-2", one), pytest.raises(DeploymentError, match="was not made from"):
+        step.promote_shadow(context(project), project.model, ENDPOINT)
+    again = project.live().hold
+    assert again is not None
+    assert (again.kind, again.reason) == (held.kind, held.reason)
+    assert step.is_running(context(project), project.model, "shadow")
+    project.aws.sagemaker.delete_model(ModelName="abalone-model-2")
+
+    with interrupted(project, "UpdateEndpoint"):
+        step.promote_shadow(context(project), project.model, ENDPOINT)
     step.promote_shadow(context(project), project.model, ENDPOINT)
     assert project.answers() == 2
-    assert project.live().hold is None
+    assert (project.live().hold, project.live().rollback) == (None, "")
     assert project.registry.describe(two.arn).metadata["deployed_as"] == project.live().configuration
     names = project.names()
     assert not [name for name in [*names["configurations"], *names["models"]] if "-shadow-" in name]
@@ -152,6 +163,22 @@ def test_a_test_whose_configuration_somebody_deleted_is_stopped_and_deployed_ove
     step.stop_experiment(context(project), project.model, ENDPOINT, "shadow")
     assert project.deploy(two)
     assert project.answers() == 2
+
+
+@contextmanager
+def replaced(project: Project, name: str, package: Package) -> Iterator[None]:
+    """The SageMaker model of that name is made from another package."""
+
+    def other(params: dict[str, object], **_: object) -> None:
+        if params["ModelName"] == name:
+            params["PrimaryContainer"] = {"ModelPackageName": package.arn}
+
+    events, event = project.aws.sagemaker.meta.events, "provide-client-params.sagemaker.CreateModel"
+    events.register(event, other)
+    try:
+        yield
+    finally:
+        events.unregister(event, other)
 
 
 @contextmanager
