@@ -5,7 +5,8 @@ signs nothing anew (what boto3 itself costs), the container asked directly, and 
 the start. Before that, what the first request to each model takes, and the container's memory; at the end, an endpoint that
 may hold 100 of the 1,000 models, asked for each in turn.
 
-On AWS the image starts processes for each loaded model, so that cold loads and memory do not carry over from here.
+Each loaded model is a process of the container. On AWS each is started anew, where here it is forked from one that has imported
+the script: cold loads and memory do not carry over from here.
 """
 
 import http.client
@@ -158,14 +159,20 @@ def _ask_each(endpoint: str, customers: list[str]) -> list[float]:
 
 
 def _memory(server: int) -> int:
-    """Resident bytes of the containers that the local AWS has started."""
-    total = 0
-    for status in Path("/proc").glob("[0-9]*/status"):
-        with suppress(OSError):  # of another process that has just ended
-            facts = dict(line.split(":\t", 1) for line in status.read_text().splitlines())
-            if facts["PPid"] == str(server):
-                total += int(facts["VmRSS"].split()[0]) * 1024
-    return total
+    """Bytes of the containers that the local AWS has started; what several processes share counts once."""
+    parents: dict[int, int] = {}
+    sizes: dict[int, int] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # a process that has just ended
+            process, rollup = int(folder.name), (folder / "smaps_rollup").read_text()
+            parents[process] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            sizes[process] = int(rollup.partition("\nPss:")[2].split()[0]) * 1024
+
+    def is_below(process: int) -> bool:
+        parent = parents.get(process)
+        return parent is not None and (parent == server or is_below(parent))
+
+    return sum(size for process, size in sizes.items() if is_below(process))
 
 
 @contextmanager

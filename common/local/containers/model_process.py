@@ -1,4 +1,4 @@
-"""Processes for the models of a multi-model container: what one of them does to itself, the others do not feel.
+"""Processes for the models of a multi-model container: what a model does to its process fails its own request alone.
 
 They are forked from a process that has imported the script and does nothing else: one starts in milliseconds, and what all
 share is in memory once. The process that answers HTTP cannot be forked, since other threads of it may hold locks.
@@ -19,23 +19,32 @@ Work = Callable[[Any], Any]
 
 
 class Died(Exception):
-    """The process has ended before it answered."""
+    """The process has ended over this message."""
+
+
+class Gone(Exception):
+    """The process had ended before this message was its turn."""
 
 
 class ModelProcess:
-    """One model's process, from outside. It answers one message after the other."""
+    """A process with models, from outside. It answers one message after the other."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
         self._turn = threading.Lock()
 
     def ask(self, message: Any) -> Any:
-        """Its answer. Raises Died."""
+        """Its answer. Raises Died or Gone."""
         with self._turn:
+            # Nothing has been asked: what there is to read is its end.
+            if self._connection.closed or self._connection.poll():
+                self._connection.close()
+                raise Gone
             try:
                 self._connection.send(message)
                 return self._connection.recv()
             except (EOFError, OSError) as error:
+                self._connection.close()
                 raise Died from error
 
     def end(self) -> None:

@@ -1,7 +1,8 @@
 """The server of a multi-model container: models are loaded, listed, unloaded and asked by name.
 
-It plays multi-model-server with the inference toolkit's handlers, as the images run them: each model in a process of its own,
-which answers one request after the other.
+It plays multi-model-server with the inference toolkit's handlers, as the images run them: models in processes of their own,
+each of which answers one request after the other. The images start one or several for each model; here at most
+`PROCESSES`, which further models share: a thousand take the memory of a machine otherwise.
 """
 
 import importlib.util
@@ -9,19 +10,24 @@ import json
 import os
 import threading
 import traceback
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import ModuleType
-from typing import Any
+from typing import Any, Literal
 
 from common.local.containers import handlers, http, script
 from common.local.containers.base import Folders, log
 from common.local.containers.handlers import Defaults
 from common.local.containers.http import Refusal, Request, Response
-from common.local.containers.model_process import Died, ModelProcess, Nursery
+from common.local.containers.model_process import Died, Gone, ModelProcess, Nursery
 
 LIMIT_VARIABLE = "SAGEMAKER_MULTI_MODEL_MAX_LOADED"
 """How many models this container takes into its memory: an instance's size, in place of its gigabytes."""
+
+PROCESSES = 64
 
 _JSON = "application/json"
 _TEXT_TYPES = (_JSON, "text/csv")
@@ -41,19 +47,15 @@ def serve(folders: Folders, defaults: Defaults) -> None:
 class _Handlers:
     """One model in the memory of its process."""
 
-    def __init__(self, shared: ModuleType, program: str, defaults: Defaults) -> None:
+    def __init__(self, url: str, shared: ModuleType, program: str, defaults: Defaults) -> None:
+        self._url = url
         self._shared = shared
         self._program = program
         self._defaults = defaults
-        self._url = ""
         self._loaded: tuple[ModuleType, Any] | None = None
 
-    def work(self, message: str | Request) -> bool | Response:
-        """Load the model of a folder (whether it fits into the memory), or answer a request to it."""
-        return self._load(message) if isinstance(message, str) else self._invoke(message)
-
-    def _load(self, url: str) -> bool:
-        self._url = url
+    def load(self) -> bool:
+        """Whether the model fits into the memory."""
         try:
             self._get()
         except MemoryError:
@@ -70,7 +72,8 @@ class _Handlers:
             self._loaded = module, module.model_fn(self._url)
         return self._loaded
 
-    def _invoke(self, request: Request) -> Response:
+    def invoke(self, request: Request) -> Response:
+        """The handlers' answer."""
         try:
             accept = handlers.accepted(request.accept)
             content = request.body.decode() if request.content_type in _TEXT_TYPES else request.body
@@ -81,13 +84,45 @@ class _Handlers:
             return _failure(error)
 
 
+_Message = tuple[Literal["load", "invoke", "unload"], str, Any]
+"""What to do, with which model, and its folder or the request to it."""
+
+
+def _work(module: ModuleType, program: str, defaults: Defaults) -> Callable[[_Message], bool | Response]:
+    """What a process does with its messages."""
+    loaded: dict[str, _Handlers] = {}
+
+    def work(message: _Message) -> bool | Response:
+        task, name, argument = message
+        if task == "invoke":
+            return loaded[name].invoke(argument)
+        loaded.pop(name, None)
+        if task == "unload":
+            return True
+        model = _Handlers(argument, module, program, defaults)
+        fits = model.load()
+        if fits:
+            loaded[name] = model
+        return fits
+
+    return work
+
+
+@dataclass(eq=False)
+class _Seat:
+    """A process, and the models that it has."""
+
+    process: ModelProcess
+    names: set[str] = field(default_factory=set)
+
+
 @dataclass
 class _Model:
     """One model, as the container's server knows it."""
 
     url: str
-    process: ModelProcess | None = None
-    """None when it has died, until the next request."""
+    seat: _Seat | None = None
+    """None when its process has ended, until the next request."""
     lock: threading.Lock = field(default_factory=threading.Lock)
 
 
@@ -96,17 +131,17 @@ class Models:
 
     def __init__(self, module: ModuleType, program: str, defaults: Defaults, limit: int | None) -> None:
         """`program` is the file whose handlers `module` holds; a model that brings one of that name uses its own."""
-        self._nursery = Nursery(lambda: _Handlers(module, program, defaults).work)
+        self._nursery = Nursery(partial(_work, module, program, defaults))
         self._limit = limit
         self._lock = threading.Lock()
         self._models: dict[str, _Model] = {}
+        self._seats: list[_Seat] = []
 
     def close(self) -> None:
         """End all processes."""
         self._nursery.close()
-        for model in self._models.values():
-            if model.process is not None:
-                model.process.end()
+        for seat in self._seats:
+            seat.process.end()
 
     def answer(self, request: Request) -> Response:
         """One request of the container contract. Raises Refusal."""
@@ -141,44 +176,69 @@ class Models:
                 raise _refusal(507, "InsufficientMemoryException", f"{self._limit} models are loaded: {LIMIT_VARIABLE}")
             model = self._models[name] = _Model(url)
         try:
-            self._started(name, model)
+            self._seated(name, model)
         except Refusal:
             self._unload(name)
             raise
         return _json({"status": f'Model "{name}" registered'})
 
-    def _started(self, name: str, model: _Model) -> ModelProcess:
-        """The model's process, with the model in memory. Raises Refusal."""
+    def _seated(self, name: str, model: _Model) -> _Seat:
+        """The process that has the model in its memory, where it is loaded if need be. Raises Refusal."""
         with model.lock:
-            if model.process is None:
-                process = self._nursery.spawn()
-                try:
-                    fits = process.ask(model.url)
-                except Died:
-                    raise _died(name) from None
-                if not fits:
-                    process.end()
+            while model.seat is None:
+                seat = self._free_seat(name)
+                fits = self._ask(seat, ("load", name, model.url))
+                if fits is False:
+                    seat.names.discard(name)
                     raise _refusal(507, "InsufficientMemoryException", "System out of memory")
-                model.process = process
-            return model.process
+                if fits:
+                    model.seat = seat
+            return model.seat
+
+    def _free_seat(self, name: str) -> _Seat:
+        """A process for one more model: one without any, or a new one, or that with the fewest."""
+        with self._lock:
+            seat = min(self._seats, key=lambda each: len(each.names), default=None)
+            if seat is None or (seat.names and len(self._seats) < PROCESSES):
+                seat = _Seat(self._nursery.spawn())
+                self._seats.append(seat)
+            seat.names.add(name)
+            return seat
 
     def _invoke(self, name: str, model: _Model, request: Request) -> Response:
-        process = self._started(name, model)
+        while True:
+            answer = self._ask(self._seated(name, model), ("invoke", name, request))
+            if isinstance(answer, Response):
+                return answer
+
+    def _ask(self, seat: _Seat, message: _Message) -> bool | Response | None:
+        """A process's answer; None when another model has ended it before. Raises Refusal when this message did."""
         try:
-            answer: Response = process.ask(request)
-        except Died:
-            with model.lock:
-                if model.process is process:
-                    model.process = None
-            raise _died(name) from None
+            answer: bool | Response = seat.process.ask(message)
+        except (Died, Gone) as end:
+            with self._lock:
+                if seat in self._seats:
+                    self._seats.remove(seat)
+                for name in seat.names:
+                    if name in self._models and self._models[name].seat is seat:
+                        self._models[name].seat = None
+            if isinstance(end, Died):
+                log(f"The process of model {message[1]} has ended; the next request loads it anew.")
+                raise _refusal(500, "InternalServerException", "Worker died.") from None
+            return None
         return answer
 
     def _unload(self, name: str) -> Response:
-        self._find(name)
+        model = self._find(name)
         with self._lock:
-            model = self._models.pop(name, None)
-        if model is not None and model.process is not None:
-            model.process.end()
+            self._models.pop(name, None)
+        with model.lock:
+            seat, model.seat = model.seat, None
+        if seat is not None:
+            with suppress(Refusal):
+                self._ask(seat, ("unload", name, None))
+            with self._lock:
+                seat.names.discard(name)
         return _json({"status": f'Model "{name}" unregistered'})
 
 
@@ -187,11 +247,6 @@ def _import(path: Path) -> ModuleType:
     module = importlib.util.module_from_spec(specification)
     specification.loader.exec_module(module)
     return module
-
-
-def _died(name: str) -> Refusal:
-    log(f"The process of model {name} has ended; the next request starts it again.")
-    return _refusal(500, "InternalServerException", "Worker died.")
 
 
 def _failure(error: Exception) -> Response:

@@ -2,13 +2,16 @@
 
 import json
 import os
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import pytest
 
+from common.local.containers import multi_model
 from common.local.containers.handlers import SCIKIT_LEARN_MULTI_MODEL
 from common.local.containers.http import Refusal, Request, Response
 from common.local.containers.multi_model import Models
@@ -197,6 +200,48 @@ def test_a_model_that_ends_its_process_fails_its_own_request_and_no_other(folder
     assert again.status == 200
     assert again.body != before["a"]
     assert send(models, "POST", "/models/b/invoke").body == before["b"]
+
+
+def test_models_share_processes_when_there_are_many_and_a_crash_still_fails_its_own_request_alone(
+    folder: Path, container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(multi_model, "PROCESSES", 2)
+    (folder / "c").mkdir()
+
+    def transform_fn(model: str, content: str, *_: Any) -> str:
+        if content == "crash":
+            time.sleep(0.2)
+            os._exit(3)
+        return f"{model} {os.getpid()}"
+
+    models = container(transform_fn=transform_fn)
+    for name in "abc":
+        load(models, folder, name)
+
+    def ask(name: str, content: bytes = b"") -> tuple[int, str]:
+        answer = send(models, "POST", f"/models/{name}/invoke", content, "text/csv")
+        return answer.status, answer.body.decode()
+
+    process = {name: ask(name)[1].split()[1] for name in "abc"}
+    assert process["a"] == process["c"] != process["b"]
+    with ThreadPoolExecutor(4) as pool:
+        crashed = pool.submit(ask, "a", b"crash")
+        time.sleep(0.05)
+        waiting = [pool.submit(ask, "c") for _ in range(3)]
+    assert crashed.result()[0] == 500
+    assert {answer.result()[0] for answer in waiting} == {200}
+    assert {answer.result()[1].split()[0] for answer in waiting} == {"c"}
+    assert ask("b") == (200, f"b {process['b']}")
+    assert ask("a")[0] == 200
+
+
+def test_the_process_of_an_unloaded_model_takes_the_next(folder: Path, container: Container) -> None:
+    models = container(transform_fn=lambda model, *_: f"{model} {os.getpid()}")
+    load(models, folder, "a")
+    before = send(models, "POST", "/models/a/invoke").body.split()
+    send(models, "DELETE", "/models/a")
+    load(models, folder, "b")
+    assert send(models, "POST", "/models/b/invoke").body.split() == [b"b", before[1]]
 
 
 def test_a_model_that_ends_its_process_while_it_is_loaded_is_refused_and_can_be_loaded_anew(
