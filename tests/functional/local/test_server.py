@@ -69,9 +69,9 @@ def test_unsupported_operation_is_named_at_once(aws: Account) -> None:
 
 def test_unsupported_runtime_operation_is_named(aws: Account) -> None:
     runtime = aws.client("sagemaker-runtime")
-    response = refusal(runtime.invoke_endpoint_async, EndpointName="e", InputLocation="s3://b/k")
+    response = refusal(runtime.invoke_endpoint_with_response_stream, EndpointName="e", Body=b"1")
     assert response["Error"]["Code"] == "UnsupportedOperation"
-    assert "/endpoints/e/async-invocations" in response["Error"]["Message"]
+    assert "/endpoints/e/invocations-response-stream" in response["Error"]["Message"]
 
 
 @pytest.mark.parametrize(
