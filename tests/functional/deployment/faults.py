@@ -277,7 +277,7 @@ FAULTS = [
     Fault("artifact lost under way", ends=1, says="did not happen: .* serves", inject=_artifact_lost_under_way),
     Fault("alarms lost", 1, "AWS refused UpdateEndpoint: .*alarm", (2, ""), inject=_alarms_lost, elsewhere=True),
     Fault("an alarm fires already", 1, "not deployed: in ALARM already", (2, ""), inject=_alarm_fires, loaded=False),
-    Fault("alarms without data", ends=2, loaded=False),
+    Fault("alarms without data", ends=2, loaded=False, elsewhere=True),
     Fault(
         "alarms that need data without any",
         ends=1,
@@ -290,7 +290,7 @@ FAULTS = [
     Fault("endpoint failed", ends=2, inject=_failed, loaded=False),
     Fault("endpoint updated by somebody else", ends=2, inject=_updated_by_somebody_else),
     Fault("endpoint deleted before", ends=2, inject=_deleted_before, loaded=False, elsewhere=True),
-    Fault("endpoint deleted before the update", ends=2, inject=_deleted_before_update, loaded=False),
+    Fault("endpoint deleted before the update", ends=2, inject=_deleted_before_update, loaded=False, elsewhere=True),
     Fault(
         "endpoint deleted before its verification",
         ends=0,
@@ -306,7 +306,7 @@ FAULTS = [
             says=f"refused {name}.*it continues where it stopped",
             unguarded=(2, "") if name == "PutMetricAlarm" else None,
             inject=throttled(name),
-            elsewhere=name not in ("PutMetricAlarm", "InvokeEndpoint"),
+            elsewhere=name != "InvokeEndpoint",
         )
         for name in (*CHANGES, *RECORDS)
     ),
