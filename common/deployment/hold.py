@@ -48,7 +48,7 @@ class Hold:
             case "shadow":
                 return f"`./models shadow {name} --promote` or `--stop` ends the shadow test."
             case "ab":
-                return f"`./models ab {name} --conclude` or `--stop` ends the A/B test."
+                return f"`./models ab {name} --conclude winner` or `--stop` ends the A/B test."
 
 
 def hold_from(tags: Mapping[str, str]) -> Hold | None:

@@ -111,6 +111,21 @@ def test_there_is_nothing_to_watch_without_an_endpoint(project: Project) -> None
         watch(OnCall(project).context, MODEL)
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_terminal_gets_a_table_each_time_and_a_log_a_line_for_each_change(
+    project: Project, monkeypatch: pytest.MonkeyPatch, terminal: bool
+) -> None:
+    views = [View(status, "", (), {}, {}) for status in ("Updating", "Updating", "InService")]
+    monkeypatch.setattr("common.operations.watch.look", lambda *_: views.pop(0))
+    monkeypatch.setattr("common.operations.watch.time", Clock(lambda _: None))
+    monkeypatch.setattr("common.operations.watch.sys.stdout.isatty", lambda: terminal)
+    person = OnCall(project)
+    watch(person.context, MODEL)
+    told = [said for said in person.said if "\x1b[H" in said]
+    assert len(told) == (3 if terminal else 0)
+    assert len(person.said) == (4 if terminal else 3)
+
+
 def test_a_view_names_what_fires_and_why_it_failed() -> None:
     view = View("Failed", "", (), {"a": "OK", "b": "ALARM"}, {"AllTraffic": {}}, "no capacity")
     assert line(view).endswith("Failed  alarm b")

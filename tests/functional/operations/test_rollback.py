@@ -214,9 +214,12 @@ def test_a_held_or_changing_endpoint_is_left_alone_and_the_refusal_names_who(
     project.aws.sagemaker.delete_tags(
         ResourceArn=project.aws.sagemaker.describe_endpoint(EndpointName="abalone")["EndpointArn"], TagKeys=["hold"]
     )
-    first = metadata(person, 1)["deployed_as"]
-    project.aws.sagemaker.update_endpoint(EndpointName="abalone", EndpointConfigName=first)
-    with pytest.raises(DeploymentError, match=f"is Updating towards {first}, by arn:aws:.* since "):
+    sagemaker, first = project.aws.sagemaker, metadata(person, 1)["deployed_as"]
+    arn = sagemaker.describe_endpoint_config(EndpointConfigName=first)["EndpointConfigArn"]
+    who = {"changed-by": "CircleCI user 9", "changed-at": "noon"}
+    sagemaker.add_tags(ResourceArn=arn, Tags=[{"Key": key, "Value": value} for key, value in who.items()])
+    sagemaker.update_endpoint(EndpointName="abalone", EndpointConfigName=first)
+    with pytest.raises(DeploymentError, match=f"is Updating towards {first}, by CircleCI user 9 since noon"):
         person.roll_back()
     assert not project.registry.version(3).rolled_back
 
