@@ -83,9 +83,7 @@ class AsyncQueue:
     def put(self, request: Waiting) -> None:
         """Take a request; when this returns, a restart of the server does not lose it."""
         self._aws.store.put(self._origin.scope, KIND, request.id, asdict(request))
-        with self._changed:
-            self._waiting.append(request)
-            self._changed.notify_all()
+        self._wait_for_turn(request, at_once=False)
 
     def close(self) -> None:
         """The endpoint is being deleted: forget what waits. What is being worked on still gets its result."""
@@ -94,6 +92,15 @@ class AsyncQueue:
             waiting, self._waiting = self._waiting, deque()
         for request in waiting:
             self._forget(request)
+
+    def _wait_for_turn(self, request: Waiting, at_once: bool) -> None:
+        """Queue a request, `at_once` before all others; one to an endpoint that is being deleted is forgotten."""
+        with self._changed:
+            if not self._closed:
+                (self._waiting.appendleft if at_once else self._waiting.append)(request)
+                self._changed.notify_all()
+                return
+        self._forget(request)
 
     def join(self) -> None:
         """Wait for the thread, which ends when the server closes."""
@@ -151,13 +158,15 @@ class AsyncQueue:
         try:
             result = self._result(request)
             if isinstance(result, Waiting):
-                with self._changed:
-                    self._waiting.appendleft(result)
+                self._wait_for_turn(result, at_once=True)
             else:
                 self._finish(request, result)
         except Exception:
-            if not self._aws.closing.is_set():
+            if not self._aws.closing.is_set():  # else the store has been closed, and the request waits there
                 log.exception("asynchronous request %s to %s", request.inference_id, self._origin.endpoint)
+                self._finish(
+                    request, failure("InternalServerError: a defect of the local AWS; its log has the traceback.")
+                )
         finally:
             with self._changed:
                 self._running -= 1

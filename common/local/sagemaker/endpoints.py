@@ -198,6 +198,10 @@ def _resolved(call: Call) -> FleetSpec:
 def _checked(spec: FleetSpec) -> FleetSpec:
     if not any(variant.weight > 0 for variant in spec.variants):
         raise validation_error("At least one production variant must have a weight above zero.")
+    if spec.async_config and any(container.multi_model for each in spec.variants for container in each.containers):
+        raise validation_error(
+            "Asynchronous endpoints have no multi-model containers: InvokeEndpointAsync names no model."
+        )
     if not spec.async_config and any(variant.instances < 1 for variant in spec.all_variants):
         raise validation_error("A real-time variant needs at least one instance.")
     return spec

@@ -12,7 +12,7 @@ import pytest
 from common.local.api import ApiError
 from common.local.sagemaker import endpoints, runtime_async
 from tests.functional.local.async_kit import Asked, AsyncEndpoint
-from tests.functional.local.hosting_kit import Local, eventually, open_local
+from tests.functional.local.hosting_kit import IMAGE, Local, eventually, open_local
 
 
 @pytest.fixture
@@ -115,6 +115,13 @@ def test_each_kind_of_endpoint_takes_its_own_kind_of_call(local: Local, asynchro
     local.do("CreateEndpoint", EndpointName="sync", EndpointConfigName="sync")
     local.settled("sync")
     assert "is not an asynchronous endpoint" in asynchronous.refused(EndpointName="sync").message
+
+
+def test_a_multi_model_container_cannot_be_asynchronous(local: Local, asynchronous: AsyncEndpoint) -> None:
+    container = {"Image": IMAGE, "Mode": "MultiModel", "Environment": {"SAGEMAKER_PROGRAM": "inference.py"}}
+    local.model_from("a", {**container, "ModelDataUrl": f"s3://{asynchronous.bucket}/"})
+    with pytest.raises(ApiError, match="InvokeEndpointAsync names no model"):
+        local.do("CreateEndpoint", EndpointName="e", EndpointConfigName=asynchronous.config("a"))
 
 
 def test_requests_wait_while_there_are_no_instances(local: Local, asynchronous: AsyncEndpoint) -> None:
