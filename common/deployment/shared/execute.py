@@ -126,10 +126,7 @@ class _Turn(Deployment):
 
     def run_once(self, live: Live) -> bool:
         """Create or update the endpoint, and wait; False when somebody else was faster."""
-        if live.hold:
-            raise DeploymentError(
-                f"The endpoint {self.wanted.model.name} is {live.hold}.", live.hold.way_out(self.registry.model.name)
-            )
+        _require_unheld(live, self.wanted, self.registry.model)
         action = next_action(self.wanted, live)
         if not isinstance(action, CreateEndpoint | UpdateEndpoint | ReplaceFailedEndpoint):
             return False
@@ -261,6 +258,7 @@ def describe_shared_plan(place: Placement, wanted: SharedWanted, live: Live, ser
         f"{', '.join(wanted.alarm_names)}: create what is missing",
     ]
     finish = [ask, "record the deployment in the package"]
+    _require_unheld(live, wanted, place.model)
     match next_action(wanted, live):
         case NothingToDo():
             return [f"nothing: {name} serves version {place.package.version} of {place.model.name} already", ask]
@@ -279,6 +277,12 @@ def describe_shared_plan(place: Placement, wanted: SharedWanted, live: Live, ser
             return [*told, *prepare, shift, *finish, f"delete generations older than the newest {place.endpoint.keep}"]
         case WaitForEndpoint(status=status, leads_to=target):
             return [f"wait: {name} is {status}, towards {target}", "plan again when it has ended"]
+
+
+def _require_unheld(live: Live, wanted: SharedWanted, model: Model) -> None:
+    """Refuse to change an endpoint that is held; what to do is said by the model's name, which commands take."""
+    if live.hold and live.configuration != wanted.configuration:
+        raise DeploymentError(f"The endpoint {wanted.model.name} is {live.hold}.", live.hold.way_out(model.name))
 
 
 def sweep_generations(aws: Aws, endpoint: SharedEndpoint) -> list[str]:

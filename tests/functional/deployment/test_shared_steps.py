@@ -151,9 +151,10 @@ def test_one_model_goes_back_and_the_others_stay(team: Team) -> None:
 
     release_model(team.context, ABALONE, two.version)
     hold_model(team.context, ABALONE, "we measure")
-    with pytest.raises(DeploymentError, match="The endpoint tabular is held") as held:
-        team.deploy(ABALONE)
-    assert "`./models release abalone` ends the hold" in held.value.remedy
+    for plan in (True, False):
+        with pytest.raises(DeploymentError, match="The endpoint tabular is held") as held:
+            team.deploy(ABALONE, plan=plan)
+        assert "`./models release abalone` ends the hold" in held.value.remedy
     release_model(team.context, ABALONE)
     team.deploy(ABALONE)
     assert (team.shared.answers(ABALONE), team.shared.answers(CHURN)) == (2, 9)
