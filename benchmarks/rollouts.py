@@ -13,17 +13,17 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 import numpy as np
 from botocore.exceptions import ClientError
 
 from benchmarks.kit import local_aws
-from common.deployment.modes import DeclaredEndpoint, ServerlessEndpoint
+from common.deployment.modes import DeclaredEndpoint
 from common.model import Model
 from tests.accounts import Account
 from tests.functional.deployment.declarations import declarations, name_of
-from tests.functional.deployment.deployment_kit import ERRORS, Project, Unanswered, asking
+from tests.functional.deployment.deployment_kit import Project, Unanswered, asking
 
 DEPLOYS = 50
 RATE = 20.0
@@ -132,7 +132,7 @@ class Figures:
 
 
 def main() -> None:
-    kinds = [_unhurried(kind) for kind in declarations()]
+    kinds = declarations()
     shares = [DEPLOYS // len(kinds) + (number < DEPLOYS % len(kinds)) for number in range(len(kinds))]
     print(f"  {sum(shares)} deploys; {RATE:g} requests/s; p50 and p99 in ms")
     print(f"  {'':28}" + "".join(f"{phase:>18}" for phase in PHASES) + "   deploys   failed   wrong")
@@ -152,11 +152,6 @@ def main() -> None:
     print(f"  {requests:,} requests, {failed} failed, {wrong} answers of the wrong package")
     if failed or wrong:
         raise SystemExit(1)
-
-
-def _unhurried(kind: DeclaredEndpoint) -> DeclaredEndpoint:
-    """Without an alarm on latency: how slow this machine is must not decide whether a deploy happens."""
-    return kind if isinstance(kind, ServerlessEndpoint) else replace(kind, alarms=(ERRORS,))
 
 
 def deploys_under_load(project: Project, kind: DeclaredEndpoint, deploys: int) -> Figures:
