@@ -104,9 +104,9 @@ def put_alarms(aws: Aws, wanted: Wanted, guards: Iterable[Guard]) -> None:
     Raises:
         DeploymentError: somebody else's alarm has the name of one.
     """
+    for known in _described(aws, wanted.alarm_names).values():
+        _require_own(aws, wanted.model.name, known)
     for guard in guards:
-        if guard.state:
-            _require_own(aws, wanted.model.name, guard.name)
         aws.cloudwatch.put_metric_alarm(
             AlarmName=guard.name,
             AlarmDescription=f"Guards deployments of {wanted.model.name}.",
@@ -247,28 +247,27 @@ def require_guarding(model: str, guards: Sequence[Guard]) -> None:
 
 def remove_undeclared(aws: Aws, wanted: Wanted) -> list[str]:
     """Delete the alarms that an earlier declaration of this model made and this one does not; their names."""
-    gone = [name for name in owned_alarms(aws, wanted.model.name) if name not in wanted.alarm_names]
+    gone = owned_alarms(aws, wanted.model.name, but=wanted.alarm_names)
     if gone:
         aws.cloudwatch.delete_alarms(AlarmNames=gone)
     return gone
 
 
-def owned_alarms(aws: Aws, model: str) -> list[str]:
-    """The names of all alarms that deploys of this model have made."""
+def owned_alarms(aws: Aws, model: str, but: Sequence[str] = ()) -> list[str]:
+    """The names of all alarms that deploys of this model have made, but those named."""
     pages = aws.cloudwatch.get_paginator("describe_alarms").paginate(
         AlarmNamePrefix=f"{model}-", AlarmTypes=["MetricAlarm"]
     )
-    alarms = [alarm for page in pages for alarm in page["MetricAlarms"]]
+    alarms = [alarm for page in pages for alarm in page["MetricAlarms"] if alarm["AlarmName"] not in but]
     return [alarm["AlarmName"] for alarm in alarms if _is_ours(aws, model, alarm)]
 
 
-def _require_own(aws: Aws, model: str, name: str) -> None:
-    alarm = _described(aws, [name]).get(name)
-    if alarm and not _is_ours(aws, model, alarm):
+def _require_own(aws: Aws, model: str, alarm: MetricAlarmTypeDef) -> None:
+    if not _is_ours(aws, model, alarm):
         raise DeploymentError(
-            f"The alarm {name} exists, and no deploy of {model} made it: it lacks the tag model={model}, or watches another "
-            "metric.",
-            "Nothing was changed. Rename or delete that alarm, then deploy again.",
+            f"The alarm {alarm['AlarmName']} exists, and no deploy of {model} made it: it lacks the tag model={model}, or "
+            "watches another metric.",
+            "No alarm and nothing that serves was changed. Rename or delete that alarm, then deploy again.",
         )
 
 

@@ -23,8 +23,8 @@ from tests.functional.deployment.deployment_kit import (
     trained,
 )
 
-REFUSALS = replace(ENDPOINT, alarms=(Alarm("Invocation4XXErrors", "Average", above=0.5),))
-"""The alarm that fires when more than half of the requests are refused."""
+REFUSALS = replace(ENDPOINT, alarms=(Alarm("Invocation4XXErrors", "Average", above=0.5, period_seconds=3600),))
+"""The alarm that fires when more than half of the requests of 3.6 real seconds are refused."""
 
 
 @pytest.fixture
@@ -59,8 +59,10 @@ def test_batches_replace_the_instances_under_load(project: Project, load: Load) 
 def test_a_package_that_refuses_its_callers_is_rolled_back_from_the_middle_of_its_batches(
     project: Project, load: Load
 ) -> None:
-    four = replace(REFUSALS, instance_count=4, rollout=Rolling(25, 600, rollback_percent=50))
-    four = replace(four, alarms=(Alarm("Invocation4XXErrors", "Average", above=0.3),))  # the second batch of four
+    four = replace(REFUSALS, instance_count=4, rollout=Rolling(25, 1200, rollback_percent=50))
+    four = replace(
+        four, alarms=(Alarm("Invocation4XXErrors", "Average", above=0.3, period_seconds=1200),)
+    )  # the second batch of four
     project.deploy(project.package(2), replace(four, rollout=Rolling(50, 0)))
     with pytest.raises(
         DeploymentError, match=r"alarm abalone-Invocation4XXErrors-Average|abalone-model-2-\w+ serves"
@@ -141,7 +143,7 @@ def test_what_a_quiet_endpoint_leaves_unguarded_is_said_and_refused_where_that_i
 def test_requests_that_stay_away_are_an_alarm_too(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "_PATIENCE_SECONDS", 5)
     endpoint = replace(
-        ENDPOINT, alarms=(Alarm("Invocations", "Sum", below=1, period_seconds=600),), rollout=AllAtOnce(600)
+        ENDPOINT, alarms=(Alarm("Invocations", "Sum", below=1, period_seconds=3600),), rollout=AllAtOnce(600)
     )
     project.deploy(project.package(1), endpoint)
     with constant_load(project):
