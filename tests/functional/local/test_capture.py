@@ -75,13 +75,14 @@ def test_other_types_and_what_is_no_text_are_in_base64(local: Local) -> None:
 
 def test_only_the_chosen_side_and_share_are_captured_and_errors_never(local: Local) -> None:
     serving(local, InitialSamplingPercentage=30, CaptureOptions=[{"CaptureMode": "Output"}])
-    for _ in range(300):
+    for number in range(200):
         local.invoke(b"1")
-        with pytest.raises(ApiError):
-            local.invoke(b"bad")
+        if number % 10 == 0:
+            with pytest.raises(ApiError):
+                local.invoke(b"bad")
     flush(local)
     lines = local.captured()
-    assert 50 < len(lines) < 135  # 90 ± 5 standard deviations
+    assert 27 < len(lines) < 93  # 60 ± 5 standard deviations
     assert {tuple(line["captureData"]) for line in lines} == {("endpointOutput",)}
     assert {line["captureData"]["endpointOutput"]["data"] for line in lines} == {"a:1"}
 

@@ -57,11 +57,11 @@ def test_a_slow_shadow_slows_nobody_and_refuses_what_it_cannot_take(
     local: Local, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(shadow, "_WAITING", 4)
-    start(local, seconds=0.5)
+    start(local, seconds=3)
     began = time.perf_counter()
     for _ in range(40):
         local.invoke()
-    assert time.perf_counter() - began < 1
+    assert time.perf_counter() - began < 3  # before the shadow's first answer
     eventually(lambda: len(local.values("Invocations", "s")) == 40, "all copies are accounted for")
     assert Counter(local.values("Invocation5XXErrors", "s")) == {0: 4, 1: 36}
 
