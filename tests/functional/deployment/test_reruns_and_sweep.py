@@ -108,7 +108,8 @@ def test_a_plan_changes_nothing_and_names_the_steps(project: Project, one: Packa
     said = "\n".join(project.said)
     assert f"update endpoint abalone from abalone-model-1-{DIGEST}" in said
     assert "alarm abalone-Invocation5XXErrors-Sum: Sum of Invocation5XXErrors above 0 for 60 s" in said
-    assert "warning: alarm abalone-Invocation5XXErrors-Sum cannot fire in time" in said  # the rollout of the tests bakes 0 s
+    # The rollout of the tests bakes for no time at all.
+    assert "warning: alarm abalone-Invocation5XXErrors-Sum cannot fire in time" in said
 
 
 def test_versions_that_are_not_approved_or_do_not_exist_are_refused(project: Project, one: Package) -> None:
