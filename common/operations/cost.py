@@ -130,7 +130,10 @@ def _row(running: Running, region: str) -> list[str]:
 def _total(running: Collection[Running], region: str) -> str:
     prices = [each.by_hour(region) for each in running]
     known, unknown = sum(price for price in prices if price is not None), prices.count(None)
-    said = f"Together US$ {known:.3f} an hour, {known * HOURS_OF_A_MONTH:,.2f} a month of {HOURS_OF_A_MONTH} hours"
+    least = " at least" if unknown else ""
+    said = (
+        f"Together{least} US$ {known:.3f} an hour, {known * HOURS_OF_A_MONTH:,.2f} a month of {HOURS_OF_A_MONTH} hours"
+    )
     missing = (
         f"; {unknown} of {len(prices)} have no listed price and are not in it (common/report/prices.csv)"
         if unknown
