@@ -116,16 +116,21 @@ def _with_code(number: int, code: str) -> bytes:
     return files.getvalue()
 
 
+def as_called(operation: str, endpoint: DeclaredEndpoint) -> str:
+    """The operation by which a deploy to that endpoint does what another one does by `operation`."""
+    return f"{operation}Async" if operation == "InvokeEndpoint" and endpoint.mode == "asynchronous" else operation
+
+
 def throttled(operation: str) -> Injection:
     """AWS answers this operation `ThrottlingException` for longer than a client tries."""
 
     @contextmanager
     def inject(cell: Cell) -> Iterator[None]:
-        aws = cell.project.aws
+        aws, called = cell.project.aws, as_called(operation, cell.endpoint)
         with ExitStack() as stack:
             stack.enter_context(patch("botocore.endpoint.time.sleep"))  # the pauses between the client's attempts
             for client in (aws.sagemaker, aws.cloudwatch, aws.runtime):
-                stack.enter_context(answered_instead(client, "ThrottlingException", 50, operation))
+                stack.enter_context(answered_instead(client, "ThrottlingException", 50, called))
             yield
 
     return inject
@@ -185,7 +190,8 @@ def _deleted_before_update(cell: Cell) -> Iterator[None]:
 
 @contextmanager
 def _deleted_before_verification(cell: Cell) -> Iterator[None]:
-    with once(cell.project.aws.runtime, "InvokeEndpoint", lambda: _delete_endpoint(cell.project)):
+    asked = as_called("InvokeEndpoint", cell.endpoint)
+    with once(cell.project.aws.runtime, asked, lambda: _delete_endpoint(cell.project)):
         yield
 
 
@@ -319,7 +325,7 @@ FAULTS = [
         Fault(
             f"throttled {name}",
             ends=2 if name in RECORDS else 1,
-            says=f"refused {name}.*it continues where it stopped",
+            says=f"refused {name}(Async)?: .*it continues where it stopped",
             unguarded=(2, "") if name == "PutMetricAlarm" else None,
             inject=throttled(name),
             elsewhere=name != "InvokeEndpoint",
