@@ -135,7 +135,7 @@ def main() -> None:
     kinds = declarations()
     shares = [DEPLOYS // len(kinds) + (number < DEPLOYS % len(kinds)) for number in range(len(kinds))]
     print(f"  {sum(shares)} deploys; {RATE:g} requests/s; p50 and p99 in ms")
-    print(f"  {'':28}" + "".join(f"{phase:>18}" for phase in PHASES) + "   deploys   failed   wrong")
+    print(f"  {'':40}" + "".join(f"{phase:>18}" for phase in PHASES) + "   deploys   failed   wrong")
     with local_aws() as running:
         measured = {}
         for number, (kind, share) in enumerate(zip(kinds, shares, strict=True)):
@@ -184,7 +184,7 @@ def _line(name: str, figures: Figures) -> str:
         p50, p99 = np.percentile(figures.latencies(phase), [50, 99]) * 1000
         columns.append(f"{p50:9.1f}{p99:9.1f}")
     deploy = f"{len(figures.switches)} × {statistics.median(s.ended - s.began for s in figures.switches):.1f} s"
-    return f"  {name:28}" + "".join(columns) + f" {deploy:>9} {figures.failed:8} {figures.wrong:7}"
+    return f"  {name:40}" + "".join(columns) + f" {deploy:>9} {figures.failed:8} {figures.wrong:7}"
 
 
 if __name__ == "__main__":
