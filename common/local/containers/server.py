@@ -85,7 +85,11 @@ def _read_head(reader: BinaryIO) -> tuple[list[str], dict[str, str]] | None:
         line = reader.readline(_LINE_BYTES)
         if line in (b"\r\n", b"\n"):
             return first.decode("latin-1").split(), headers
-        name, _, value = line.decode("latin-1").partition(":")
+        if len(line) == _LINE_BYTES:
+            break
+        name, colon, value = line.decode("latin-1").partition(":")
+        if not colon or name.split() != [name]:  # to read on would take the body of one request for the next
+            raise _Malformed(400, "Bad Request")
         headers[name.lower()] = value.strip()
     raise _Malformed(431, "Request Header Fields Too Large")
 
@@ -93,7 +97,7 @@ def _read_head(reader: BinaryIO) -> tuple[list[str], dict[str, str]] | None:
 def _read_request(
     start: list[str], headers: dict[str, str], reader: BinaryIO, connection: socket.socket, limit: int
 ) -> Request:
-    if len(start) != 3 or not headers.get("content-length", "0").isdigit():
+    if len(start) != 3 or not headers.get("content-length", "0").isdecimal():
         raise _Malformed(400, "Bad Request")
     if "transfer-encoding" in headers:
         raise _Malformed(411, "Length Required")

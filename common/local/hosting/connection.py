@@ -5,10 +5,12 @@ http.client sends head and body separately, which wakes the container twice, and
 
 import select
 import socket
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 _READ_BYTES = 1 << 16
+_HEAD_BYTES = 1 << 17
 
 
 class BadAnswer(Exception):
@@ -34,6 +36,7 @@ class Connection:
 
     def __init__(self, port: int, timeout: float) -> None:
         """Connect; raises OSError."""
+        self._deadline = 0.0
         self._socket = socket.create_connection(("127.0.0.1", port), timeout)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._poll = select.poll()
@@ -47,9 +50,10 @@ class Connection:
         """Ask, and read the whole answer.
 
         Raises:
-            OSError: the connection is broken; TimeoutError, when nothing comes for `timeout` seconds.
+            OSError: the connection is broken; TimeoutError, when the answer is not whole after `timeout` seconds.
             BadAnswer: the answer is none.
         """
+        self._deadline = time.monotonic() + timeout
         self._socket.settimeout(timeout)
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         start = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n{head}\r\n"
@@ -62,27 +66,46 @@ class Connection:
     def _answer(self) -> Answer:
         received = bytearray()
         while (end := received.find(b"\r\n\r\n")) < 0:
+            if len(received) > _HEAD_BYTES:
+                raise BadAnswer(f"the container's headers have no end within {_HEAD_BYTES} bytes")
             self._read(received)
         status, headers = _parsed(bytes(received[:end]))
         del received[: end + 4]
         if "transfer-encoding" in headers:
             raise BadAnswer("the container answers in chunks, which the platform does not read")
         if status in (204, 304):
-            headers.setdefault("content-length", "0")
+            headers["content-length"] = "0"
         if "content-length" in headers:
-            length = int(headers["content-length"])
+            length = _length(headers["content-length"])
             while len(received) < length:
                 self._read(received)
+            if len(received) > length:  # what follows would be taken for the answer to the next request
+                del received[length:]
+                headers["connection"] = "close"
         else:
-            while chunk := self._socket.recv(_READ_BYTES):
+            while chunk := self._received():
                 received += chunk
         return Answer(status, headers, bytes(received))
 
     def _read(self, received: bytearray) -> None:
-        chunk = self._socket.recv(_READ_BYTES)
+        chunk = self._received()
         if not chunk:
             raise BadAnswer("the container closed the connection without an answer")
         received += chunk
+
+    def _received(self) -> bytes:
+        chunk = self._socket.recv(_READ_BYTES)
+        left = self._deadline - time.monotonic()
+        if left <= 0:
+            raise TimeoutError
+        self._socket.settimeout(left)
+        return chunk
+
+
+def _length(text: str) -> int:
+    if not text.isdecimal():
+        raise BadAnswer(f"the container's Content-Length is no number: {text[:100]!r}")
+    return int(text)
 
 
 def _parsed(head: bytes) -> tuple[int, dict[str, str]]:
@@ -90,6 +113,8 @@ def _parsed(head: bytes) -> tuple[int, dict[str, str]]:
     try:
         status = int(first.split(" ", 2)[1])
         headers = {name.lower(): value.strip() for name, value in (line.split(":", 1) for line in lines)}
+        if first.startswith("HTTP/1.0 "):
+            headers.setdefault("connection", "close")
     except (ValueError, IndexError) as error:
         raise BadAnswer(f"the container answers no HTTP: {first[:100]!r}") from error
     return status, headers

@@ -149,7 +149,9 @@ class Worker:
                 raise WorkerGone("it has ended")
             try:
                 return self._connection(_left(deadline))
-            except ConnectionRefusedError:  # it has just ended, which nobody has noticed yet
+            except ConnectionRefusedError:  # it has just ended, which nobody has noticed yet, or takes no connections
+                if time.monotonic() >= deadline:
+                    raise TimeoutError from None
                 self._stopping.wait(_PING_INTERVAL_SECONDS)
 
     def _connection(self, timeout: float) -> Connection:

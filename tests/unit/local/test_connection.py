@@ -3,7 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -61,6 +61,41 @@ def test_an_empty_answer_keeps_the_connection() -> None:
     assert (answer.status, answer.body, answer.closes) == (204, b"", False)
 
 
+def test_what_follows_an_answer_is_none_of_it_and_ends_the_connection() -> None:
+    with container(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nabcd") as (connection, _):
+        answer = ask(connection)
+    assert (answer.body, answer.closes) == (b"ab", True)
+
+
+def test_an_answer_of_the_first_version_ends_the_connection() -> None:
+    with container(b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nab") as (connection, _):
+        answer = ask(connection)
+    assert (answer.body, answer.closes) == (b"ab", True)
+
+
+def test_an_answer_has_to_be_whole_in_time_however_it_drips() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        connection = Connection(listening.getsockname()[1], 5)
+        accepted, _ = listening.accept()
+        ended = threading.Event()
+
+        def drip() -> None:
+            with accepted, suppress(OSError):
+                accepted.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")
+                while not ended.wait(0.01):
+                    accepted.sendall(b"x")
+
+        container = threading.Thread(target=drip)
+        container.start()
+        try:
+            with pytest.raises(TimeoutError):
+                connection.request("GET", "/ping", b"", {}, 0.2)
+        finally:
+            ended.set()
+            container.join()
+            connection.close()
+
+
 @pytest.mark.parametrize(
     ("pieces", "message"),
     [
@@ -68,6 +103,9 @@ def test_an_empty_answer_keeps_the_connection() -> None:
         ((b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nabc",), "closed the connection without an answer"),
         ((b"ready\r\n\r\n",), "answers no HTTP"),
         ((b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",), "answers in chunks"),
+        ((b"HTTP/1.1 200 OK\r\nContent-Length: many\r\n\r\n",), "Content-Length"),
+        ((b"HTTP/1.1 200 OK\r\nContent-Length: -5\r\n\r\n",), "Content-Length"),
+        ((b"HTTP/1.1 200 OK\r\nX-Long: " + b"x" * (1 << 18),), "no end"),
     ],
 )
 def test_what_is_no_whole_answer_is_refused(pieces: tuple[bytes, ...], message: str) -> None:

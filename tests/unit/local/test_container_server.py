@@ -79,6 +79,10 @@ def test_a_request_may_come_in_pieces_and_ask_to_go_on(port: int) -> None:
     [
         (b"nonsense\r\n\r\n", 400),
         (b"POST / HTTP/1.1\r\nContent-Length: many\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length: \xb2\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\nContent-Length : 3\r\n\r\nabc", 400),
+        (b"POST / HTTP/1.1\r\nwithout a colon\r\n\r\n", 400),
+        (b"POST / HTTP/1.1\r\na: " + b"b" * (1 << 16) + b"\r\n\r\n", 431),
         (b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n", 411),
         (f"POST / HTTP/1.1\r\nContent-Length: {LIMIT + 1}\r\n\r\n".encode(), 413),
         (b"POST / HTTP/1.1\r\n" + b"a: b\r\n" * 500, 431),
