@@ -82,22 +82,23 @@ def overlooked(aws: Aws, registry: Registry, place: Placement, serving: Mapping[
 
     SageMaker serialises updates, but takes one that was planned from what serves no more. What was deployed last counts.
     """
-    lost: dict[str, Package] = {}
+    last = dict(serving)
     for configuration in configurations_of(aws, place.endpoint):
         for name, member in read_generation(aws, place.endpoint.name, configuration).members.items():
-            now = lost.get(name) or serving.get(name)
-            if (now and now.arn == member.package) or (now is None and name not in (place.declared or ())):
+            now = last.get(name)
+            if (now and now.arn == member.package) or (name not in serving and name not in (place.declared or ())):
                 continue
             package = registry.serving(member.package)
             if package is None or package.metadata.get("deployed_as") != configuration:
                 continue  # it was never verified there, or has been deployed otherwise since
-            if (
-                package.is_approved
-                and not package.rolled_back
-                and package.deployed_at > (now.deployed_at if now else "")
-            ):
-                lost[name] = package
-    return lost
+            if package.deployed_at > (now.deployed_at if now else ""):
+                last[name] = package
+    # Chosen last: a model whose newest package was rejected has left, and an older one must not come back for it.
+    return {
+        name: package
+        for name, package in last.items()
+        if package is not serving.get(name) and package.is_approved and not package.rolled_back
+    }
 
 
 @dataclass(frozen=True)

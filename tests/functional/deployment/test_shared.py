@@ -180,6 +180,18 @@ def test_rejected_and_withdrawn_models_leave_with_the_next_deploy(shared: Shared
     assert shared.answers(ABALONE) == 4
 
 
+def test_a_rejected_package_is_not_followed_by_the_one_before_it(shared: Shared) -> None:
+    six, one = shared.package(CHURN, 6), shared.package(ABALONE, 1)
+    shared.deploy(ABALONE, one)
+    two = shared.package(ABALONE, 2)
+    shared.deploy(ABALONE, two)
+    shared.project(CHURN).registry.reject(two, Run("reviewer"), "an afterthought")
+    assert shared.deploy(CHURN, six)
+    assert shared.versions() == {"churn": 1}
+    assert not shared.deploy(CHURN, six)
+    assert shared.versions() == {"churn": 1}
+
+
 def test_a_package_that_is_rejected_while_it_is_checked_never_meets_traffic(shared: Shared) -> None:
     shared.deploy(ABALONE, shared.package(ABALONE, 1))
     two = shared.package(ABALONE, 2)
