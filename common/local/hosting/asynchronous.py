@@ -67,9 +67,10 @@ class Waiting:
 class AsyncQueue:
     """The requests to one endpoint, and the thread that hands them to its instances."""
 
-    def __init__(self, aws: LocalAws, origin: Origin) -> None:
+    def __init__(self, aws: LocalAws, origin: Origin, config: dict[str, Any]) -> None:
         self._aws = aws
         self._origin = origin
+        self._known_config = config
         self._changed = threading.Condition()
         stored = (Waiting(**document) for document in aws.store.list(origin.scope, KIND))
         self._waiting = deque(request for request in stored if request.endpoint == origin.endpoint)
@@ -86,12 +87,10 @@ class AsyncQueue:
         self._wait_for_turn(request, at_once=False)
 
     def close(self) -> None:
-        """The endpoint is being deleted: forget what waits. What is being worked on still gets its result."""
+        """The endpoint is being deleted: nothing more begins. What is being worked on still gets its result."""
         with self._changed:
             self._closed = True
-            waiting, self._waiting = self._waiting, deque()
-        for request in waiting:
-            self._forget(request)
+            self._waiting.clear()
 
     def _wait_for_turn(self, request: Waiting, at_once: bool) -> None:
         """Queue a request, `at_once` before all others; one to an endpoint that is being deleted is forgotten."""
@@ -140,9 +139,11 @@ class AsyncQueue:
         return self._aws.part(Hosting).live(self._origin.scope, self._origin.endpoint)
 
     def _config(self) -> dict[str, Any]:
+        """The `AsyncInferenceConfig` that serves, or served last: an endpoint that is being deleted still tells of results."""
         live = self._live()
-        config = live.fleet.spec.async_config if live is not None and live.fleet is not None else None
-        return config or {}
+        if live is not None and live.fleet is not None:
+            self._known_config = live.fleet.spec.async_config or self._known_config
+        return self._known_config
 
     def _room(self) -> int:
         """How many requests the instances that are healthy now take at once."""
@@ -272,17 +273,21 @@ class AsyncQueues:
         self._queues: dict[tuple[str, str], AsyncQueue] = {}
         aws.on_close.append(self._join)
 
-    def open(self, origin: Origin) -> None:
-        """Queue requests for an endpoint, starting with those that a restart has left."""
+    def open(self, origin: Origin, config: dict[str, Any]) -> None:
+        """Queue requests for an endpoint with this `AsyncInferenceConfig`, starting with those that a restart has left."""
         with self._lock:
-            self._queues[origin.scope, origin.endpoint] = AsyncQueue(self._aws, origin)
+            self._queues[origin.scope, origin.endpoint] = AsyncQueue(self._aws, origin, config)
 
     def close(self, scope: str, endpoint: str) -> None:
-        """The endpoint is being deleted; nothing happens when it is not asynchronous."""
+        """The endpoint is being deleted: forget the requests to it; nothing happens when it is not asynchronous."""
         with self._lock:
             queue = self._queues.pop((scope, endpoint), None)
         if queue is not None:
             queue.close()
+        # Also where there is no queue: a failed endpoint's requests must not go to the next one of its name.
+        for request in self._aws.store.list(scope, KIND):
+            if request["endpoint"] == endpoint:
+                self._aws.store.delete(scope, KIND, request["id"])
 
     def of(self, scope: str, endpoint: str) -> AsyncQueue | None:
         """The endpoint's queue; None when it is not asynchronous."""

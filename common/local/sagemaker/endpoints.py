@@ -45,7 +45,7 @@ def create_endpoint(call: Call) -> Answer:
         call.aws.store.put(call.scope, KIND, name, document | ({"LastDeploymentConfig": config} if config else {}))
         set_tags(call, arn, call.request.get("Tags", []))
     if spec.async_config:
-        call.aws.part(AsyncQueues).open(Origin(call.account, call.region, name))
+        call.aws.part(AsyncQueues).open(Origin(call.account, call.region, name), spec.async_config)
     _work(call, create)
     return {"EndpointArn": arn}
 

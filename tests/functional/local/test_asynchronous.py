@@ -2,6 +2,7 @@
 
 import random
 import re
+import threading
 import time
 from collections import Counter
 from pathlib import Path
@@ -13,6 +14,10 @@ from common.local.api import ApiError
 from common.local.sagemaker import endpoints, runtime_async
 from tests.functional.local.async_kit import Asked, AsyncEndpoint
 from tests.functional.local.hosting_kit import IMAGE, Local, eventually, open_local
+
+
+def threads() -> list[str]:
+    return [thread.name for thread in threading.enumerate()]
 
 
 @pytest.fixture
@@ -189,6 +194,36 @@ def test_deleting_the_endpoint_forgets_what_waits(local: Local, asynchronous: As
     local.do("DeleteEndpoint", EndpointName="e")
     eventually(lambda: local.aws.store.get(local.scope, "endpoint", "e") is None, "deleted")
     assert local.aws.store.list(local.scope, "async-request") == []
+
+
+def test_what_is_worked_on_while_the_endpoint_is_deleted_is_still_announced(
+    local: Local, asynchronous: AsyncEndpoint
+) -> None:
+    local.model("a", seconds=1)
+    asynchronous.create()
+    asked = asynchronous.ask(b"1")
+    eventually(lambda: any(name.startswith("async-request-") for name in threads()), "it is worked on")
+    local.do("DeleteEndpoint", EndpointName="e")
+    assert asynchronous.outcome(asked) == b"a:1"
+    assert len(eventually(lambda: asynchronous.notifications("done"), "a notification")) == 1
+
+
+def test_an_endpoint_that_failed_leaves_no_requests_to_the_next_of_its_name(
+    local: Local, asynchronous: AsyncEndpoint, tmp_path: Path
+) -> None:
+    asynchronous.create()
+    asynchronous.scale(0)
+    asynchronous.ask(b"1")
+    local.aws.store.update(local.scope, "endpoint", "e", EndpointStatus="Failed")  # as where it does not come back
+    local.aws.close()
+    local.aws = open_local(tmp_path / "state")
+    try:
+        endpoints.resume(local.aws)
+        runtime_async.resume(local.aws)
+        local.do("DeleteEndpoint", EndpointName="e")
+        assert local.aws.store.list(local.scope, "async-request") == []
+    finally:
+        local.aws.close()
 
 
 def test_every_one_of_a_thousand_requests_ends_in_one_result_and_one_notification(asynchronous: AsyncEndpoint) -> None:
