@@ -152,11 +152,17 @@ class Laboratory:
             for wanted in experiment.variants.values():
                 check_artifact(self.aws, wanted)
         self._hold(experiment, live)
-        if step == "update":
-            self._update(experiment, live)
-        if step != "nothing":
-            wait_until_settled(self.aws, self.model.name, self.say)
-        self._require_begun(experiment)
+        autoscaler = Autoscaler(self.aws, self.model.name, None, self.say)
+        try:
+            if step == "update":
+                self._update(experiment, live, autoscaler)
+            if step != "nothing":
+                wait_until_settled(self.aws, self.model.name, self.say)
+            self._require_serving(experiment)
+        except Exception:
+            autoscaler.restore()
+            raise
+        self._require_answers(experiment)
         return step != "nothing"
 
     def _hold(self, experiment: Experiment, live: Live) -> None:
@@ -169,7 +175,7 @@ class Laboratory:
                 kind=experiment.kind,
             )
 
-    def _update(self, experiment: Experiment, live: Live) -> None:
+    def _update(self, experiment: Experiment, live: Live, autoscaler: Autoscaler) -> None:
         sagemaker, name = self.aws.sagemaker, experiment.configuration
         self._remove_leftovers(live)
         for model_name, container in experiment.containers.items():
@@ -182,7 +188,7 @@ class Laboratory:
         tags: list[TagTypeDef] = [{"Key": key, "Value": value} for key, value in metadata_values(sign).items()]
         sagemaker.create_endpoint_config(EndpointConfigName=name, Tags=[*experiment.tags, *tags], **experiment.request)
         if VARIANT not in experiment.variants:
-            Autoscaler(self.aws, self.model.name, None, self.say).make_way(live.configuration, name)
+            autoscaler.make_way(live.configuration, name)
         self.say(f"Updating endpoint {self.model.name} from {live.configuration} to {name}: {experiment.words}")
         try:
             sagemaker.update_endpoint(EndpointName=self.model.name, EndpointConfigName=name)
@@ -206,8 +212,8 @@ class Laboratory:
             if not says(error, "already existing", "already exists", "ResourceInUse"):
                 raise
 
-    def _require_begun(self, experiment: Experiment) -> None:
-        """Fail, and let go, when the endpoint does not serve the experiment, or a variant is not what was registered."""
+    def _require_serving(self, experiment: Experiment) -> None:
+        """Fail, and let go, when the endpoint does not serve the experiment."""
         live = observe(self.aws, self.model)
         if not live.in_service or live.configuration != experiment.configuration:
             release(self.aws, self.model.name)
@@ -217,6 +223,9 @@ class Laboratory:
                 f"{live.failure or 'SageMaker gives no reason: the new instances did not become healthy.'}",
                 f"The variants' logs are in CloudWatch, /aws/sagemaker/Endpoints/{self.model.name}.",
             )
+
+    def _require_answers(self, experiment: Experiment) -> None:
+        """Fail, and return to what served before, when a variant is not what was registered."""
         for variant, wanted in experiment.variants.items():
             problem = check_endpoint(self.aws, wanted, variant) if variant != SHADOW else ""
             if problem:

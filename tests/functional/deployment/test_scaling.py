@@ -14,8 +14,10 @@ from common.deployment.scaling import Scaling
 from common.errors import DeploymentError
 from common.model import Model
 from common.steps.deploy import deploy_model
+from common.steps.experiments import start_ab
 from common.steps.status import model_status
 from tests.functional.deployment.deployment_kit import ERRORS, Project, constant_load, eventually, on_call, trained
+from tests.functional.deployment.experiment_kit import context
 from tests.functional.deployment.test_reruns_and_sweep import Main, context_of
 
 RESOURCE = "endpoint/abalone/variant/AllTraffic"
@@ -191,6 +193,18 @@ def test_an_update_that_aws_refuses_leaves_what_serves_scaled_or_says_that_it_is
     assert bounds(project) is None
     assert project.deploy(one, SCALED)
     assert bounds(project) == (1, 4)
+
+
+def test_an_ab_test_that_cannot_begin_leaves_what_serves_scaled(project: Project) -> None:
+    project.deploy(project.package(1), SCALED)
+    project.package(2)
+
+    def refuse() -> None:
+        raise ClientError({"Error": {"Code": "ThrottlingException", "Message": "Rate exceeded"}}, "UpdateEndpoint")
+
+    with on_call(project.aws.sagemaker, "UpdateEndpoint", refuse), pytest.raises(ClientError, match="Rate exceeded"):
+        start_ab(context(project), project.model, SCALED, [1, 2], [])
+    assert (bounds(project), policies(project)) == ((1, 4), ["abalone-scaling"])
 
 
 def test_a_deploy_that_is_killed_while_it_changes_scaling_is_continued(project: Project) -> None:
