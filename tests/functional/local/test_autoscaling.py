@@ -9,7 +9,8 @@ import pytest
 from common.local.api import AUTOSCALING, Answer, ApiError, Call
 from common.local.autoscaling.operations import resume
 from common.local.autoscaling.targets import DIMENSION
-from tests.functional.local.hosting_kit import REGION, Local, eventually
+from common.local.sagemaker import endpoints
+from tests.functional.local.hosting_kit import REGION, Local, eventually, open_local
 
 VARIANT = {"ServiceNamespace": "sagemaker", "ResourceId": "endpoint/e/variant/v1", "ScalableDimension": DIMENSION}
 TRACK = "TargetTrackingScalingPolicyConfiguration"
@@ -80,9 +81,8 @@ def test_instances_follow_a_load_step_up_and_down_again(local: Local) -> None:
     assert "AlarmLow" in last["Cause"]
 
 
-def test_a_step_policy_acts_on_an_alarm_that_names_it(local: Local) -> None:
-    local.serving("a")
-    register(local)
+def steps(local: Local) -> None:
+    """A step policy, and the alarm `waiting` on the metric `Depth` above 5 that names it."""
     policy = do(
         local,
         "PutScalingPolicy",
@@ -105,11 +105,22 @@ def test_a_step_policy_acts_on_an_alarm_that_names_it(local: Local) -> None:
         threshold=5,
         dimensions=[],
         period=100,
+        treat_missing_data="ignore",
         alarm_actions=[policy["PolicyARN"]],
     )
-    local.aws.services.put_metric(local.account, REGION, "Mine", "Depth", {}, [7.0])
+
+
+def put_depth(local: Local, value: float) -> None:
+    local.aws.services.put_metric(local.account, REGION, "Mine", "Depth", {}, [value])
+
+
+def test_a_step_policy_acts_on_an_alarm_that_names_it(local: Local) -> None:
+    local.serving("a")
+    register(local)
+    steps(local)
+    put_depth(local, 7)
     eventually(lambda: count(local) == 2, "one step")
-    local.aws.services.put_metric(local.account, REGION, "Mine", "Depth", {}, [60.0])
+    put_depth(local, 60)
     eventually(lambda: count(local) == 3, "the larger step counts from where the cooldown began")
 
 
@@ -121,22 +132,33 @@ def test_registering_with_a_higher_minimum_starts_instances_once_there_is_a_poli
     assert activities(local)[0]["Cause"] == "minimum capacity was set to 2"
 
 
-def test_scaling_goes_on_after_a_restart_and_not_where_it_is_suspended(local: Local) -> None:
+def test_what_is_suspended_does_not_scale_until_that_is_lifted(local: Local) -> None:
     local.serving("a")
-    do(
-        local,
-        "RegisterScalableTarget",
-        MinCapacity=1,
-        MaxCapacity=3,
-        SuspendedState={"DynamicScalingOutSuspended": True},
-    )
-    [high, _] = track(local)["Alarms"]
-    resume(local.aws)
-    local.aws.services.set_alarm_state(local.account, REGION, high["AlarmName"], "ALARM", "by hand")
-    for _ in range(30):
-        local.invoke()
-    time.sleep(0.5)
+    bounds = {"MinCapacity": 1, "MaxCapacity": 3}
+    do(local, "RegisterScalableTarget", **bounds, SuspendedState={"DynamicScalingOutSuspended": True})
+    steps(local)
+    put_depth(local, 7)
+    eventually(lambda: local.alarm_state("waiting") == "ALARM", "the alarm fires")
+    for _ in range(3):  # as often as scaling looks, and once more
+        put_depth(local, 7)
+        time.sleep(0.2)
     assert activities(local) == []
+    assert local.alarm_state("waiting") == "ALARM"
+    do(local, "RegisterScalableTarget", **bounds, SuspendedState={"DynamicScalingOutSuspended": False})
+    put_depth(local, 7)
+    eventually(lambda: count(local) == 2, "one step")
+
+
+def test_scaling_goes_on_after_a_restart(local: Local) -> None:
+    local.serving("a")
+    register(local)
+    steps(local)
+    local.aws.close()
+    local.aws = open_local(local.aws.root)
+    endpoints.resume(local.aws)
+    resume(local.aws)
+    put_depth(local, 7)
+    eventually(lambda: count(local) == 2, "one step")
 
 
 def test_target_tracking_makes_alarms_and_takes_them_away_again(local: Local) -> None:

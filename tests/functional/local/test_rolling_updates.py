@@ -72,13 +72,6 @@ def test_batches_replace_one_another_and_traffic_follows_them(local: Local, load
     assert set(load.answers[answered:]) == {"b"}
 
 
-def test_the_last_batch_is_what_is_left_and_fleets_may_differ_in_size(local: Local, load: Load) -> None:
-    local.update(local.config("more", "b", instances=5), DeploymentConfig=rolling(20, batch=2))
-    assert list(watched(local, load)) == [(4, 2), (3, 4), (1, 5)]
-    assert local.describe()["ProductionVariants"][0]["CurrentInstanceCount"] == 5
-    assert not load.errors
-
-
 @pytest.fixture
 def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | None, int, int]]:
     """What DescribeEndpoint can show of the updates, each with the instances of the old and the new fleet."""
@@ -91,6 +84,15 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str | None, int, int]]:
 
     monkeypatch.setattr(lifecycle, "_enter", noting)
     return found
+
+
+def test_the_last_batch_is_what_is_left_and_fleets_may_differ_in_size(
+    local: Local, load: Load, steps: list[tuple[str | None, int, int]]
+) -> None:
+    local.update(local.config("more", "b", instances=5), DeploymentConfig=rolling(20, batch=2))
+    assert local.settled()["ProductionVariants"][0]["CurrentInstanceCount"] == 5
+    assert [counts for phase, *counts in steps if phase == Phase.BAKING] == [[4, 2], [3, 4], [1, 5]]
+    assert not load.errors
 
 
 def alarm_when(local: Local, old_instances: int) -> None:
