@@ -90,6 +90,15 @@ def running(aws: Aws, model: Model, live: Live) -> Running | None:
 
 
 @dataclass(frozen=True)
+class _Return(Deployment):
+    """The end of a shadow test: what answers callers goes on doing so, also if it was rejected meanwhile."""
+
+    def _prepare(self) -> str:
+        # SageMaker makes no model from a package that is not approved; the one that answers exists.
+        return super()._prepare() if self.wanted.package.is_approved else self._configuration_arn()
+
+
+@dataclass(frozen=True)
 class Laboratory:
     """Where the experiments on one model's endpoint are begun and ended."""
 
@@ -264,7 +273,8 @@ class Laboratory:
         """
         wanted = Wanted(self.model, self.registry.version(version), self.endpoint)
         wanted = replace(wanted, instead_of=experiment.configuration, kept=kept)
-        self.conclude(experiment, Deployment(self.aws, self.registry, wanted, self.run, self.say).execute)
+        deployment = _Return if kept and experiment.kind == "shadow" else Deployment
+        self.conclude(experiment, deployment(self.aws, self.registry, wanted, self.run, self.say).execute)
 
     def conclude(self, experiment: Running, deploy: Callable[[], object]) -> None:
         """Deploy what shall serve after the experiment; when that fails, the experiment is held as before."""

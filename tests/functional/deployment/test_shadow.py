@@ -153,6 +153,16 @@ def test_a_hold_that_a_killed_start_has_left_is_ended_by_a_stop(project: Project
     assert project.live().hold is None
 
 
+def test_a_test_is_stopped_also_when_what_serves_was_rejected_meanwhile(project: Project) -> None:
+    one = project.package(1)
+    project.deploy(one)
+    before, here = project.live().configuration, context(project)
+    step.start_shadow(here, project.model, ENDPOINT, project.package(2, approved=False).version, 100)
+    project.registry.reject(one, here.run, "an afterthought")
+    step.stop_experiment(here, project.model, ENDPOINT, "shadow")
+    assert (project.live().configuration, project.live().hold, project.answers()) == (before, None, 1)
+
+
 def test_a_test_whose_configuration_somebody_deleted_is_stopped_and_deployed_over(project: Project) -> None:
     project.deploy(project.package(1))
     two = project.package(2)
