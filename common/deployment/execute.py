@@ -283,7 +283,7 @@ class Deployment:
             raise DeploymentError(f"After the deploy of {wanted} began, somebody else deployed {what}.", _OVERTAKEN)
         raise DeploymentError(
             f"The deploy of {wanted} did not happen: {_serving(live)}. {self._why_not(live)}",
-            f"`./models show {name}` has the package's evaluation; the endpoint's log is in CloudWatch, "
+            f"`./models show {self.registry.model.name}` has the package's evaluation; the endpoint's log is in CloudWatch, "
             f"/aws/sagemaker/Endpoints/{name}. Mend the cause, or run the deploy again.",
         )
 

@@ -233,8 +233,8 @@ def require_guarding(model: str, guards: Sequence[Guard]) -> None:
         alarms = "; ".join(f"{guard.name} ({guard.reason})" for guard in loud)
         raise DeploymentError(
             f"{model} is not deployed: in ALARM already, before any traffic shifts: {alarms}. SageMaker would roll back at once.",
-            "Mend what serves, or the threshold, and deploy again. Where the new package is the remedy: "
-            f"`./models deploy {model} --despite-alarms` leaves out the alarms that fire, and keeps the others.",
+            "Mend what serves, or the threshold, and deploy again. Where the new package is the remedy, deploy with "
+            "`--despite-alarms`, which leaves out the alarms that fire, and keeps the others.",
         )
     mute = [guard.name for guard in guards if guard.alarm.require_data and not guard.has_data]
     if mute:

@@ -122,5 +122,6 @@ def _endpoint_arn(aws: Aws, name: str) -> str:
         if not is_missing(error):
             raise
         raise DeploymentError(
-            f"{name} has no endpoint, so there is nothing to hold.", f"`./models deploy {name}` creates it."
+            f"There is no endpoint {name}, so there is nothing to hold.",
+            "A deploy of a model that it serves creates it.",
         ) from error

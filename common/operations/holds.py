@@ -16,12 +16,20 @@ def hold_model(context: Context, model: Model, reason: str) -> None:
     Raises:
         DeploymentError: there is no endpoint, or somebody holds it already.
     """
-    held = put_hold(context.aws, endpoint_name(model), reason=reason, by=context.registry(model).identity(context.run))
+    endpoint = endpoint_name(model)
+    if held := hold_of(context.aws, endpoint):
+        raise DeploymentError(f"The endpoint {endpoint} is {held}.", held.way_out(model.name))
+    held = put_hold(context.aws, endpoint, reason=reason, by=context.registry(model).identity(context.run))
     context.say(f"{model.name}: {held}. Deploys are refused until `./models release {model.name}`")
 
 
 def release_model(context: Context, model: Model, version: int = 0) -> None:
-    """End the hold on the model's endpoint, and take the mark of a rollback from main's package, or from that version.
+    """End the hold on the model's endpoint; where nobody holds it, take the mark of a rollback from main's package.
+
+    Never both at once: who ends a hold has not thereby decided that deploys bring back what was rolled back.
+
+    Args:
+        version: take the mark from this one, and leave the hold.
 
     Raises:
         DeploymentError: nothing is held, or what holds the endpoint is an experiment, which is ended in its own way.
@@ -43,7 +51,12 @@ def release_model(context: Context, model: Model, version: int = 0) -> None:
     if held:
         release(context.aws, endpoint)
         context.say(f"{name}: it was {held}. Deploys may change it again")
-    if marked:
+        if marked:
+            context.say(
+                f"{name}: version {marked.version} stays {marked.rolled_back}. `./models release {name}` once more lets deploys "
+                "take it again"
+            )
+    elif marked:
         registry.unmark_rolled_back(marked)
         context.say(
             f"{name}: version {marked.version} was {marked.rolled_back}. Deploys take it again, and the next one will"

@@ -55,5 +55,5 @@ def _lines(aws: Aws, endpoint: str, since: int) -> Iterator[tuple[str, int, str]
             raise
         raise DeploymentError(
             f"There is no log {group}: the endpoint {endpoint} has never printed anything.",
-            f"`./models status` shows whether it exists; `./models watch {endpoint}` whether its instances start.",
+            "`./models status` shows whether it exists, `./models watch` whether its instances start.",
         ) from error

@@ -97,7 +97,7 @@ def look(aws: Aws, endpoint: Model) -> View:
     description = describe_endpoint(aws, endpoint.name)
     if description is None:
         raise DeploymentError(
-            f"There is no endpoint {endpoint.name} to watch.", f"`./models deploy {endpoint.name}` creates it."
+            f"There is no endpoint {endpoint.name} to watch.", "A deploy of a model that it serves creates it."
         )
     variants = tuple(_variants(description))
     return View(

@@ -135,7 +135,7 @@ def answered_with_error(model: Model, response: Any, remedy: str) -> DataError |
         return DataError(f"The model cannot answer: {_told(message)}.", remedy)
     return DeploymentError(
         f"The model answers with an error: {message}",
-        f"The endpoint's log is in CloudWatch, /aws/sagemaker/Endpoints/{model.name}.",
+        f"The endpoint's log is in CloudWatch, /aws/sagemaker/Endpoints/{endpoint_name(model)}.",
     )
 
 

@@ -118,7 +118,7 @@ def test_an_account_without_anything_is_no_error(clone: Clone, aws: Account) -> 
         (("deploy", "abalone", "--version", "7"), "`./models history abalone` lists the versions"),
         (("invoke", "abalone", json.dumps(ABALONES[0])), "There is no endpoint abalone"),
         (("rollback", "abalone", "--reason", "x"), "There is nothing to go back from: of abalone, it has no endpoint"),
-        (("hold", "abalone", "--reason", "x"), "abalone has no endpoint, so there is nothing to hold"),
+        (("hold", "abalone", "--reason", "x"), "There is no endpoint abalone, so there is nothing to hold"),
         (("release", "abalone"), "abalone, with main's package, is neither held nor rolled back"),
         (("logs", "abalone"), "the endpoint abalone has never printed anything"),
         (("watch", "abalone"), "There is no endpoint abalone to watch"),

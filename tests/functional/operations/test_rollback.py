@@ -7,7 +7,7 @@ import pytest
 
 from common.deployment.hold import put_hold
 from common.errors import DeploymentError, RegistryError
-from common.operations.holds import release_model
+from common.operations.holds import hold_model, release_model
 from tests.functional.deployment.deployment_kit import (
     ENDPOINT,
     MODEL,
@@ -93,6 +93,11 @@ def test_a_newer_package_of_mains_source_ends_it(project: Project, on_call_perso
 def test_a_released_package_is_deployed_again(project: Project, on_call_person: OnCall) -> None:
     person = on_call_person
     person.roll_back()
+    hold_model(person.context, MODEL, "we measure")
+    release_model(person.context, MODEL)  # ends the hold, and not the rollback with it
+    assert project.live().hold is None
+    assert person.said[-1].startswith("abalone: version 3 stays rolled back at ")
+    assert project.registry.version(3).rolled_back
     release_model(person.context, MODEL)
     assert person.said[-1].startswith("abalone: version 3 was rolled back at ")
     assert person.status().problem == "version 2 serves, main's is version 3"
