@@ -1,22 +1,24 @@
-"""`python -m …somebody URL ACCOUNT ACTION VERSION TIME`: a person, as a process of its own, who acts at that time.
+"""`python -m …somebody URL ACCOUNT ACTION VERSION`: a person, as a process of its own, who acts when a line is typed.
 
-The actions are to deploy, to roll back, to approve and to reject. Prints what it was told; exits with 1 where that is a refusal.
+The actions are to deploy, to roll back, to approve and to reject. Prints `ready` when it could begin, and then what it was told;
+exits with 1 where that is a refusal.
 """
 
 import sys
-import time
 
 from common.errors import ModelsError
 from tests.accounts import Account
 from tests.functional.deployment.deployment_kit import Project
 from tests.functional.operations.operations_kit import OnCall
 
-url, account, action, version, start = sys.argv[1:]
+url, account, action, version = sys.argv[1:]
 project = Project(Account(url, account))
 package = project.registry.version(int(version))
 person = OnCall(project, main=package, user=f"{action}{version}")
 project.aws.sts.get_caller_identity()  # clients take long to build, and all shall begin together
-time.sleep(max(0.0, float(start) - time.time()))
+sys.stdout.write("ready\n")
+sys.stdout.flush()
+sys.stdin.readline()
 try:
     match action:
         case "deploy":

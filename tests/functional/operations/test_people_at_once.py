@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from dataclasses import dataclass
 from typing import Any
 
@@ -28,7 +27,6 @@ class Told:
 
 def at_once(project: Project, *actions: str) -> list[Told]:
     """Let processes do these, e.g. `deploy 3`, at the same moment; what each was told, in the same order."""
-    begin = str(time.time() + 12)  # until all have imported what they need
     command = [
         sys.executable,
         "-m",
@@ -36,11 +34,16 @@ def at_once(project: Project, *actions: str) -> list[Told]:
         project.account.url,
         project.account.account,
     ]
-    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    processes = [
-        subprocess.Popen([*command, *action.split(), begin], env=os.environ | project.account.env, **pipes)
+    pipes: dict[str, Any] = {**dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE), "text": True}
+    processes: list[Any] = [
+        subprocess.Popen([*command, *action.split()], env=os.environ | project.account.env, **pipes)
         for action in actions
     ]
+    for process in processes:  # all have imported what they need before the first begins
+        assert process.stdout.readline() == "ready\n", process.communicate()[1]
+    for process in processes:
+        process.stdin.write("\n")
+        process.stdin.flush()
     told = []
     for process in processes:
         out, error = process.communicate(timeout=120)
