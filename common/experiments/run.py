@@ -161,6 +161,8 @@ class Laboratory:
             for wanted in experiment.variants.values():
                 check_artifact(self.aws, wanted)
         self._hold(experiment, live)
+        if step == "update":
+            self._require_unchanged(experiment, live)
         autoscaler = Autoscaler(self.aws, self.model.name, None, self.say)
         try:
             if step == "update":
@@ -183,6 +185,20 @@ class Laboratory:
                 by=self.registry.identity(self.run),
                 kind=experiment.kind,
             )
+
+    def _require_unchanged(self, experiment: Experiment, live: Live) -> None:
+        """Refuse what was planned from what serves no more: artifacts take time, and no deploy was held meanwhile."""
+        now, production = observe(self.aws, self.model), experiment.variants.get(VARIANT)
+        planned = production.package.arn if production else now.package_arn
+        if (now.status, now.configuration, now.package_arn) == (live.status, live.configuration, planned):
+            return
+        if live.hold is None:
+            release(self.aws, self.model.name)
+        raise DeploymentError(
+            f"While {experiment.configuration} was prepared, somebody else has changed the endpoint {self.model.name}: it is "
+            f"{now.status or 'gone'}, towards {now.leads_to or 'nothing'}.",
+            f"Nothing was changed. Look with `./models status {self.model.name}`, then run the same again.",
+        )
 
     def _update(self, experiment: Experiment, live: Live, autoscaler: Autoscaler) -> None:
         sagemaker, name = self.aws.sagemaker, experiment.configuration

@@ -153,6 +153,22 @@ def test_a_hold_that_a_killed_start_has_left_is_ended_by_a_stop(project: Project
     assert project.live().hold is None
 
 
+def test_a_deploy_that_ends_while_a_test_is_prepared_is_not_undone_by_it(project: Project) -> None:
+    project.deploy(project.package(1))
+    two, three, other = project.package(2), project.package(3), project.another_process()
+
+    def overtake() -> None:
+        if project.live().package_arn != two.arn:
+            project.deploy(two, aws=other)
+
+    with (
+        on_call(project.aws.s3, "GetObject", overtake),
+        pytest.raises(DeploymentError, match="somebody else has changed the endpoint abalone"),
+    ):
+        step.start_shadow(context(project), project.model, ENDPOINT, three.version, 100)
+    assert (project.answers(), project.live().hold) == (2, None)
+
+
 def test_a_test_is_stopped_also_when_what_serves_was_rejected_meanwhile(project: Project) -> None:
     one = project.package(1)
     project.deploy(one)
