@@ -110,17 +110,6 @@ class Alarm:
         """The alarm's name in CloudWatch."""
         return alarm_name(model, self.metric, self.statistic)
 
-    @property
-    def in_words(self) -> str:
-        """When it fires, for the plan of a deploy."""
-        side = "below" if self.below is not None else "above"
-        threshold = self.declared
-        if isinstance(threshold, Learned):
-            what = f"{threshold.times:g} times what was usual in {threshold.hours} h, or {threshold.fallback:g}"
-        else:
-            what = f"{threshold:g}"
-        return f"{self.statistic} of {self.metric} {side} {what} for {self.span_seconds} s"
-
 
 def alarm_name(model: str, metric: str, statistic: str) -> str:
     """The name of the alarm on that statistic of the model's endpoint."""

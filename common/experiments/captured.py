@@ -14,17 +14,14 @@ _READERS = 8
 _FORMAT = "%Y-%m-%dT%H:%M:%SZ"
 
 
-def captured_answers(bucket: Bucket, model: Model, variant: str, since: datetime) -> tuple[list[Answer], int]:
-    """The answers of a variant of the model's endpoint since that moment, in order, and how many calls had no predictions."""
+def captured_answers(bucket: Bucket, model: Model, variant: str, since: datetime) -> list[Answer]:
+    """The answers of a variant of the model's endpoint since that moment, in order."""
     prefix = f"{Layout(model.name).capture()}/{model.name}/{variant}"
     begin = since.astimezone(UTC).strftime(_FORMAT)
     answers: list[Answer] = []
-    others = 0
     for _, lines in _files(bucket, prefix, since):
-        found, without = read_answers(lines)
-        answers += [answer for answer in found if answer.at >= begin]
-        others += without
-    return sorted(answers, key=lambda answer: answer.at), others
+        answers += [answer for answer in read_answers(lines) if answer.at >= begin]
+    return sorted(answers, key=lambda answer: answer.at)
 
 
 def ground_truth(bucket: Bucket, model: Model, since: datetime) -> Truth:

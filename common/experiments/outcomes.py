@@ -45,15 +45,15 @@ class Answer:
     labels: tuple[str, ...] = ()
 
 
-def read_answers(lines: Iterable[str]) -> tuple[list[Answer], int]:
-    """The answers in a captured file, and how many of its lines hold none, e.g. errors that the model answered with."""
-    answers, others = [], 0
+def read_answers(lines: Iterable[str]) -> list[Answer]:
+    """The answers in a captured file; lines that hold none are left out, e.g. errors that the model answered with."""
+    answers = []
     for line in lines:
         try:
             answers.append(_answer(json.loads(line)))
         except (ValueError, KeyError, TypeError, AttributeError):
-            others += 1
-    return answers, others
+            continue
+    return answers
 
 
 def _answer(event: Mapping[str, Any]) -> Answer:

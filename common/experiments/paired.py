@@ -80,11 +80,6 @@ class Comparison:
     shift: Shift
     quality: Quality | None
 
-    @property
-    def is_worse(self) -> bool:
-        """Whether the shadow is certain to lose more against the truth."""
-        return self.quality is not None and self.quality.change.sign > 0
-
 
 def pair(production: Iterable[Answer], shadow: Iterable[Answer], truth: Truth) -> Pairs:
     """Join the answers to the same requests, each of which is used once; those without a counterpart are left out.

@@ -86,7 +86,7 @@ def shadow_findings(context: Context, model: Model, endpoint: DeclaredEndpoint) 
     """
     experiment = laboratory(context, model, endpoint).require_running("shadow")
     loss, since = _loss(model), experiment.since
-    production, shadow = (captured_answers(context.bucket, model, name, since)[0] for name in (VARIANT, SHADOW))
+    production, shadow = (captured_answers(context.bucket, model, name, since) for name in (VARIANT, SHADOW))
     pairs = pair(production, shadow, ground_truth(context.bucket, model, since))
     roles = {VARIANT: "production", SHADOW: "shadow"}
     traffic = _traffic(
@@ -109,7 +109,7 @@ def ab_findings(context: Context, model: Model, endpoint: DeclaredEndpoint) -> R
 
 def _standing(context: Context, model: Model, experiment: Running) -> Standing:
     loss, since = _loss(model), experiment.since
-    answers = {name: captured_answers(context.bucket, model, name, since)[0] for name in experiment.versions}
+    answers = {name: captured_answers(context.bucket, model, name, since) for name in experiment.versions}
     return stand(outcomes(answers, ground_truth(context.bucket, model, since), loss), experiment.weights, loss)
 
 

@@ -90,7 +90,7 @@ def wait_for_captured(project: Project, since: datetime, **variants: int) -> Non
 
     def all_there() -> bool:
         bucket = Bucket(project.aws)
-        found = {name: len(captured_answers(bucket, project.model, name, since)[0]) for name in variants}
+        found = {name: len(captured_answers(bucket, project.model, name, since)) for name in variants}
         return all(found[name] >= count for name, count in variants.items())
 
     eventually(all_there, f"captured calls {variants}")
