@@ -10,12 +10,17 @@ import signal
 import socket
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from multiprocessing.connection import Connection
 from typing import Any
 
 Work = Callable[[Any], Any]
 """What a model's process does with a message: the answer."""
+
+_ID_BYTES = 4
+_NONE = 0
+"""In place of the id of a process that could not be started."""
 
 
 class Died(Exception):
@@ -29,8 +34,9 @@ class Gone(Exception):
 class ModelProcess:
     """A process with models, from outside. It answers one message after the other."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, process: int) -> None:
         self._connection = connection
+        self._process = process
         self._turn = threading.Lock()
 
     def ask(self, message: Any) -> Any:
@@ -39,13 +45,19 @@ class ModelProcess:
             # Nothing has been asked: what there is to read is its end.
             if self._connection.closed or self._connection.poll():
                 self._connection.close()
-                raise Gone
+                raise Died if self._process == _NONE else Gone
             try:
                 self._connection.send(message)
                 return self._connection.recv()
             except (EOFError, OSError) as error:
                 self._connection.close()
                 raise Died from error
+
+    def kill_if_busy(self) -> None:
+        """End it at once where it is still at work on a message, over which it has died then."""
+        if self._turn.locked() and self._process != _NONE:
+            with suppress(ProcessLookupError):
+                os.kill(self._process, signal.SIGKILL)
 
     def end(self) -> None:
         """Let it end, when it has answered what it was asked."""
@@ -75,10 +87,13 @@ class Nursery:
         with self._lock:
             try:
                 socket.send_fds(self._control, [b"!"], [theirs.fileno()])
-            except BrokenPipeError:  # somebody has killed it: the platform starts the container anew
+                answer = self._control.recv(_ID_BYTES)
+            except OSError:
+                answer = b""
+            if not answer:  # somebody has killed it: the platform starts the container anew
                 os.kill(os.getpid(), signal.SIGTERM)
         theirs.close()
-        return ModelProcess(Connection(ours.detach()))
+        return ModelProcess(Connection(ours.detach()), int.from_bytes(answer))
 
 
 def _fork_on_demand(control: socket.socket, make: Callable[[], Work]) -> None:
@@ -93,12 +108,13 @@ def _fork_on_demand(control: socket.socket, make: Callable[[], Work]) -> None:
         try:
             child = os.fork()
         except OSError:
-            child = -1  # no room for one more process: closing the descriptor says so
+            child = None  # no room for one more process: closing the descriptor says so
         if child == 0:
             control.close()
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
             _end_after(partial(_answer_each, descriptor, make))
         os.close(descriptor)
+        control.send((child or _NONE).to_bytes(_ID_BYTES))
 
 
 def _answer_each(descriptor: int, make: Callable[[], Work]) -> None:

@@ -161,7 +161,7 @@ class Models:
 
     def _find(self, name: str) -> _Model:
         if name not in self._models:
-            raise _refusal(404, "ModelNotFoundException", f"Model not found: {name}")
+            raise _not_found(name)
         return self._models[name]
 
     def _load(self, body: bytes) -> Response:
@@ -186,6 +186,8 @@ class Models:
         """The process that has the model in its memory, where it is loaded if need be. Raises Refusal."""
         with model.lock:
             while model.seat is None:
+                if self._models.get(name) is not model:  # unloaded while this request waited for its turn
+                    raise _not_found(name)
                 seat = self._free_seat(name)
                 fits = self._ask(seat, ("load", name, model.url))
                 if fits is False:
@@ -235,6 +237,9 @@ class Models:
         with model.lock:
             seat, model.seat = model.seat, None
         if seat is not None:
+            with self._lock:
+                if seat.names == {name}:  # nobody waits for what it does: a request that the platform has given up
+                    seat.process.kill_if_busy()
             with suppress(Refusal):
                 self._ask(seat, ("unload", name, None))
             with self._lock:
@@ -283,6 +288,10 @@ def _description(name: str, model: _Model) -> dict[str, str]:
 
 def _json(content: Any, status: int = 200) -> Response:
     return Response(status, json.dumps(content).encode(), _JSON)
+
+
+def _not_found(name: str) -> Refusal:
+    return _refusal(404, "ModelNotFoundException", f"Model not found: {name}")
 
 
 def _refusal(status: int, kind: str, message: str) -> Refusal:

@@ -258,3 +258,45 @@ def test_a_model_that_ends_its_process_while_it_is_loaded_is_refused_and_can_be_
     (folder / "a" / "repaired").touch()
     assert load(models, folder, "a") == 200
     assert send(models, "POST", "/models/a/invoke").body == b"repaired"
+
+
+def test_a_model_that_hangs_is_killed_when_it_is_unloaded(folder: Path, container: Container) -> None:
+    def transform_fn(model: str, content: str, *_: Any) -> str:
+        if content == "hang":
+            Path(folder, "hangs").write_text(str(os.getpid()))
+            time.sleep(60)
+        return model
+
+    models = container(transform_fn=transform_fn)
+    for name in "ab":
+        load(models, folder, name)
+    with ThreadPoolExecutor(2) as pool:
+        asked = [pool.submit(send, models, "POST", "/models/a/invoke", b"hang", "text/csv") for _ in range(2)]
+        while not Path(folder, "hangs").exists() or not Path(folder, "hangs").read_text():
+            time.sleep(0.01)
+        began = time.monotonic()
+        assert send(models, "DELETE", "/models/a").status == 200
+        assert sorted(each.result().status for each in asked) == [404, 500]
+    assert time.monotonic() - began < 30
+    process = int(Path(folder, "hangs").read_text())
+    while Path(f"/proc/{process}").exists():
+        assert time.monotonic() - began < 30
+    assert send(models, "POST", "/models/b/invoke").body == b"b"
+    assert load(models, folder, "a") == 200
+    assert send(models, "POST", "/models/a/invoke").body == b"a"
+
+
+def test_a_process_that_cannot_be_started_fails_the_load(
+    folder: Path, container: Container, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, fork = os.getpid(), os.fork
+
+    def full() -> int:
+        if os.getpid() == here:
+            return fork()
+        raise OSError("no more processes")
+
+    monkeypatch.setattr(os, "fork", full)
+    models = container()
+    assert load(models, folder, "a") == 500
+    assert json.loads(send(models, "GET", "/models").body) == {"models": []}
