@@ -127,18 +127,27 @@ def put(aws: Aws, endpoint: str, wanted: Autoscaling) -> None:
             _put_wake_alarm(aws, endpoint, arn)
     found = client.describe_scaling_policies(**where)["ScalingPolicies"]
     if wake_name(endpoint) in {policy["PolicyName"] for policy in found} - wanted.policies.keys():
-        aws.cloudwatch.delete_alarms(AlarmNames=[wake_name(endpoint)])
+        _delete_wake_alarm(aws, endpoint)
         client.delete_scaling_policy(**where, PolicyName=wake_name(endpoint))
 
 
 def deregister(aws: Aws, endpoint: str) -> None:
     """End the autoscaling of the endpoint's variant; AWS deletes its policies, and the alarms that these made, with it."""
     # Before the target, by which a deploy that was killed here is continued.
-    aws.cloudwatch.delete_alarms(AlarmNames=[wake_name(endpoint)])
+    _delete_wake_alarm(aws, endpoint)
     try:
         aws.autoscaling.deregister_scalable_target(**_where(endpoint))
     except aws.autoscaling.exceptions.ObjectNotFoundException:
         return  # somebody else was faster
+
+
+def _delete_wake_alarm(aws: Aws, endpoint: str) -> None:
+    """Delete it where there is one: CloudWatch may refuse to delete an alarm that does not exist."""
+    try:
+        aws.cloudwatch.delete_alarms(AlarmNames=[wake_name(endpoint)])
+    except ClientError as error:
+        if not is_missing(error):
+            raise
 
 
 def _put_wake_alarm(aws: Aws, endpoint: str, policy_arn: str) -> None:
