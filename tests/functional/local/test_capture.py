@@ -87,7 +87,8 @@ def test_only_the_chosen_side_and_share_are_captured_and_errors_never(local: Loc
     assert {line["captureData"]["endpointOutput"]["data"] for line in lines} == {"a:1"}
 
 
-def test_an_update_and_a_deletion_write_what_waits(local: Local) -> None:
+def test_an_update_and_a_deletion_write_what_waits(local: Local, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.local.hosting.capture.AGE_SECONDS", 600)
     serving(local)
     local.model("b")
     with constant_load(local) as load:
@@ -96,6 +97,14 @@ def test_an_update_and_a_deletion_write_what_waits(local: Local) -> None:
         assert local.settled()["DataCaptureConfig"]["CaptureStatus"] == "Stopped"
     assert load.errors == []
     assert len(local.captured()) == load.counts()["a"]
+    captured = len(local.captured())
+    local.update("a")
+    local.settled()
+    local.invoke(b"1")
+    assert len(local.captured()) == captured
+    local.do("DeleteEndpoint", EndpointName="e")
+    eventually(lambda: local.aws.store.get(local.scope, "endpoint", "e") is None, "deleted")
+    assert len(local.captured()) == captured + 1
 
 
 def test_it_goes_on_over_a_restart_and_is_kept_where_an_update_retains_it(local: Local) -> None:
