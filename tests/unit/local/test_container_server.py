@@ -24,17 +24,18 @@ def answer(request: Request) -> Response:
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        number: int = free.getsockname()[1]
-    threading.Thread(target=server.serve, args=(number, answer, LIMIT), daemon=True).start()
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", number)).close()
-        except ConnectionRefusedError:
-            continue
-        yield number
-        return
+    with socket.socket() as reservation:  # until the end, so that no other test is given the port
+        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        reservation.bind(("127.0.0.1", 0))
+        number: int = reservation.getsockname()[1]
+        threading.Thread(target=server.serve, args=(number, answer, LIMIT), daemon=True).start()
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", number)).close()
+            except ConnectionRefusedError:
+                continue
+            yield number
+            return
 
 
 @pytest.fixture
