@@ -161,17 +161,18 @@ class Laboratory:
             for wanted in experiment.variants.values():
                 check_artifact(self.aws, wanted)
         self._hold(experiment, live)
-        if step == "update":
-            self._require_unchanged(experiment, live)
         autoscaler = Autoscaler(self.aws, self.model.name, None, self.say)
         try:
             if step == "update":
+                self._require_unchanged(experiment, live)
                 self._update(experiment, live, autoscaler)
             if step != "nothing":
                 wait_until_settled(self.aws, self.model.name, self.say)
             self._require_serving(experiment)
         except Exception:
             autoscaler.restore()
+            if live.hold is None and observe(self.aws, self.model).leads_to != experiment.configuration:
+                release(self.aws, self.model.name)
             raise
         self._require_answers(experiment)
         return step != "nothing"
@@ -192,8 +193,6 @@ class Laboratory:
         planned = production.package.arn if production else now.package_arn
         if (now.status, now.configuration, now.package_arn) == (live.status, live.configuration, planned):
             return
-        if live.hold is None:
-            release(self.aws, self.model.name)
         raise DeploymentError(
             f"While {experiment.configuration} was prepared, somebody else has changed the endpoint {self.model.name}: it is "
             f"{now.status or 'gone'}, towards {now.leads_to or 'nothing'}.",

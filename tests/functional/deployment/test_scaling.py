@@ -200,7 +200,7 @@ def test_an_update_that_aws_refuses_leaves_what_serves_scaled_or_says_that_it_is
     assert bounds(project) == (1, 4)
 
 
-def test_an_ab_test_that_cannot_begin_leaves_what_serves_scaled(project: Project) -> None:
+def test_an_ab_test_that_cannot_begin_leaves_what_serves_scaled_and_free(project: Project) -> None:
     project.deploy(project.package(1), SCALED)
     project.package(2)
 
@@ -210,6 +210,7 @@ def test_an_ab_test_that_cannot_begin_leaves_what_serves_scaled(project: Project
     with on_call(project.aws.sagemaker, "UpdateEndpoint", refuse), pytest.raises(ClientError, match="Rate exceeded"):
         start_ab(context(project), project.model, SCALED, [1, 2], [])
     assert (bounds(project), policies(project)) == ((1, 4), ["abalone-scaling"])
+    assert project.live().hold is None
 
 
 def test_a_deploy_that_is_killed_while_it_changes_scaling_is_continued(project: Project) -> None:
