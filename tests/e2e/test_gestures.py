@@ -225,7 +225,8 @@ def test_an_older_main_is_refused_and_a_rollback_is_undone_by_nothing_but_a_newe
     assert project.play("main", parameters={"action": "rollback", "model": "abalone"}).ok
     assert serving(project.aws) == first
     assert project.predictions_are_those_of(first)
-    project.clone.git("commit", "-q", "--allow-empty", "-m", "Anything")
+    (project.clone.path / "README.md").write_text("Anything.\n")
+    project.clone.git("commit", "-qam", "Anything")
     project.clone.push("main")
     unrelated = project.play("main", wait_minutes=0)
     assert unrelated.ok

@@ -31,7 +31,7 @@ CONTEXTS = frozenset({"train", "approve", "deploy"})
 NOT_TRAINED_ON = (
     r"\.(ci|circleci)/.*",
     r"(docs|tests|benchmarks|infra)/.*",
-    r"common/(local|report|deployment|monitoring|scaffold|steps)/.*",
+    r"common/(commands|deployment|experiments|local|monitoring|operations|report|scaffold|steps)/.*",
     r"common/[a-z_]+\.py",
     r"[^/]+",
 )

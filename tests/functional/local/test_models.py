@@ -121,7 +121,6 @@ def test_endpoint_configuration_keeps_what_it_was_created_with(aws: Account, art
             "DestinationS3Uri": f"s3://{aws.bucket}/capture",
             "CaptureOptions": [{"CaptureMode": "Input"}],
         },
-        "AsyncInferenceConfig": {"OutputConfig": {"S3OutputPath": f"s3://{aws.bucket}/out"}},
         "ExplainerConfig": {
             "ClarifyExplainerConfig": {"ShapConfig": {"ShapBaselineConfig": {"ShapBaseline": "1,2,3"}}}
         },
