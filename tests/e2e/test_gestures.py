@@ -152,6 +152,7 @@ def test_merge_commit_deploys_the_second_push_which_alone_was_approved(project: 
     assert project.predictions_are_those_of(second)
 
 
+@pytest.mark.long
 def test_rebase_of_several_commits_deploys_what_the_branch_trained(project: Project) -> None:
     project.branch("feature", max_depth=3)
     project.change(min_child_weight=10)
@@ -165,6 +166,7 @@ def test_rebase_of_several_commits_deploys_what_the_branch_trained(project: Proj
     assert serving(project.aws) == wanted
 
 
+@pytest.mark.long
 def test_rebase_that_ends_with_documentation_is_red_until_it_is_deployed_by_hand(project: Project) -> None:
     """Path filtering sees the last commit of a fast-forward push only."""
     project.branch("feature", max_depth=3)

@@ -114,6 +114,7 @@ CHANGES = {
 }  # fmt: skip
 
 
+@pytest.mark.long
 def test_a_deploy_interrupted_at_any_call_to_aws_is_finished_by_the_next_one(project: Project) -> None:
     assert interrupt_everywhere(project, ENDPOINT, every_read=False) >= CHANGES
 
@@ -146,8 +147,8 @@ def test_a_first_deploy_that_is_interrupted_is_finished_by_the_next_one(project:
 @pytest.mark.parametrize(
     ("operation", "problem"),
     [
-        ("CreateModel", "version 1 serves, main's is version 2"),
-        ("UpdateEndpoint", "version 1 serves, main's is version 2"),
+        pytest.param("CreateModel", "version 1 serves, main's is version 2", marks=pytest.mark.long),
+        pytest.param("UpdateEndpoint", "version 1 serves, main's is version 2", marks=pytest.mark.long),
         ("DescribeEndpoint-3", "the endpoint is Updating|interrupted before it was verified"),
         ("InvokeEndpoint", "interrupted before it was verified"),
     ],

@@ -86,6 +86,7 @@ def test_a_deploy_and_a_rollback_and_approvals_at_once(project: Project) -> None
             pytest.fail(f"version {other} serves")
 
 
+@pytest.mark.long
 def test_a_rerun_of_the_bad_packages_deploy_never_undoes_the_rollback_of_that_moment(project: Project) -> None:
     for number in (1, 2):
         project.deploy(project.package(number))
@@ -97,6 +98,7 @@ def test_a_rerun_of_the_bad_packages_deploy_never_undoes_the_rollback_of_that_mo
     assert project.registry.version(2).metadata["rolled_back_to"] == "1"
 
 
+@pytest.mark.long
 def test_of_an_approval_and_a_rejection_at_once_the_last_word_stands_and_nobody_is_told_otherwise(
     project: Project,
 ) -> None:

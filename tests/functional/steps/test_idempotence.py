@@ -67,6 +67,7 @@ def test_two_trainings_of_one_source_at_once_end_in_one_job_and_one_package(clon
     assert state_of(aws) == before
 
 
+@pytest.mark.long
 def test_a_gather_killed_between_any_two_uploads_is_completed_by_the_next(clone: Clone, aws: Account) -> None:
     uploads = 9  # the encoder, three sets in two forms, the manifest, and which data the source gathered
     for call in range(1, uploads + 1):
