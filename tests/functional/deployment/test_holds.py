@@ -66,5 +66,5 @@ def test_a_hold_that_is_released_at_once_is_not_reported_as_one(project: Project
 def test_without_an_endpoint_there_is_nothing_to_hold(project: Project) -> None:
     assert hold_of(project.aws, "abalone") is None
     assert release(project.aws, "abalone") is None
-    with pytest.raises(DeploymentError, match="abalone has no endpoint"):
+    with pytest.raises(DeploymentError, match="There is no endpoint abalone"):
         put_hold(project.aws, "abalone", reason="mine", by="A")
