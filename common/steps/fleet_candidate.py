@@ -104,9 +104,18 @@ class FleetCandidate:
 
     @cached_property
     def code(self) -> bytes:
-        """The archive of the code that fitted the models, and will serve them."""
-        _ = self.jobs
-        return self.context.bucket.read(self._layout.code(self.source)) or b""
+        """The archive of the code that fitted the models, and will serve them.
+
+        Raises:
+            ArtifactError: it has been removed or written over since the jobs ran.
+        """
+        jobs, content = self.jobs, self.context.bucket.read(self._layout.code(self.source))
+        if content is None or hashlib.sha256(content).hexdigest() != jobs.code_digest:
+            raise ArtifactError(
+                f"{jobs.code} is not the code that fitted the models{' any more' if content else ': it is missing'}.",
+                "Nothing was registered. Find out who writes to the bucket, and run the step again.",
+            )
+        return content
 
     @cached_property
     def parts(self) -> Parts:

@@ -21,7 +21,8 @@ from common.training.processing import (
     run_processing_job,
 )
 from tests.accounts import Account
-from tests.functional.local.training_support import SCIKIT_LEARN, archive, eventually, get, put
+from tests.archives import archive
+from tests.functional.local.training_support import SCIKIT_LEARN, eventually, get, put
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import CreateProcessingJobRequestTypeDef

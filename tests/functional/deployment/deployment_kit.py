@@ -6,9 +6,7 @@ Packages are numbered from 1 as they are registered, and package n predicts abou
 from __future__ import annotations
 
 import hashlib
-import io
 import json
-import tarfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -40,6 +38,7 @@ from common.serving.inference import Encoder, Number, Predictor
 from common.settings import Run, Settings
 from common.storage import Bucket, Layout
 from tests.accounts import Account
+from tests.archives import archive
 
 IMAGE = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 MODEL = Model("abalone", "A model of the tests", "rings", "regression")
@@ -60,17 +59,6 @@ def eventually(holds: Callable[[], Any], what: str) -> Any:
             return found
         time.sleep(0.01)
     raise AssertionError(f"not within {DEADLINE_SECONDS} s: {what}")
-
-
-def archive(**files: bytes) -> bytes:
-    """A tar.gz of these files."""
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, content in files.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 @cache

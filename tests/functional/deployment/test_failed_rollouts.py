@@ -18,11 +18,11 @@ from common.deployment.rollout import Canary
 from common.errors import ArtifactError, AwsError, DeploymentError
 from common.registry import Package
 from common.storage import Layout
+from tests.archives import archive
 from tests.functional.deployment.deployment_kit import (
     ENDPOINT,
     Load,
     Project,
-    archive,
     constant_load,
     eventually,
     on_call,
@@ -225,7 +225,7 @@ def test_an_artifact_that_is_swapped_after_the_offline_check_is_noticed_and_roll
 
 def test_a_model_made_by_hand_with_another_environment_is_noticed_and_rolled_back(project: Project, load: Load) -> None:
     two, sagemaker = project.package(2), project.account.client("sagemaker")
-    other = archive(**{"inference.py": OTHER_CODE})
+    other = archive({"inference.py": OTHER_CODE})
     project.account.client("s3").put_object(Bucket=project.account.bucket, Key="other.tar.gz", Body=other)
     sagemaker.create_model(
         ModelName="abalone-model-2",
@@ -325,13 +325,13 @@ FALSE_CLAIMS: list[tuple[dict[str, Any], Callable[[Project, Package], None], str
     ({}, _lose_golden, "golden predictions of version .* are missing"),
     ({"artifact": trained(2)[0][:-200]}, _nothing, "is damaged"),
     (
-        {"artifact": archive(**{"../outside": b"{}", "xgboost-model": b"{}", "serving.json": b"{}"})},
+        {"artifact": archive({"../outside": b"{}", "xgboost-model": b"{}", "serving.json": b"{}"})},
         _nothing,
         "is unsafe to unpack",
     ),
-    ({"artifact": archive(readme=b"")}, _nothing, "holds no xgboost-model"),
+    ({"artifact": archive({"readme": b""})}, _nothing, "holds no xgboost-model"),
     (
-        {"artifact": archive(**{"xgboost-model": b"\x80\x04pickle", "serving.json": b"{}"})},
+        {"artifact": archive({"xgboost-model": b"\x80\x04pickle", "serving.json": b"{}"})},
         _nothing,
         "a pickle is never loaded",
     ),

@@ -308,6 +308,26 @@ def test_what_the_jobs_left_is_verified_before_anything_is_registered(
     assert list(registrar.registry.packages()) == []
 
 
+@pytest.mark.parametrize("left", [None, b"other code"])
+def test_code_that_is_not_what_the_jobs_ran_registers_nothing(
+    registrar: Registrar, monkeypatch: pytest.MonkeyPatch, left: bytes | None
+) -> None:
+    key = Layout("energy").code("1111111111111111")
+
+    def run_jobs(*given: Any, **named: Any) -> Any:
+        jobs = registrar.run_jobs(*given, **named)
+        registrar.aws.s3.delete_object(Bucket=registrar.bucket.name, Key=key)
+        if left is not None:
+            registrar.bucket.write(key, left)
+        return jobs
+
+    monkeypatch.setattr("common.steps.fleet_candidate.train_fleet_jobs", run_jobs)
+    registrar.gather("1111111111111111", SIX)
+    with pytest.raises(ArtifactError, match=r"code\.tar\.gz is not the code that fitted the models"):
+        registrar.train("1111111111111111")
+    assert list(registrar.registry.packages()) == []
+
+
 def test_where_etags_are_no_md5_every_artifact_is_read_instead(registrar: Registrar) -> None:
     package = registrar.release("1111111111111111", SIX)
     prefix, manifest = split_uri(package.fleet)[1], registrar.manifest(package)

@@ -1,9 +1,7 @@
 """A local AWS inside the test's own process, whose containers are fakes that do as their artifact says."""
 
-import io
 import json
 import sys
-import tarfile
 import threading
 import time
 import uuid
@@ -24,6 +22,7 @@ from common.local.sagemaker import endpoints  # noqa: F401 - declares the operat
 from common.local.sagemaker.runtime import invoke_endpoint
 from common.local.services import Services
 from common.local.store import Store
+from tests.archives import archive
 
 FAKE = str(Path(__file__).with_name("fake_container.py"))
 REGION = "eu-west-1"
@@ -48,13 +47,7 @@ def eventually(holds: Callable[[], Any], what: str, seconds: float = DEADLINE_SE
 
 def artifact(**behaviour: Any) -> bytes:
     """A model.tar.gz for the fake container."""
-    content = json.dumps(behaviour).encode()
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        member = tarfile.TarInfo("behaviour.json")
-        member.size = len(content)
-        tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
+    return archive({"behaviour.json": json.dumps(behaviour)})
 
 
 @dataclass

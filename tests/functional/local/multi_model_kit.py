@@ -9,7 +9,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.accounts import Account
-from tests.functional.local.training_support import SCIKIT_LEARN, archive
+from tests.archives import archive
+from tests.functional.local.training_support import SCIKIT_LEARN
 
 HANDLERS = """
 import json, os, pathlib, signal, time

@@ -1,11 +1,9 @@
 """Endpoints with the real server and the real XGBoost container, as boto3 and sagemaker-core use them."""
 
-import io
 import json
 import os
 import subprocess
 import sys
-import tarfile
 import textwrap
 import warnings
 from functools import cache
@@ -18,7 +16,8 @@ from botocore.exceptions import ClientError
 
 from common.local import daemon
 from tests.accounts import Account
-from tests.functional.local.training_support import SCIKIT_LEARN, archive, put
+from tests.archives import archive
+from tests.functional.local.training_support import SCIKIT_LEARN, put
 
 IMAGE = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 SOON = {"Delay": 0.05, "MaxAttempts": 400}
@@ -33,13 +32,7 @@ def model_tar(slope: float) -> bytes:
 
     rows = np.random.default_rng(1).random((200, 2))
     trained = xgboost.train({"max_depth": 2}, xgboost.DMatrix(rows, slope * rows[:, 0]), 20)
-    content = bytes(trained.save_raw("ubj"))
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        member = tarfile.TarInfo("xgboost-model")
-        member.size = len(content)
-        tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
+    return archive({"xgboost-model": bytes(trained.save_raw("ubj"))})
 
 
 def configuration(aws: Account, name: str, slope: float) -> str:

@@ -9,9 +9,9 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.accounts import Account
+from tests.archives import archive
 from tests.functional.local.hosting_kit import eventually
 from tests.functional.local.multi_model_kit import HANDLERS, SOON, MultiModel, packed
-from tests.functional.local.training_support import archive
 
 
 @pytest.fixture

@@ -8,10 +8,10 @@ import zipfile
 import pytest
 
 from tests.accounts import Account
+from tests.archives import archive
 from tests.functional.local.training_support import (
     SCIKIT_LEARN,
     XGBOOST,
-    archive,
     channel,
     get,
     keys,

@@ -1,8 +1,6 @@
 """What the tests of containers and training jobs share: small data, job folders, requests."""
 
-import io
 import json
-import tarfile
 import time
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,6 +11,7 @@ from botocore.exceptions import ClientError
 
 from common.local.containers.base import Folders
 from tests.accounts import Account
+from tests.archives import archive
 
 XGBOOST = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 SCIKIT_LEARN = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-scikit-learn:1.4-2-cpu-py3"
@@ -124,17 +123,6 @@ def script_request(
     if "InputDataConfig" not in changes:
         del request["InputDataConfig"]
     return request
-
-
-def archive(files: Mapping[str, str | bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        for name, text in files.items():
-            content = text if isinstance(text, bytes) else text.encode()
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
 
 
 def wait_until(aws: Account, name: str, *statuses: str, seconds: float = 20) -> dict[str, Any]:

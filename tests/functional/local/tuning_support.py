@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from tests.accounts import Account
-from tests.functional.local.training_support import SCIKIT_LEARN, XGBOOST, archive, channel, put
+from tests.archives import archive
+from tests.functional.local.training_support import SCIKIT_LEARN, XGBOOST, channel, put
 
 RANGES: dict[str, Any] = {
     "ContinuousParameterRanges": [

@@ -20,7 +20,8 @@ from common.model import Model, all_models
 from common.serving.archive import ENVIRONMENT, load_predictor, load_trained, pack
 from common.serving.inference import Category, Encoder, Number, Predictor
 from tests.accounts import REGION, Account
-from tests.functional.deployment.deployment_kit import IMAGE, archive
+from tests.archives import archive
+from tests.functional.deployment.deployment_kit import IMAGE
 
 ROWS = 60
 JSON, CSV = "application/json", "text/csv"
@@ -84,7 +85,7 @@ def served(request: pytest.FixtureRequest, aws_url: str, tmp_path_factory: pytes
     booster = xgboost.train({"objective": objective, "nthread": 1}, xgboost.DMatrix(train[:, 1:], train[:, 0]), 20)
 
     folder = tmp_path_factory.mktemp(model.name)
-    (folder / "job.tar.gz").write_bytes(archive(**{"xgboost-model": bytes(booster.save_raw("ubj"))}))
+    (folder / "job.tar.gz").write_bytes(archive({"xgboost-model": bytes(booster.save_raw("ubj"))}))
     encoder = Encoder.from_state(json.loads(prepared.files["encoder.json"]))
     trained = load_trained(folder / "job.tar.gz", encoder, dataset.columns.classes)
     (folder / "model.tar.gz").write_bytes(pack(trained))

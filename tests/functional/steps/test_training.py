@@ -16,6 +16,7 @@ import pytest
 import xgboost
 
 from tests.accounts import Account
+from tests.archives import archive
 from tests.clones import TRAINING, Clone, packages, state_of, training_jobs
 from tests.functional.steps.step_kit import GATHER, TRAIN, assert_refused, killed_at
 
@@ -203,24 +204,15 @@ def test_data_that_somebody_has_changed_in_the_bucket_are_refused_before_a_job_i
     assert read(aws, key) == rows
 
 
-def archive(name: str, content: bytes) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as tar:
-        member = tarfile.TarInfo(name)
-        member.size = len(content)
-        tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
-
-
 def other_model(_: bytes) -> bytes:
     rows = np.random.default_rng(0).normal(size=(50, 3))
     booster = xgboost.train({"nthread": 1}, xgboost.DMatrix(rows, rows[:, 0]), 2)
-    return archive("xgboost-model", bytes(booster.save_raw("ubj")))
+    return archive({"xgboost-model": bytes(booster.save_raw("ubj"))})
 
 
 BAD_ARTIFACTS: tuple[tuple[Callable[[bytes], bytes], str], ...] = (
     (lambda good: good[: len(good) // 2], "is damaged"),
-    (lambda _: archive("../../xgboost-model", b"{"), "is unsafe to unpack"),
+    (lambda _: archive({"../../xgboost-model": b"{"}), "is unsafe to unpack"),
     (other_model, "The model takes 3 features, and the rows have 10"),
 )
 """The unit tests of artifacts have more kinds."""

@@ -17,6 +17,7 @@ from common.forecasting.artifacts import (
     read_results,
     unpack_model,
 )
+from tests.archives import archive
 
 MODEL = CustomerModel("8", 20_453.25, "0123abcd", {"level": 51.25, "seasons": [1.5, -2.0]})
 
@@ -35,25 +36,16 @@ def test_the_order_of_the_parameters_does_not_change_the_bytes() -> None:
     assert pack_model(turned) == pack_model(MODEL)
 
 
-def tar_of(name: str, content: bytes) -> bytes:
-    target = io.BytesIO()
-    with tarfile.open(fileobj=target, mode="w:gz") as tar:
-        member = tarfile.TarInfo(name)
-        member.size = len(content)
-        tar.addfile(member, io.BytesIO(content))
-    return target.getvalue()
-
-
 @pytest.mark.parametrize(
     ("archive", "message"),
     [
         (pack_model(MODEL)[:-9], "truncated"),
         (b"no gzip", "damaged"),
         (b"", "truncated"),
-        (tar_of("other.json", b"{}"), "not found"),
-        (tar_of("model.json", b"[1]"), "is no model"),
-        (tar_of("model.json", b'{"customer": "8"}'), "is no model"),
-        (tar_of("model.json", b" " * 2_000_000), "more than 1,000,000 bytes"),
+        (archive({"other.json": b"{}"}), "not found"),
+        (archive({"model.json": b"[1]"}), "is no model"),
+        (archive({"model.json": b'{"customer": "8"}'}), "is no model"),
+        (archive({"model.json": b" " * 2_000_000}), "more than 1,000,000 bytes"),
     ],
 )
 def test_what_is_no_model_is_refused(archive: bytes, message: str) -> None:
