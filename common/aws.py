@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from boto3.exceptions import Boto3Error
@@ -66,6 +66,14 @@ class Aws:
     @cached_property
     def cloudwatch(self) -> CloudWatchClient:
         return self._session.client("cloudwatch", config=_CONFIG)
+
+    @cached_property
+    def sns(self) -> Any:
+        return self._session.client("sns", config=_CONFIG)
+
+    @cached_property
+    def events(self) -> Any:
+        return self._session.client("events", config=_CONFIG)
 
     @cached_property
     def autoscaling(self) -> ApplicationAutoScalingClient:

@@ -63,3 +63,7 @@ class RegistryError(ModelsError):
 
 class DeploymentError(ModelsError):
     """The wanted package is not serving after the deploy. What served before still does."""
+
+
+class NotificationError(ModelsError):
+    """People could not be told. What they should know has happened nevertheless."""

@@ -19,11 +19,13 @@ class Settings:
         region: `AWS_REGION` or `AWS_DEFAULT_REGION`.
         bucket: `SAGEMAKER_BUCKET`, which holds data, artifacts and evaluations.
         execution_role: `SAGEMAKER_EXECUTION_ROLE_ARN`, the role that SageMaker's jobs and endpoints assume.
+        notify_topic: `NOTIFY_TOPIC_ARN`, the SNS topic that tells people what happened; optional, empty where it is not set.
     """
 
     region: str
     bucket: str
     execution_role: str
+    notify_topic: str = ""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Settings":
@@ -36,6 +38,7 @@ class Settings:
         bucket = environ.get("SAGEMAKER_BUCKET", "")
         role = environ.get("SAGEMAKER_EXECUTION_ROLE_ARN", "")
         endpoint = environ.get("AWS_ENDPOINT_URL", "")
+        topic = environ.get("NOTIFY_TOPIC_ARN", "")
         problems = [
             f"{name} is {f'malformed: {value!r}' if value else 'not set'} ({meaning})"
             for name, value, pattern, meaning in (
@@ -48,6 +51,12 @@ class Settings:
                     "the jobs' role, as an ARN",
                 ),
                 ("AWS_ENDPOINT_URL", endpoint, r"(https?://.+)?", "an http:// or https:// URL, or not set at all"),
+                (
+                    "NOTIFY_TOPIC_ARN",
+                    topic,
+                    rf"(arn:aws[a-z-]*:sns:{re.escape(region)}:\d{{12}}:[\w-]+)?",
+                    "a standard SNS topic of the same region, as an ARN, or not set at all",
+                ),
             )
             if not re.fullmatch(pattern, value)
         ]
@@ -57,7 +66,7 @@ class Settings:
                 "Set them in the CircleCI context of the job, or in your shell; `./models local up --detach` prints "
                 "a set for the AWS on this machine.",
             )
-        return cls(region, bucket, role)
+        return cls(region, bucket, role, topic)
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ LAYERS = (
     ("common.model", "common.settings"),
     ("common.aws", "common.lineage"),
     ("common.storage",),
+    ("common.notifications",),
     ("common.forecasting", "common.serving"),
     ("common.data",),
     ("common.evaluation",),
