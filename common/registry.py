@@ -94,7 +94,7 @@ class Registry:
 
         The description of each package names both, and is part of the listing: only packages that match are described.
         """
-        for summary in self._summaries():
+        for summary in self.summaries():
             description = summary.get("ModelPackageDescription", "")
             if source in description and data_version in description:
                 package = self.describe(summary["ModelPackageArn"])
@@ -129,7 +129,7 @@ class Registry:
 
     def of_versions(self, versions: Container[int]) -> Iterator[Package]:
         """Those packages of these version numbers that exist, newest first."""
-        for summary in self._summaries():
+        for summary in self.summaries():
             if summary.get("ModelPackageVersion", 0) in versions:
                 yield self.describe(summary["ModelPackageArn"])
 
@@ -252,7 +252,8 @@ class Registry:
             CustomerMetadataProperties=metadata_values(metadata),
         )
 
-    def _summaries(self) -> Iterator[ModelPackageSummaryTypeDef]:
+    def summaries(self) -> Iterator[ModelPackageSummaryTypeDef]:
+        """All packages as SageMaker lists them, newest first, without what they were made from; a call for each hundred."""
         pages = self.aws.sagemaker.get_paginator("list_model_packages").paginate(
             ModelPackageGroupName=self.model.name, SortBy="CreationTime", SortOrder="Descending",
             PaginationConfig={"PageSize": 100},

@@ -17,6 +17,7 @@ from common.tables import text_table
 
 HOURS_OF_A_MONTH = 730
 """365 days of 24 hours, by 12: as AWS's calculator has it."""
+HEADER = ("model", "what", "instances", "US$ an hour", "US$ a month", "note")
 
 
 @dataclass(frozen=True)
@@ -52,9 +53,8 @@ def show_cost(context: Context, names: Collection[str]) -> None:
     if not running:
         context.say("Nothing runs that costs money by the hour.")
         return
-    header = ("model", "what", "instances", "US$ an hour", "US$ a month", "note")
-    context.say(text_table(header, [_row(each, region) for each in running]))
-    context.say(_total(running, region))
+    context.say(text_table(HEADER, [cost_row(each, region) for each in running]))
+    context.say(total_cost(running, region))
 
 
 def what_runs(aws: Aws, names: Collection[str] = ()) -> Iterator[Running]:
@@ -118,7 +118,8 @@ def _of_job(aws: Aws, job: Job, model: str) -> Running:
     )
 
 
-def _row(running: Running, region: str) -> list[str]:
+def cost_row(running: Running, region: str) -> list[str]:
+    """What runs and what it costs, in the columns of `HEADER`."""
     price = running.by_hour(region)
     instances = f"{running.count} × {running.instance_type}" if running.instance_type else "–"
     unknown = f"no {running.use} price of {running.instance_type} in {region} is listed"
@@ -127,7 +128,8 @@ def _row(running: Running, region: str) -> list[str]:
     return [running.model, running.what, instances, *figures, "; ".join(filter(None, notes))]
 
 
-def _total(running: Collection[Running], region: str) -> str:
+def total_cost(running: Collection[Running], region: str) -> str:
+    """What all of it costs together, and what that leaves out."""
     prices = [each.by_hour(region) for each in running]
     known, unknown = sum(price for price in prices if price is not None), prices.count(None)
     least = " at least" if unknown else ""

@@ -134,11 +134,12 @@ def _package_points(packages: list[Package], metric: str) -> Iterator[Point]:
     for package in packages:
         value = float(package.metadata.get(metric, "nan"))
         if math.isfinite(value):
-            kind = _kind(package)
+            kind = became(package)
             yield Point(package.created, value, kind, f"{package.version}{kind[-1]}")
 
 
-def _kind(package: Package) -> str:
+def became(package: Package) -> str:
+    """What became of a package, with a sign that tells it by."""
     if package.status == REJECTED:
         return "rejected ✗"
     if package.rolled_back:

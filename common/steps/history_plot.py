@@ -11,7 +11,7 @@ from common.report.plots.chart import CSS, LineChart, Series, Style, standalone
 from common.report.tables import METRICS
 from common.steps.history import History, Point
 
-_STYLES: dict[str, Style] = {
+STYLES: dict[str, Style] = {
     "deployed ▲": "champion",
     "approved ✓": "good",
     "waiting for approval ?": "model",
@@ -22,7 +22,8 @@ _STYLES: dict[str, Style] = {
     "IdenticalDataAndAlgorithm": "champion",
     "test run": "reference",
 }
-_MOST_NOTES = 20
+"""How what became of a package or tuning job is drawn."""
+MOST_NOTES = 20
 """So many points can have notes that do not cover each other."""
 _TICKS = 4
 _MARGIN = 0.08
@@ -62,12 +63,12 @@ def _chart(history: History) -> LineChart:
         f"{history.title}: {metric}",
         [
             Series("", seconds, [point.value for point in points], "reference"),
-            *(_marks(kind, points) for kind in _STYLES if any(point.kind == kind for point in points)),
+            *(_marks(kind, points) for kind in STYLES if any(point.kind == kind for point in points)),
         ],
         "created (UTC)",
         metric,
         x_range=(seconds[0] - margin, seconds[-1] + margin),
-        x_ticks=_dates(seconds[0], seconds[-1]),
+        x_ticks=date_ticks(seconds[0], seconds[-1]),
     )
 
 
@@ -77,13 +78,13 @@ def _marks(kind: str, points: list[Point]) -> Series:
         kind,
         [point.time.timestamp() for point in own],
         [point.value for point in own],
-        _STYLES[kind],
+        STYLES[kind],
         "points",
-        notes=[point.note for point in own] if len(points) <= _MOST_NOTES else (),
+        notes=[point.note for point in own] if len(points) <= MOST_NOTES else (),
     )
 
 
-def _dates(first: float, last: float) -> list[tuple[float, str]]:
+def date_ticks(first: float, last: float) -> list[tuple[float, str]]:
     """Dates at equal distances, or times of the day where the dates would be the same."""
     if first == last:
         return [(first, f"{datetime.fromtimestamp(first, UTC):%Y-%m-%d %H:%M}")]
