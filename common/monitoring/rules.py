@@ -1,0 +1,75 @@
+"""When windows add up to a reason to retrain: k of the last n, so that a single odd one does not."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from .findings import Findings
+
+Reason = Literal["", "drift", "degraded"]
+
+
+@dataclass(frozen=True)
+class Rule:
+    """Retrain once `windows` of the last `of` windows have drifted, or as many have degraded."""
+
+    windows: int = 3
+    of: int = 5
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.windows <= self.of:
+            raise ValueError(f"{self.windows} of the last {self.of} windows can never be")
+
+
+@dataclass(frozen=True)
+class WindowResult:
+    """What one window says about retraining."""
+
+    id: str
+    drifted: bool
+    degraded: bool
+    broken: bool
+
+    @classmethod
+    def of(cls, id: str, findings: Findings) -> WindowResult:
+        return cls(id, findings.drifted, findings.degraded, findings.broken)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether to retrain.
+
+    Attributes:
+        reason: empty where there is none.
+        windows: ids of the windows that count towards the reason; where there is none, towards the nearest one.
+        words: the decision in a sentence.
+    """
+
+    retrain: bool
+    reason: Reason
+    windows: tuple[str, ...]
+    words: str
+
+
+def decide(history: Sequence[WindowResult], rule: Rule) -> Decision:
+    """Whether the windows of the package that serves, the oldest first, add up to a reason to retrain.
+
+    A broken window says nothing: its data are to be mended where they come from. A window whose job failed is no window.
+    """
+    sound = [window for window in history if not window.broken][-rule.of :]
+    drifted = tuple(window.id for window in sound if window.drifted)
+    degraded = tuple(window.id for window in sound if window.degraded)
+    if len(degraded) >= rule.windows:
+        return Decision(True, "degraded", degraded, _words("predictions were worse", degraded, len(sound)))
+    if len(drifted) >= rule.windows:
+        return Decision(True, "drift", drifted, _words("data had drifted", drifted, len(sound)))
+    nearest = max(degraded, drifted, key=len)
+    return Decision(
+        False, "", nearest, f"{len(nearest)} of the last {len(sound)} windows; {rule.windows} of {rule.of} are a reason"
+    )
+
+
+def _words(what: str, windows: Sequence[str], of: int) -> str:
+    return f"{what} in {len(windows)} of the last {of} windows: {', '.join(windows)}"
