@@ -8,6 +8,7 @@ from common.local.store import Document, Store
 
 KIND = "training-job"
 PROCESSING_KIND = "processing-job"
+TRANSFORM_KIND = "transform-job"
 MESSAGES = {
     "Starting": "Launching requested ML instances",
     "Downloading": "Downloading input data",
@@ -105,29 +106,41 @@ class JobState(JobDocument):
             self.enter(ending.secondary, **changes)
 
 
-class ProcessingState(JobDocument):
-    """A processing job's document. It has no secondary statuses."""
+class PlainState(JobDocument):
+    """The document of a job without secondary statuses."""
 
-    kind = PROCESSING_KIND
-    status = "ProcessingJobStatus"
+    ended: ClassVar[str]
+    """The member that holds when the job ended."""
 
     def stop(self) -> str:
         """Ask a running job to stop; the status that it was in."""
         with self.store.transaction():
             status: str = self.read()[self.status]
             if status == "InProgress":
-                self.change(ProcessingJobStatus="Stopping")
+                self.change(**{self.status: "Stopping"})
         return status
 
     def finish(self, ending: Ending, **changes: Any) -> None:
         with self.store.transaction():
             ending = self.settled(ending)
-            self.change(
-                ProcessingJobStatus=ending.status,
-                FailureReason=ending.failure,
-                ProcessingEndTime=time.time(),
-                **changes,
-            )
+            told = {self.status: ending.status, "FailureReason": ending.failure, self.ended: time.time()}
+            self.change(**told, **changes)
 
     def change(self, **changes: Any) -> None:
         self.store.update(self.scope, self.kind, self.name, LastModifiedTime=time.time(), **changes)
+
+
+class ProcessingState(PlainState):
+    """A processing job's document."""
+
+    kind = PROCESSING_KIND
+    status = "ProcessingJobStatus"
+    ended = "ProcessingEndTime"
+
+
+class TransformState(PlainState):
+    """A transform job's document."""
+
+    kind = TRANSFORM_KIND
+    status = "TransformJobStatus"
+    ended = "TransformEndTime"
