@@ -65,5 +65,9 @@ class DeploymentError(ModelsError):
     """The wanted package is not serving after the deploy. What served before still does."""
 
 
+class MonitoringError(ModelsError):
+    """A window of production could not be compared with the training set; it counts neither for nor against the model."""
+
+
 class NotificationError(ModelsError):
     """People could not be told. What they should know has happened nevertheless."""

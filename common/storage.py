@@ -58,6 +58,14 @@ class Layout:
         """The prefix that ground truth of answered requests is put below, in folders `yyyy/mm/dd/hh`."""
         return f"{self.model}/truth"
 
+    def monitoring(self, version: int, name: str) -> str:
+        """What was found in a window of a package: `<window>/findings.json`, `<window>/report.html`, …"""
+        return f"{self.model}/monitoring/{version}/{name}"
+
+    def monitoring_job(self, inputs: str, name: str) -> str:
+        """What a job of the monitor was given and has left, by the digest of the former."""
+        return f"{self.model}/monitoring/jobs/{inputs}/{name}"
+
     def asynchronous(self, name: str) -> str:
         """A request of an asynchronous endpoint, `input/…`; SageMaker leaves `output/…` and `failure/…` beside it."""
         return f"{self.model}/async/{name}"
