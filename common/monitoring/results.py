@@ -16,6 +16,9 @@ from common.storage import Bucket, Layout
 FINDINGS, REPORT = "findings.json", "report.html"
 RESULTS = ("statistics.json", "constraint_violations.json", FINDINGS)
 """What the job writes about a window."""
+BASELINE_STATISTICS, BASELINE_CONSTRAINTS = "baseline/statistics.json", "baseline/constraints.json"
+BASELINE_PREDICTIONS = "baseline/predictions.csv"
+"""What travels with a package to compare production with; the last has the score and the truth of each test record."""
 _READERS = 8
 
 

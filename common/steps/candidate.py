@@ -10,6 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from common.data.stored import Stored
 from common.errors import ArtifactError, DataError
 from common.evaluation.document import Champion, Evaluation, assess
@@ -18,6 +20,9 @@ from common.evaluation.golden import GOLDEN_ROWS, Golden
 from common.evaluation.metrics import Values, choose_threshold
 from common.evaluation.tuning_summary import TuningSummary
 from common.model import Model
+from common.monitoring.baseline import constraints, statistics
+from common.monitoring.checks import Column
+from common.monitoring.results import BASELINE_CONSTRAINTS, BASELINE_PREDICTIONS, BASELINE_STATISTICS
 from common.registry import Package
 from common.report.cost import Cost, training_cost
 from common.report.data_change import DataChange, compare_data
@@ -136,6 +141,11 @@ class Candidate:
         return self.predictor.scores(self.test_records)
 
     @cached_property
+    def train_frame(self) -> pd.DataFrame:
+        """The training rows as they came, the label among them."""
+        return self.data.records("train")
+
+    @cached_property
     def test_frame(self) -> pd.DataFrame:
         """The test rows as they came, the label among them."""
         return self.data.records("test")
@@ -197,7 +207,7 @@ class Candidate:
                 version = self.champion_package.data_version
                 self.context.say(f"  warning: the champion's data are not compared: {version} is gone from the bucket")
                 return None
-            records = before.records("train"), self.data.records("train")
+            records = before.records("train"), self.train_frame
         except DataError as error:
             self.context.say(f"  warning: the champion's data are not compared: {error.what}")
             return None
@@ -242,6 +252,18 @@ class Candidate:
         return Golden(records, self.predictor.answers(records)).to_json()
 
     @cached_property
+    def baseline(self) -> dict[str, bytes]:
+        """What production is compared with: the training records, and how the model answered for the test records."""
+        from common.data.dataset import to_csv
+
+        columns = Column.described(self.data.manifest["columns"], self.data.manifest["label"])
+        return {
+            BASELINE_STATISTICS: json.dumps(statistics(self.train_frame, columns), indent=1).encode(),
+            BASELINE_CONSTRAINTS: json.dumps(constraints(self.train_frame, columns), indent=1).encode(),
+            BASELINE_PREDICTIONS: to_csv(np.column_stack([self.predictions, self.rows["test"][:, 0]])),
+        }
+
+    @cached_property
     def files(self) -> dict[str, bytes]:
         """Everything that travels with the package, by its name; `evaluation.json` is the last."""
         test = self.rows["test"]
@@ -262,6 +284,7 @@ class Candidate:
         return {
             "model.tar.gz": self.archive,
             "golden.json": self.golden,
+            **self.baseline,
             "report.html": report.html().encode(),
             "summary.md": report.summary().encode(),
             "junit/gate.xml": report.junit().encode(),
@@ -288,7 +311,10 @@ class Candidate:
 
     def package_request(self) -> dict[str, Any]:
         """What `CreateModelPackage` needs beyond group, status and metadata."""
-        statistics = {"ContentType": "application/json", "S3Uri": self._uri("evaluation.json")}
+
+        def document(name: str) -> dict[str, str]:
+            return {"ContentType": "application/json", "S3Uri": self._uri(name)}
+
         container = {
             "Image": self.trained.job["AlgorithmSpecification"]["TrainingImage"],
             "ModelDataUrl": self._uri("model.tar.gz"),
@@ -300,7 +326,13 @@ class Candidate:
                 "SupportedContentTypes": ["application/json", "text/csv"],
                 "SupportedResponseMIMETypes": ["application/json", "text/csv"],
             },
-            "ModelMetrics": {"ModelQuality": {"Statistics": statistics}},
+            "ModelMetrics": {"ModelQuality": {"Statistics": document("evaluation.json")}},
+            "DriftCheckBaselines": {
+                "ModelDataQuality": {
+                    "Statistics": document(BASELINE_STATISTICS),
+                    "Constraints": document(BASELINE_CONSTRAINTS),
+                }
+            },
         }
 
 

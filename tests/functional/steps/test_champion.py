@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import io
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -32,9 +34,13 @@ ENCODER = Encoder((Number("x"),), {}, {})
 X = np.linspace(0, 1, 40)
 LABELS = ("no", "yes")
 MANIFEST = {
-    "version": "d1", "classes": list(LABELS), "label": "leaves", "rows": {"test": 40}, "source": "", "warnings": []
+    "version": "d1", "classes": list(LABELS), "label": "leaves", "rows": {"test": 40}, "source": "", "warnings": [],
+    "columns": [{"kind": "number", "name": "x"}, {"kind": "category", "name": "leaves", "values": list(LABELS)}],
 }  # fmt: skip
-JOB = {"TrainingJobName": "job", "BillableTimeInSeconds": 30, "TrainingTimeInSeconds": 60}
+JOB = {
+    "TrainingJobName": "job", "BillableTimeInSeconds": 30, "TrainingTimeInSeconds": 60,
+    "AlgorithmSpecification": {"TrainingImage": "an-image"},
+}  # fmt: skip
 
 
 @dataclass
@@ -135,7 +141,28 @@ def test_each_set_is_downloaded_and_checked_once(stage: Stage) -> None:
     candidate = evaluated(stage)
     assert b"replace version 6" in candidate.files["report.html"]
     reads = cast("Data", candidate.data).reads
-    assert sorted(reads) == ["records of test", "rows of test", "rows of train", "rows of validation"]
+    once = ["records of test", "records of train", "rows of test", "rows of train", "rows of validation"]
+    assert sorted(reads) == once
+
+
+def test_the_baseline_is_of_the_training_records_without_their_label_and_travels_with_the_package(stage: Stage) -> None:
+    candidate = evaluated(stage)
+    files = candidate.files
+    assert list(files)[-1] == "evaluation.json"
+    for name in ("statistics", "constraints"):
+        document = json.loads(files[f"baseline/{name}.json"])
+        assert [feature["name"] for feature in document["features"]] == ["x"]
+    pairs = np.loadtxt(io.BytesIO(files["baseline/predictions.csv"]), delimiter=",")
+    np.testing.assert_array_equal(pairs, np.column_stack([candidate.predictions, X > 0.5]))
+    registered = candidate.package_request()["DriftCheckBaselines"]["ModelDataQuality"]
+    bucket = stage.aws.settings.bucket
+    assert registered == {
+        kind: {
+            "ContentType": "application/json",
+            "S3Uri": f"s3://{bucket}/churn/packages/s1-d1/baseline/{kind.lower()}.json",
+        }
+        for kind in ("Statistics", "Constraints")
+    }
 
 
 def test_the_report_names_its_files_in_the_bucket_unless_none_are_uploaded(stage: Stage) -> None:
