@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import repeat
+from mmap import ACCESS_READ, mmap
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,15 @@ class Services:
         """Write the object to a file. Raises KeyError when bucket or object are missing."""
         to.write_bytes(self.read_object(account, bucket, key))
 
+    def read_part(self, account: str, bucket: str, key: str, start: int, size: int) -> bytes:
+        """That many bytes of the object, fewer at its end. Raises KeyError when bucket or object are missing."""
+        found = self._object(account, bucket, key)
+        found.etag  # noqa: B018 - moto computes it from the same buffer, once, without the lock
+        with found.lock:
+            found._value_buffer.seek(start)
+            part: bytes = found._value_buffer.read(size)
+        return part
+
     def object_size(self, account: str, bucket: str, key: str) -> int:
         """The object's size in bytes. Raises KeyError when bucket or object are missing."""
         size: int = self._object(account, bucket, key).size
@@ -74,6 +84,15 @@ class Services:
         """Create or replace the object. Raises KeyError when the bucket is missing."""
         self._bucket(account, bucket)
         _s3(account).put_object(bucket, key, body)
+        self.changed("s3")
+
+    def upload(self, account: str, bucket: str, key: str, file: Path) -> None:
+        """Create or replace the object with a file's content. Raises KeyError when the bucket is missing."""
+        self._bucket(account, bucket)
+        with file.open("rb") as opened:
+            # moto copies what it is given: mapped, it is not in memory twice
+            size = file.stat().st_size
+            _s3(account).put_object(bucket, key, mmap(opened.fileno(), size, access=ACCESS_READ) if size else b"")
         self.changed("s3")
 
     def list_objects(self, account: str, bucket: str, prefix: str) -> list[tuple[str, int]]:

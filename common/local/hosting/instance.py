@@ -79,7 +79,7 @@ class Instance:
         if (request.target is not None) != (self.models is not None):
             raise WrongTarget(given=request.target is not None)
         if self.models is None or request.target is None:
-            return _through(self.workers, request)
+            return through(self.workers, request)
         [(container, _)] = self.workers
         return _to_model(self.models, container.label, request.target, request)
 
@@ -103,8 +103,8 @@ class Instance:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _through(workers: list[tuple[ContainerSpec, Worker]], request: Request) -> Outcome:
-    """Send the body through the containers, each one's answer to the next, until the last or the first error."""
+def through(workers: list[tuple[ContainerSpec, Worker]], request: Request) -> Outcome:
+    """Send a request through containers, each one's answer to the next, until the last or the first error."""
     began = time.perf_counter()
     label, reply, lost = "", Reply(0, request.body, request.headers.get("Content-Type"), None), False
     for container, worker in workers:

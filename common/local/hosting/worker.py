@@ -81,6 +81,11 @@ class Worker:
         return self._ready.is_set()
 
     @property
+    def has_failed(self) -> bool:
+        """Of one that has not been healthy yet: whether it ended, and never will be."""
+        return self._settled.is_set() and not self._ready.is_set()
+
+    @property
     def process_id(self) -> int | None:
         """Of the process that runs now."""
         return self._process.pid if self._process else None
