@@ -22,6 +22,7 @@ LAYERS = (
     ("common.deployment",),
     ("common.experiments", "common.monitoring"),
     ("common.operations", "common.scaffold", "common.steps"),
+    ("common.dashboard",),
     ("common.commands",),
     ("common.cli",),
 )

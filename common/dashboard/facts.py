@@ -1,0 +1,186 @@
+"""What the dashboard shows, as it was collected. Plain values: the page is made from them without AWS."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from common.deployment.live import Live
+from common.model import Model
+from common.monitoring.declare import Monitor
+from common.monitoring.findings import Findings
+from common.monitoring.results import Looked
+from common.monitoring.rules import Decision, WindowResult, decide
+from common.operations.cost import Running
+from common.registry import APPROVED, PENDING, Package
+
+
+@dataclass(frozen=True)
+class Firing:
+    """A CloudWatch alarm in the state ALARM.
+
+    Attributes:
+        model: the model that it is tagged with.
+        reason: CloudWatch's own words.
+    """
+
+    model: str
+    name: str
+    since: datetime
+    reason: str
+
+
+@dataclass(frozen=True)
+class Window:
+    """What the monitor found in one stretch of live data, or in one batch.
+
+    Attributes:
+        name: the window's id, e.g. `live-20261120T00-20261121T00` or `batch-dt=2026-11-20`.
+        version: of the package that answered.
+        end: when the last of its data came in.
+        rows: records in it.
+        uri: of its `findings.json`.
+    """
+
+    name: str
+    version: int
+    end: datetime
+    rows: int
+    findings: Findings
+    uri: str
+
+    @classmethod
+    def of(cls, looked: Looked, uri: str) -> Window:
+        """The window as it was looked at.
+
+        Raises:
+            ValueError: the findings hold what cannot be shown.
+        """
+        findings = looked.findings
+        quality = findings.quality.metrics[findings.quality.metric] if findings.quality else None
+        estimates = [quality.before, quality.now] if quality else []
+        _require_numbers(
+            looked.rows, looked.version, *(test.effect for test in findings.tests),
+            *(number for each in estimates for number in (each.value, each.low, each.high)),
+        )  # fmt: skip
+        names = (*findings.features, *(violation.feature_name for violation in findings.violations), looked.id)
+        if strange := [name for name in names if not isinstance(name, str)]:
+            raise ValueError(f"{strange[0]!r} is no name")
+        end = datetime.fromisoformat(looked.ends)
+        return cls(looked.id, looked.version, end.replace(tzinfo=end.tzinfo or UTC), looked.rows, findings, uri)
+
+
+@dataclass(frozen=True)
+class Scored:
+    """A partition of a model's batches that was scored.
+
+    Attributes:
+        version: of the package that scored it.
+        rows: with a prediction.
+        rejected: rows set aside.
+        uri: of its manifest.
+    """
+
+    partition: str
+    version: int
+    ended: datetime
+    rows: int
+    rejected: int
+    uri: str
+
+
+@dataclass(frozen=True)
+class Unreadable:
+    """An object that should tell something, and does not."""
+
+    uri: str
+    why: str
+
+
+def _require_numbers(*values: object) -> None:
+    for value in values:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise ValueError(f"{value!r} is no number")
+
+
+@dataclass(frozen=True)
+class ModelFacts:
+    """Everything of one model.
+
+    Attributes:
+        metric: the one that its gate decides by.
+        endpoint: the name of the one that it serves behind.
+        packages: newest first.
+        older: how many packages there are that are not listed.
+        problem: why the endpoint is not in step with main; empty where it is.
+        held: who keeps it from being in step, and why; empty where nobody does.
+        monitor: what the model declares of its monitoring; None where it declares none.
+        windows: newest first.
+        batches: newest first.
+        earlier_windows, earlier_batches: how many there are that are not listed.
+        unreadable: what lies in the bucket and tells nothing.
+        running: what costs money by the hour now.
+    """
+
+    model: Model
+    metric: str
+    endpoint: str
+    packages: tuple[Package, ...]
+    older: int
+    live: Live
+    serving: Package | None
+    problem: str
+    held: str
+    monitor: Monitor | None = None
+    windows: tuple[Window, ...] = ()
+    batches: tuple[Scored, ...] = ()
+    earlier_windows: int = 0
+    earlier_batches: int = 0
+    unreadable: tuple[Unreadable, ...] = ()
+    alarms: tuple[Firing, ...] = ()
+    running: tuple[Running, ...] = ()
+
+    @property
+    def waiting(self) -> tuple[Package, ...]:
+        """Packages that wait for a click: those newer than what serves, newest first."""
+        return tuple(package for package in self.packages if package.status == PENDING and self._is_news(package))
+
+    @property
+    def ready(self) -> tuple[Package, ...]:
+        """Approved packages that were never deployed: those newer than what serves, newest first."""
+        return tuple(
+            package
+            for package in self.packages
+            if package.status == APPROVED and not package.deployed_at and self._is_news(package)
+        )
+
+    @property
+    def decision(self) -> Decision | None:
+        """Whether the windows of what serves are a reason to retrain; None where there are none, or nobody watches."""
+        if self.monitor is None or self.serving is None:
+            return None
+        own = [each for each in reversed(self.windows) if each.version == self.serving.version]
+        return decide([WindowResult.of(each.name, each.findings) for each in own], self.monitor.rule) if own else None
+
+    def _is_news(self, package: Package) -> bool:
+        return self.serving is None or package.version > self.serving.version
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Everything that the page shows.
+
+    Attributes:
+        commit: of main, as far as the checkout knows.
+        others: what runs of models that this checkout does not have.
+        other_alarms: those of such models, or tagged with none.
+    """
+
+    at: datetime
+    region: str
+    bucket: str
+    commit: str
+    models: tuple[ModelFacts, ...]
+    others: tuple[Running, ...] = ()
+    other_alarms: tuple[Firing, ...] = ()

@@ -1,0 +1,190 @@
+"""What the dashboard's facts mean, in sentences. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Literal
+
+from markupsafe import Markup
+
+from common.dashboard.facts import Facts, ModelFacts, Window
+from common.monitoring.findings import Findings
+from common.notifications.links import workflow_page
+from common.operations.cost import Running
+from common.registry import Package
+from common.report.tables import METRICS, number, some
+from common.settings import Run
+
+Tone = Literal["good", "small", "bad"]
+"""As in the reports: green, amber and red."""
+
+
+@dataclass(frozen=True)
+class Note:
+    """Something that a person should know, or do."""
+
+    tone: Tone
+    words: str
+
+    @property
+    def sign(self) -> str:
+        """What the colour says, for whoever does not see it."""
+        return {"good": "✓", "small": "!", "bad": "✗"}[self.tone]
+
+
+def notes(model: ModelFacts) -> tuple[Note, ...]:
+    """All that is to be known or done about a model, the worst first."""
+    return tuple(sorted(_notes(model), key=lambda note: ("bad", "small", "good").index(note.tone)))
+
+
+def _notes(model: ModelFacts) -> Iterator[Note]:
+    if model.problem:
+        yield Note("bad", f"Not in step with main: {model.problem}.")
+    if model.held:
+        yield Note("small", f"What serves is kept as it is: {model.held}.")
+    for package in model.waiting:
+        yield Note("small", Markup("Version {} waits for a click{}.").format(package.version, _where(package)))
+    for package in model.ready:
+        yield Note("small", f"Version {package.version} is approved and was never deployed.")
+    for alarm in model.alarms:
+        yield Note(
+            "bad", f"The alarm {alarm.name} fires since {moment(alarm.since)}: {alarm.reason}.".replace("..", ".")
+        )
+    if (decision := model.decision) and decision.retrain:
+        yield Note("small", f"There is a reason to retrain: {decision.words}.")
+    if model.windows:
+        yield from _found(model.windows[0])
+    if model.batches and model.batches[0].rejected:
+        last = model.batches[0]
+        share = last.rejected / (last.rows + last.rejected)
+        yield Note("small", f"{last.rejected:,} rows of the batch {last.partition} ({percent(share)}) were set aside.")
+    for each in model.unreadable:
+        yield Note("bad", f"{each.uri} cannot be read: {each.why}.")
+
+
+def _found(window: Window) -> Iterator[Note]:
+    findings = window.findings
+    if findings.broken:
+        yield Note("bad", f"What comes in is not what the model declares: {_violations(findings)}; in {window.name}.")
+    if findings.degraded and findings.quality is not None:
+        yield Note("bad", f"The predictions got worse: {findings.quality.words.rstrip('.')}; in {window.name}.")
+    if findings.drifted:
+        yield Note("small", f"What comes in is not what the model was trained on: {drift(findings)}; in {window.name}.")
+
+
+def _violations(findings: Findings) -> str:
+    return some(dict.fromkeys(violation.feature_name for violation in findings.violations)) or "see the window's report"
+
+
+def drift(findings: Findings) -> str:
+    """What was found to be distributed differently."""
+    if findings.features:
+        return f"{some(findings.features)}"
+    return "several columns together, each of them as before" if findings.drifted else "nothing"
+
+
+def headline(facts: Facts) -> Note:
+    """The page's first line."""
+    found = {model.model.name: notes(model) for model in facts.models}
+    wanting = [name for name, told in found.items() if told]
+    if not facts.models:
+        return Note("small", "This checkout has no models")
+    if facts.other_alarms or any(note.tone == "bad" for told in found.values() for note in told):
+        tone: Tone = "bad"
+    else:
+        tone = "small" if wanting else "good"
+    if not wanting:
+        whom = "All models are" if len(found) > 1 else "The model is"
+        return Note(tone, f"{whom} in step with main, and nothing waits for anybody")
+    some_of = f"{len(wanting)} of {len(found)} models" if len(found) > 1 else "The model"
+    return Note(tone, f"{some_of} {'wants' if len(wanting) == 1 else 'want'} somebody's attention: {some(wanting)}")
+
+
+def in_step(model: ModelFacts) -> Note:
+    """Whether what serves is what main says, in a word or two."""
+    if model.problem:
+        return Note("bad", "no")
+    return Note("small", "held") if model.held else Note("good", "yes")
+
+
+def decided(package: Package) -> str:
+    """Who approved or rejected it and when, or that nobody has yet."""
+    known = package.metadata
+    for verb in ("approved", "rejected"):
+        if package.status.lower() == verb and (who := known.get(f"{verb}_by")):
+            said = f"{verb} by {person(who)}"
+            when = known.get(f"{verb}_at", "")
+            linked = link(known.get(f"{verb}_in", ""), said)
+            return Markup("{}, {}").format(linked, noted(when)) if when else linked
+    return {"PendingManualApproval": "waits for a click"}.get(package.status, package.status.lower())
+
+
+def deployed(package: Package) -> str:
+    """When it was deployed last, and what became of that."""
+    told = link(package.metadata.get("deployed_in", ""), noted(package.deployed_at)) if package.deployed_at else "–"
+    return Markup("{}; {}").format(told, package.rolled_back) if package.rolled_back else told
+
+
+def person(who: str) -> str:
+    """An identity without the account: the last part of an ARN, e.g. `assumed-role/deploy/circleci-7`."""
+    return who.rpartition(":")[2] if who.startswith("arn:") else who
+
+
+def _where(package: Package) -> str:
+    """Where the click is; empty where the package was trained outside of CircleCI."""
+    url = workflow_page(Run(user="", pipeline=package.metadata.get("pipeline", "")))
+    return Markup(": {}").format(link(url, "its workflow in CircleCI")) if url else ""
+
+
+def link(url: str, words: str) -> str:
+    """The words as a link where the address is one that a browser may follow, the bare words otherwise."""
+    return Markup('<a href="{}">{}</a>').format(url, words) if url.startswith("https://") else words
+
+
+def metric_name(metric: str) -> str:
+    """What a reader calls it."""
+    return METRICS.get(metric, metric.replace("_", " "))
+
+
+def measured(package: Package, metric: str) -> float | None:
+    """The metric on the package's own test rows; None where the registry has no such figure."""
+    try:
+        value = float(package.metadata.get(metric, ""))
+    except ValueError:
+        return None
+    return value if abs(value) < float("inf") else None
+
+
+def figure_of(package: Package | None, metric: str) -> str:
+    """The metric, rounded; a dash where it is not known."""
+    value = None if package is None else measured(package, metric)
+    return "–" if value is None else number(value)
+
+
+def moment(time: datetime) -> str:
+    """`2026-11-20 14:05`, in UTC."""
+    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
+
+
+def noted(time: str) -> str:
+    """A time that was noted as ISO 8601, as `moment`; as it stands where it is none."""
+    try:
+        return moment(datetime.fromisoformat(time))
+    except ValueError:
+        return time
+
+
+def percent(share: float) -> str:
+    """`0.3 %`; never 0 of something that is there."""
+    return "less than 0.1 %" if 0 < share < 0.0005 else f"{100 * share:.1f} %"
+
+
+def dollars(running: tuple[Running, ...], region: str) -> str:
+    """What runs by the hour, in US dollars; `at least` where the price of something is not listed."""
+    prices = [each.by_hour(region) for each in running]
+    known = sum(price for price in prices if price is not None)
+    if None not in prices:
+        return f"{known:.3f}"
+    return f"at least {known:.3f}" if known else "not listed"
