@@ -22,7 +22,7 @@ from common.evaluation.tuning_summary import TuningSummary
 from common.model import Model
 from common.monitoring.baseline import constraints, statistics
 from common.monitoring.checks import Column
-from common.monitoring.results import BASELINE_CONSTRAINTS, BASELINE_PREDICTIONS, BASELINE_STATISTICS
+from common.monitoring.looked import BASELINE_CONSTRAINTS, BASELINE_PREDICTIONS, BASELINE_STATISTICS
 from common.registry import Package
 from common.report.cost import Cost, training_cost
 from common.report.data_change import DataChange, compare_data
