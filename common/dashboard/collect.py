@@ -19,7 +19,8 @@ from common.deployment.live import Live
 from common.errors import ModelsError, MonitoringError, UsageError
 from common.model import Model
 from common.monitoring.declare import Monitor, declared_monitor
-from common.monitoring.results import FINDINGS, looked_at
+from common.monitoring.looked import FINDINGS
+from common.monitoring.results import looked_at
 from common.operations.cost import Running, what_runs
 from common.steps.context import Context
 from common.steps.live import endpoint_name
@@ -138,8 +139,13 @@ def _window(bucket: Bucket, model: Model, key: tuple[int, str]) -> Window | Unre
         return Unreadable(uri, "it was deleted meanwhile") if looked is None else Window.of(looked, uri)
     except MonitoringError as error:
         return Unreadable(uri, error.what)
-    except (ValueError, TypeError) as error:
-        return Unreadable(uri, f"it is damaged: {error}")
+    except (
+        AttributeError,
+        KeyError,
+        TypeError,
+        ValueError,
+    ) as error:  # whatever JSON can hold in the place of something else
+        return Unreadable(uri, f"it is damaged: {error!r}")
 
 
 def _only(kind: type[_T], found: Iterable[object]) -> tuple[_T, ...]:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from common.deployment.live import Live
 from common.model import Model
 from common.monitoring.declare import Monitor
 from common.monitoring.findings import Findings
-from common.monitoring.results import Looked
+from common.monitoring.looked import Looked
 from common.monitoring.rules import Decision, WindowResult, decide
 from common.operations.cost import Running
 from common.registry import APPROVED, PENDING, Package
@@ -36,7 +38,7 @@ class Window:
     """What the monitor found in one stretch of live data, or in one batch.
 
     Attributes:
-        name: the window's id, e.g. `live-20261120T00-20261121T00` or `batch-dt=2026-11-20`.
+        name: the window in words: `2026-11-20`, `2026-11-20 06:00 to 2026-11-20 12:00` or `batch dt=2026-11-20`.
         version: of the package that answered.
         end: when the last of its data came in.
         rows: records in it.
@@ -64,11 +66,12 @@ class Window:
             looked.rows, looked.version, *(test.effect for test in findings.tests),
             *(number for each in estimates for number in (each.value, each.low, each.high)),
         )  # fmt: skip
-        names = (*findings.features, *(violation.feature_name for violation in findings.violations), looked.id)
+        names = (*findings.features, *(violation.feature_name for violation in findings.violations))
         if strange := [name for name in names if not isinstance(name, str)]:
             raise ValueError(f"{strange[0]!r} is no name")
         end = datetime.fromisoformat(looked.ends)
-        return cls(looked.id, looked.version, end.replace(tzinfo=end.tzinfo or UTC), looked.rows, findings, uri)
+        name = _name(looked.window)
+        return cls(name, looked.version, end.replace(tzinfo=end.tzinfo or UTC), looked.rows, findings, uri)
 
 
 @dataclass(frozen=True)
@@ -96,6 +99,15 @@ class Unreadable:
 
     uri: str
     why: str
+
+
+def _name(window: Mapping[str, Any]) -> str:
+    if "partition" in window:
+        return f"batch {window['partition']}"
+    since, until = (datetime.fromisoformat(window[end]).astimezone(UTC) for end in ("since", "until"))
+    if until - since == timedelta(days=1) and since.hour == since.minute == 0:
+        return f"{since:%Y-%m-%d}"
+    return f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M}"
 
 
 def _require_numbers(*values: object) -> None:

@@ -52,21 +52,23 @@ def drift_figure(model: ModelFacts) -> Figure | None:
     if not columns and not predictions:
         return None
     alarming = [(window, shift) for window, shift in columns if window.findings.drifted or window.findings.broken]
+    least = model.monitor.checks.least_distance if model.monitor else None
     series = [
         Series("the column that moved most", *_of(columns)),
-        Series("the predictions", *_of(predictions), "reference"),
+        Series("the predictions", *_of(predictions), "champion"),
+        Series("what matters", *_of([(window, least) for window, _ in columns] if least else []), "reference"),
         Series("drift was found ✗", *_of(alarming), "bad", "points"),
     ]
     return Figure(
         _over_time(
             f"{model.model.name}: drift",
             [each for each in series if len(each.xs)],
-            "share of rows elsewhere",
+            "how far it moved",
             (0.0, 1.0),
         ),
-        "0 is as in the data that the serving version was trained on, 1 is nothing in common. A window is red where a "
-        "difference was both too certain for chance and large enough to matter. Source: findings.json of each window below "
-        f"{model.model.name}/monitoring/ in the bucket.",
+        "The share of the rows that are elsewhere now: 0 is as in the data that the version was trained on, 1 is nothing "
+        "in common. A window is red where a difference is both too certain for chance and large enough to matter. Source: "
+        f"findings.json of each window below {model.model.name}/monitoring/ in the bucket.",
     )
 
 
@@ -105,7 +107,7 @@ def _over_time(title: str, series: Sequence[Series], y_label: str, y_range: Rang
     first, last = min(times), max(times)
     margin = _MARGIN * (last - first) or 1
     return LineChart(
-        title, series, "UTC", y_label,
+        title, series, "time (UTC)", y_label,
         x_range=(first - margin, last + margin), y_range=y_range, x_ticks=date_ticks(first, last),
     )  # fmt: skip
 

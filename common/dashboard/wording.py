@@ -10,15 +10,16 @@ from typing import Literal
 from markupsafe import Markup
 
 from common.dashboard.facts import Facts, ModelFacts, Window
-from common.monitoring.findings import Findings
+from common.monitoring.findings import PREDICTION, Findings
 from common.notifications.links import workflow_page
 from common.operations.cost import Running
-from common.registry import Package
+from common.registry import PENDING, Package
 from common.report.tables import METRICS, number, some
 from common.settings import Run
 
 Tone = Literal["good", "small", "bad"]
 """As in the reports: green, amber and red."""
+_TOLD = 3
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,8 @@ def _notes(model: ModelFacts) -> Iterator[Note]:
     if model.held:
         yield Note("small", f"What serves is kept as it is: {model.held}.")
     for package in model.waiting:
-        yield Note("small", Markup("Version {} waits for a click{}.").format(package.version, _where(package)))
+        where = Markup(": {}").format(link(url, "its workflow in CircleCI")) if (url := _workflow(package)) else ""
+        yield Note("small", Markup("Version {} waits for a click{}.").format(package.version, where))
     for package in model.ready:
         yield Note("small", f"Version {package.version} is approved and was never deployed.")
     for alarm in model.alarms:
@@ -65,24 +67,28 @@ def _notes(model: ModelFacts) -> Iterator[Note]:
 
 
 def _found(window: Window) -> Iterator[Note]:
-    findings = window.findings
+    findings, when = window.findings, f"(in the window {window.name})"
     if findings.broken:
-        yield Note("bad", f"What comes in is not what the model declares: {_violations(findings)}; in {window.name}.")
+        told = " ".join(dict.fromkeys(violation.description for violation in findings.violations))
+        yield Note("bad", f"What comes in is not what the model declares: {told or 'see its report.'} {when}")
     if findings.degraded and findings.quality is not None:
-        yield Note("bad", f"The predictions got worse: {findings.quality.words.rstrip('.')}; in {window.name}.")
+        yield Note("bad", f"The predictions got worse: {findings.quality.words} {when}")
     if findings.drifted:
-        yield Note("small", f"What comes in is not what the model was trained on: {drift(findings)}; in {window.name}.")
+        yield Note("small", f"What comes in is not what the model was trained on: {_moved(findings)} {when}")
 
 
-def _violations(findings: Findings) -> str:
-    return some(dict.fromkeys(violation.feature_name for violation in findings.violations)) or "see the window's report"
+def _moved(findings: Findings) -> str:
+    """What moved and how, in the monitor's words; of many differences the most certain."""
+    told = list(dict.fromkeys(test.words for test in findings.tests if test.found))
+    more = f" {len(told) - _TOLD} differences more." if len(told) > _TOLD else ""
+    return " ".join(told[:_TOLD]) + more if told else f"{drift(findings)}."
 
 
 def drift(findings: Findings) -> str:
-    """What was found to be distributed differently."""
+    """The names of what moved."""
     if findings.features:
-        return f"{some(findings.features)}"
-    return "several columns together, each of them as before" if findings.drifted else "nothing"
+        return some("predictions" if name == PREDICTION else name for name in findings.features)
+    return "several columns together" if findings.drifted else "nothing"
 
 
 def headline(facts: Facts) -> Note:
@@ -118,7 +124,9 @@ def decided(package: Package) -> str:
             when = known.get(f"{verb}_at", "")
             linked = link(known.get(f"{verb}_in", ""), said)
             return Markup("{}, {}").format(linked, noted(when)) if when else linked
-    return {"PendingManualApproval": "waits for a click"}.get(package.status, package.status.lower())
+    if package.status == PENDING:
+        return link(_workflow(package), "waits for a click")
+    return package.status.lower()
 
 
 def deployed(package: Package) -> str:
@@ -132,10 +140,9 @@ def person(who: str) -> str:
     return who.rpartition(":")[2] if who.startswith("arn:") else who
 
 
-def _where(package: Package) -> str:
-    """Where the click is; empty where the package was trained outside of CircleCI."""
-    url = workflow_page(Run(user="", pipeline=package.metadata.get("pipeline", "")))
-    return Markup(": {}").format(link(url, "its workflow in CircleCI")) if url else ""
+def _workflow(package: Package) -> str:
+    """The page where the click is; empty where the package was trained outside of CircleCI."""
+    return workflow_page(Run(user="", pipeline=package.metadata.get("pipeline", "")))
 
 
 def link(url: str, words: str) -> str:
@@ -164,8 +171,8 @@ def figure_of(package: Package | None, metric: str) -> str:
 
 
 def moment(time: datetime) -> str:
-    """`2026-11-20 14:05`, in UTC."""
-    return f"{time.astimezone(UTC):%Y-%m-%d %H:%M}"
+    """`2026-11-20 14:05`, in UTC, on one line."""
+    return f"{time.astimezone(UTC):%Y-%m-%d\u00a0%H:%M}"
 
 
 def noted(time: str) -> str:
