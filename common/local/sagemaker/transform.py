@@ -12,6 +12,8 @@ from common.local.jobs.state import Ending, TransformState
 from common.local.sagemaker.models import model
 from common.local.sagemaker.resources import list_page, set_tags
 from common.local.store import Document
+from common.local.transform.association import association
+from common.local.transform.filters import FilterError
 from common.local.transform.run import TransformRun
 from common.local.transform.settings import DEFAULT_PAYLOAD_MB, LARGEST_PAYLOAD_MB
 
@@ -121,8 +123,10 @@ def _check(request: dict[str, Any]) -> None:
         raise validation_error(f"The local AWS does not support SplitType {given['SplitType']}.")
     if "DataCaptureConfig" in request:
         raise validation_error("The local AWS does not support the DataCaptureConfig of transform jobs.")
-    if "DataProcessing" in request:
-        raise validation_error("The local AWS does not support DataProcessing yet.")
+    try:
+        association(request)
+    except FilterError as error:
+        raise validation_error(str(error)) from error
     _check_payload(request)
 
 

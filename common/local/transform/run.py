@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -19,6 +20,7 @@ from common.local.jobs.inputs import InputError, find_objects, parse_s3_uri
 from common.local.jobs.job_run import JobRun
 from common.local.jobs.runner import Runner
 from common.local.jobs.state import Ending, TransformState
+from common.local.transform.association import Mismatch, association
 from common.local.transform.instance import TransformInstance, Unanswered
 from common.local.transform.objects import Item, in_order, parts, target_key
 from common.local.transform.payloads import BadInput, payloads
@@ -49,6 +51,7 @@ class TransformRun(JobRun[TransformState]):
         """`spec` is the model as it was when the job was created."""
         super().__init__(aws, account, region, TransformState(aws.store, f"{account}/{region}", name))
         self._spec = spec
+        self._association = association(self._job)
         self._halted = threading.Event()
         self._failures: list[bool] = []
         """Of each object that failed, whether its content is to blame."""
@@ -143,7 +146,7 @@ class TransformRun(JobRun[TransformState]):
                 self._transform_object(lane, item)
             except KeyError:
                 self._fail(lane, item, "The object, or the bucket of the output, does not exist.", blames_content=True)
-            except BadInput as fault:
+            except (BadInput, Mismatch) as fault:
                 self._fail(lane, item, str(fault), blames_content=True)
             except Unanswered as fault:
                 self._fail(lane, item, str(fault), fault.is_client)
@@ -154,12 +157,18 @@ class TransformRun(JobRun[TransformState]):
         bodies = payloads(parts(self._s3, item.source), lane.settings)
         at_once = lane.settings.concurrency if lane.settings.by_line else 1
         with ThreadPoolExecutor(at_once) as pool, whole.open("wb") as output:
-            for answer in in_order(pool, lambda body: lane.instance.ask(body, lane.settings), bodies, at_once):
+            for answer in in_order(pool, partial(self._answer, lane), bodies, at_once):
                 output.write(answer + lane.settings.assembled)
         bucket, _ = parse_s3_uri(self._job["TransformOutput"]["S3OutputPath"])
         if not self._halted.is_set():
             self._aws.services.upload(self._account, bucket, item.target, whole)
         whole.unlink()
+
+    def _answer(self, lane: Lane, payload: bytes) -> bytes:
+        if self._association is None:
+            return lane.instance.ask(payload, lane.settings)
+        answer = lane.instance.ask(self._association.sent(payload), lane.settings)
+        return self._association.associated(payload, answer)
 
     def _fail(self, lane: Lane, item: Item, message: str, blames_content: bool) -> None:
         if self._halted.is_set():  # it was not answered since nothing is any more
