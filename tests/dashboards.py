@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
-from common.dashboard.facts import Facts, Firing, ModelFacts, Scored, Unreadable, Window
+from common.dashboard.facts import Facts, Firing, ModelFacts, Scored, Window
 from common.deployment.live import Live
 from common.model import Model
 from common.monitoring.declare import Monitor
@@ -95,7 +95,7 @@ def abalone() -> ModelFacts:
         live=Live(status="InService", configuration="abalone-model-10-0123", package_arn=packages[3].arn),
         serving=packages[3], problem="version 10 serves, main's is version 12", held="", monitor=Monitor(),
         windows=tuple(windows), batches=tuple(batches), earlier_windows=12, earlier_batches=4,
-        unreadable=(Unreadable("s3://models/abalone/monitoring/10/live-x/findings.json", "it is damaged"),),
+        unreadable=("s3://models/abalone/monitoring/10/live-x/findings.json is damaged: KeyError().",),
         alarms=(Firing("abalone", "abalone-ModelLatency-p99", NOW - timedelta(hours=3), "Threshold crossed: 1 datapoint"),),
         running=(Running("abalone", "endpoint abalone, abalone-model-10-0123/AllTraffic", "Host", "ml.m5.large", 2),),
     )  # fmt: skip

@@ -14,8 +14,7 @@ from typing import TypeVar
 from botocore.exceptions import ClientError
 
 from common.aws import Aws, is_missing
-from common.dashboard.facts import Facts, Firing, ModelFacts, Unreadable, Window
-from common.deployment.live import Live
+from common.dashboard.facts import Facts, Firing, ModelFacts, Window
 from common.errors import ModelsError, MonitoringError, UsageError
 from common.model import Model
 from common.monitoring.declare import Monitor, declared_monitor
@@ -89,20 +88,14 @@ def _model(context: Context, model: Model, calls: Executor) -> ModelFacts:
         endpoint=endpoint_name(model),
         packages=tuple(packages),
         older=max(0, len(arns) - _MOST_PACKAGES),
-        live=status.live if isinstance(status, ModelStatus) else Live(),
+        live=status.live if isinstance(status, ModelStatus) else None,
         serving=status.serving if isinstance(status, ModelStatus) else None,
         problem=status.problem if isinstance(status, ModelStatus) else status,
         held=status.held if isinstance(status, ModelStatus) else "",
         monitor=_monitor(model),
-        windows=tuple(
-            sorted(
-                (each for each in windows if isinstance(each, Window)),
-                key=lambda each: (each.end, each.name),
-                reverse=True,
-            )
-        ),
+        windows=tuple(sorted(_only(Window, windows), key=lambda each: (each.end, each.name), reverse=True)),
         earlier_windows=max(0, len(keys) - _MOST_WINDOWS),
-        unreadable=_only(Unreadable, windows),
+        unreadable=_only(str, windows),
     )
 
 
@@ -130,22 +123,22 @@ def _findings(bucket: Bucket, model: Model) -> list[tuple[int, str]]:
     return [(int(key.removeprefix(prefix).split("/")[0]), key.split("/")[-2]) for _, key in found]
 
 
-def _window(bucket: Bucket, model: Model, key: tuple[int, str]) -> Window | Unreadable:
+def _window(bucket: Bucket, model: Model, key: tuple[int, str]) -> Window | str:
     """One window's findings, or why they say nothing."""
     version, name = key
     uri = bucket.uri(Layout(model.name).monitoring(version, f"{name}/{FINDINGS}"))
     try:
         looked = looked_at(bucket, model.name, version, name)
-        return Unreadable(uri, "it was deleted meanwhile") if looked is None else Window.of(looked, uri)
+        return f"{uri} was deleted meanwhile." if looked is None else Window.of(looked, uri)
     except MonitoringError as error:
-        return Unreadable(uri, error.what)
+        return error.what
     except (
         AttributeError,
         KeyError,
         TypeError,
         ValueError,
     ) as error:  # whatever JSON can hold in the place of something else
-        return Unreadable(uri, f"it is damaged: {error!r}")
+        return f"{uri} is damaged: {error!r}."
 
 
 def _only(kind: type[_T], found: Iterable[object]) -> tuple[_T, ...]:

@@ -93,14 +93,6 @@ class Scored:
     uri: str
 
 
-@dataclass(frozen=True)
-class Unreadable:
-    """An object that should tell something, and does not."""
-
-    uri: str
-    why: str
-
-
 def _name(window: Mapping[str, Any]) -> str:
     if "partition" in window:
         return f"batch {window['partition']}"
@@ -125,13 +117,14 @@ class ModelFacts:
         endpoint: the name of the one that it serves behind.
         packages: newest first.
         older: how many packages there are that are not listed.
+        live: None where nobody can tell; `problem` says why.
         problem: why the endpoint is not in step with main; empty where it is.
         held: who keeps it from being in step, and why; empty where nobody does.
         monitor: what the model declares of its monitoring; None where it declares none.
         windows: newest first.
         batches: newest first.
         earlier_windows, earlier_batches: how many there are that are not listed.
-        unreadable: what lies in the bucket and tells nothing.
+        unreadable: what lies in the bucket and tells nothing, and why.
         running: what costs money by the hour now.
     """
 
@@ -140,7 +133,7 @@ class ModelFacts:
     endpoint: str
     packages: tuple[Package, ...]
     older: int
-    live: Live
+    live: Live | None
     serving: Package | None
     problem: str
     held: str
@@ -149,7 +142,7 @@ class ModelFacts:
     batches: tuple[Scored, ...] = ()
     earlier_windows: int = 0
     earlier_batches: int = 0
-    unreadable: tuple[Unreadable, ...] = ()
+    unreadable: tuple[str, ...] = ()
     alarms: tuple[Firing, ...] = ()
     running: tuple[Running, ...] = ()
 

@@ -102,10 +102,9 @@ def _overview_row(facts: Facts, model: ModelFacts) -> tuple[str, ...]:
     step = in_step(model)
     window = model.windows[0] if model.windows else None
     batch = model.batches[0] if model.batches else None
-    serving = f"version {model.serving.version}" if model.serving else model.live.status or "nothing"
     return (
         Markup('<a href="#{0}">{0}</a>').format(name),
-        link(endpoint_page(facts.region, model.endpoint), serving) if model.live.exists else serving,
+        _serves(facts, model),
         Markup('<span class="{}">{} {}</span>').format(step.tone, step.sign, step.words),
         ", ".join(str(package.version) for package in model.waiting) or "–",
         drift(window.findings) if window else "–",
@@ -113,6 +112,15 @@ def _overview_row(facts: Facts, model: ModelFacts) -> tuple[str, ...]:
         f"{batch.partition}: {batch.rows:,} rows" if batch else "–",
         dollars(model.running, facts.region) if model.running else "–",
     )
+
+
+def _serves(facts: Facts, model: ModelFacts) -> str:
+    if model.live is None:
+        return "unknown"
+    if not model.live.exists:
+        return "nothing"
+    version = f"version {model.serving.version}" if model.serving else "no version of the registry"
+    return link(endpoint_page(facts.region, model.endpoint), version)
 
 
 def _section(facts: Facts, model: ModelFacts) -> Section:

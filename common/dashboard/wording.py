@@ -62,8 +62,8 @@ def _notes(model: ModelFacts) -> Iterator[Note]:
         last = model.batches[0]
         share = last.rejected / (last.rows + last.rejected)
         yield Note("small", f"{last.rejected:,} rows of the batch {last.partition} ({percent(share)}) were set aside.")
-    for each in model.unreadable:
-        yield Note("bad", f"{each.uri} cannot be read: {each.why}.")
+    for why in model.unreadable:
+        yield Note("bad", why)
 
 
 def _found(window: Window) -> Iterator[Note]:

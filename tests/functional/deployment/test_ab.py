@@ -13,7 +13,7 @@ from common.steps.invoke import invoke_model
 from tests.functional.deployment.deployment_kit import COLUMNS, ENDPOINT, ROWS, Project
 from tests.functional.deployment.experiment_kit import ask_all, context, put_truth, wait_for_captured
 from tests.functional.deployment.test_shadow import interrupted, replaced
-from tests.unit.report.test_report import Page
+from tests.pages import Page
 
 EVEN = {"v1": 0.6, "v2": 0.4}
 

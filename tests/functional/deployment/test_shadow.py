@@ -13,7 +13,7 @@ from common.registry import Package
 from common.steps import experiments as step
 from tests.functional.deployment.deployment_kit import ENDPOINT, Project, on_call
 from tests.functional.deployment.experiment_kit import ask_all, context, like, put_truth, wait_for_captured
-from tests.unit.report.test_report import Page
+from tests.pages import Page
 
 
 def test_a_shadow_is_compared_by_predictions_then_by_the_truth_and_promoted(project: Project) -> None:

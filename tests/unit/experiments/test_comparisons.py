@@ -22,7 +22,7 @@ from common.experiments.shadow_report import shadow_report
 from common.experiments.shift import shift
 from common.experiments.traffic import Traffic
 from common.model import ROOT, Model
-from tests.unit.report.test_report import Page
+from tests.pages import Page
 
 MODEL = Model("churn", "Who leaves", "Churn?", "binary_classification")
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

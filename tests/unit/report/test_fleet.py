@@ -12,7 +12,7 @@ from common.report.plots.chart import standalone
 from common.report.plots.fleet import MOST_DOTS, Example, example_figure, fleet_figures
 from common.report.tables import interval, number
 from tests.fleets import GATE, entry, example, fleet, fleet_report, parts_of
-from tests.unit.report.test_report import Page
+from tests.pages import Page
 
 REPORT = fleet_report()
 FIRST = fleet_report(champion=False)

@@ -1,5 +1,4 @@
 from dataclasses import replace
-from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import numpy as np
@@ -10,38 +9,10 @@ from common.report import wording
 from common.report.data_change import DataChange
 from common.report.report import Report
 from common.report.tables import number
+from tests.pages import Page
 from tests.reports import abalone_report, churn_report
 
 REPORTS = {"classification": churn_report(), "regression": abalone_report()}
-
-
-class Page(HTMLParser):
-    """The text and the links of a page; fails on tags that are not closed in order."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.open: list[str] = []
-        self.text = ""
-        self.links: list[str] = []
-        self.tags: set[str] = set()
-        self.feed(html)
-        self.close()
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-        self.links += [value or "" for name, value in attrs if name in ("href", "src", "xlink:href")]
-        if tag not in ("meta", "br"):
-            self.open.append(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.add(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-    def handle_data(self, data: str) -> None:
-        if "body" in self.open:
-            self.text += f"{data} "
 
 
 def words(report: Report) -> str:
