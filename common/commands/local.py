@@ -64,6 +64,9 @@ def ci(
     parameter: Annotated[
         list[str] | None, typer.Option(help="NAME=VALUE of a manual trigger, e.g. action=train.")
     ] = None,
+    schedule: Annotated[
+        str, typer.Option(help="Play what this schedule of .circleci/schedules.json starts, e.g. nightly.")
+    ] = "",
     approve: Annotated[
         bool | None, typer.Option("--approve/--no-approve", help="Answer approvals; asks by default.")
     ] = None,
@@ -81,12 +84,20 @@ def ci(
     Examples:
       models ci --branch my-branch --approve
       models ci --parameter action=train --parameter model=abalone
+      models ci --schedule nightly
     """
     with failures_explained():
         from common.local.play import play_pipeline
 
         result = play_pipeline(
-            ROOT, state, branch=branch, tag=tag, parameters=parameter or [], approve=approve, skip=skip or []
+            ROOT,
+            state,
+            branch=branch,
+            tag=tag,
+            parameters=parameter or [],
+            schedule=schedule,
+            approve=approve,
+            skip=skip or [],
         )
         typer.echo(f"Logs and artifacts: {result.folder}")
     if not result.ok:

@@ -10,6 +10,7 @@ from rich.prompt import Confirm
 from common.errors import ModelsError, UsageError
 from common.local.account import contexts, prepare_account
 from common.local.daemon import status
+from common.local.pipeline.plan import schedule as find_schedule
 from common.local.pipeline.process import PlannedJob
 from common.local.pipeline.run import PipelineResult, Settings, play
 
@@ -21,6 +22,7 @@ def play_pipeline(
     branch: str,
     tag: str,
     parameters: Collection[str],
+    schedule: str,
     approve: bool | None,
     skip: Collection[str],
 ) -> PipelineResult:
@@ -28,12 +30,23 @@ def play_pipeline(
 
     Args:
         parameters: `NAME=VALUE` each; whole numbers and true/false are read as such.
+        schedule: the schedule whose branch and parameters are played, in the place of these; empty for none.
         approve: the answer to every approval; None asks in the terminal.
 
     Raises:
         ModelsError: no local AWS runs there.
-        UsageError: a parameter is not of that form, or there is nobody to ask.
+        UsageError: a parameter is not of that form, a schedule comes with another branch or parameters, or there is nobody
+            to ask.
+        PipelineError: there is no such schedule.
     """
+    given = dict(map(_parameter, parameters))
+    if schedule:
+        if branch or tag or given:
+            raise UsageError(
+                "A schedule has a branch and parameters of its own.", "Leave out --branch, --tag and --parameter."
+            )
+        played = find_schedule(repo, schedule)
+        branch, given = played.branch, dict(played.parameters)
     running = status(state)
     if running is None:
         raise ModelsError(f"No local AWS runs on {state}.", "Start it: `./models local up --detach`.")
@@ -54,7 +67,7 @@ def play_pipeline(
         Settings(state / "circleci", contexts(running), project={}, venv=Path(sys.prefix)),
         branch=branch,
         tag=tag,
-        parameters=dict(map(_parameter, parameters)),
+        parameters=given,
         approve=ask,
         skip=skip,
         console=console,

@@ -28,18 +28,23 @@ class Place:
 
     `below` are lines that lead there, each somewhere after the one before; `key` begins a model's block, and all its
     other lines are indented deeper, but for one that closes a bracket. `gap` is the number of blank lines after a block.
+    `of_rows`: only models of rows have one; a fleet is neither scored in batches nor retrained by what a monitor finds.
     """
 
     file: str
     below: tuple[str, ...]
     key: str
     gap: int = 0
+    of_rows: bool = False
 
     def __str__(self) -> str:
         return f"{self.file}, below '{self.below[0].strip()}'"
 
 
 _CHOICE = "      - $name\n"
+_WHY = "  # why the model is to be trained again, as `models due` says it; empty where it is not\n"
+_EACH_NIGHT = "  # By the schedule nightly: what came in is scored, and compared with what the model was trained on.\n"
+_AGAIN = "  # By the schedule retrain, where `models due` gave a reason: trained again on fresh data, on main.\n"
 BLOCKS = {
     Place(SETUP, ("  model:\n", "      - none\n"), _CHOICE): _CHOICE,
     Place(SETUP, ("          mapping: |\n",), "            $name_model/"): "            ${name}_model/.* $name true\n",
@@ -62,6 +67,30 @@ BLOCKS = {
           context: deploy
           serial-group: << pipeline.project.slug >>/deploy-$name
           filters: pipeline.git.branch == "main"
+""",
+    Place(CONTINUATION, ("parameters:\n", _WHY), "  retrain-$name:", of_rows=True): """\
+  retrain-$name: {type: string, default: ""}
+""",
+    Place(CONTINUATION, ("workflows:\n", _EACH_NIGHT), "  nightly-$name:", gap=1, of_rows=True): """\
+  nightly-$name:
+    when: pipeline.parameters.manual-action == "nightly" and pipeline.git.branch == "main"
+    jobs:
+      - batch: {name: batch-$name, model: $name, context: train}
+      - monitor: {name: monitor-$name, model: $name, context: train, requires: [batch-$name]}
+""",
+    Place(CONTINUATION, ("workflows:\n", _AGAIN), "  retrain-$name:", gap=1, of_rows=True): """\
+  retrain-$name:
+    when: pipeline.parameters.retrain-$name != "" and pipeline.git.branch == "main"
+    jobs:
+      - retrain: {name: retrain-$name, model: $name, because: << pipeline.parameters.retrain-$name >>, context: train}
+      - request-deployment: {type: approval, requires: [retrain-$name]}
+      - approve: {name: approve-$name, model: $name, context: approve, requires: [request-deployment]}
+      - deploy:
+          name: deploy-$name
+          model: $name
+          context: deploy
+          serial-group: << pipeline.project.slug >>/deploy-$name
+          requires: [approve-$name]
 """,
 }
 """The places in the CircleCI files, and a model's block in each."""
@@ -101,6 +130,8 @@ def wire(texts: Texts, name: str, table_entry: str, *, fleet: bool = False) -> d
         raise UsageError(f"'{name}' means something else in the CircleCI files.", "Choose another name.")
     wired, code = dict(texts), "fleet-code" if fleet else "tabular-code"
     for place, block in {**BLOCKS, TABLE_PLACE: table_entry}.items():
+        if fleet and place.of_rows:
+            continue
         lines = wired[place.file].splitlines(keepends=True)
         blocks = _blocks(lines, place)
         before = max(other for other in blocks if other < name)
@@ -213,7 +244,8 @@ def _without(name: str, said: Any) -> Any:
     """The same without the keys, list items and mapping lines that stand for the model."""
     match said:
         case dict():
-            return {key: _without(name, value) for key, value in said.items() if key != name}
+            own = (name, f"nightly-{name}", f"retrain-{name}")
+            return {key: _without(name, value) for key, value in said.items() if key not in own}
         case list():
             return [_without(name, value) for value in said if value != name]
         case str():

@@ -37,7 +37,10 @@ setup:
 test:
 \t@mkdir -p build/junit && echo '<testsuite><testcase name="a"/></testsuite>' > build/junit/tests.xml
 """
-MODELS = '#!/bin/bash\necho "models $*" as "$AWS_ROLE_ARN"\n'
+# Says what it was called with; what is due, a file `due` of the commit says.
+MODELS = """#!/bin/bash
+if [ "$1" = due ]; then cat due; else echo "models $*" as "$AWS_ROLE_ARN"; fi
+"""
 
 NAMES = ("abalone", "churn")
 FILES = {

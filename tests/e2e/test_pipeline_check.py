@@ -10,6 +10,7 @@ import pytest
 
 from common.lineage import FLEET_CODE, TABULAR_CODE, determines_training
 from common.local.pipeline.check import check, models, triggered
+from common.local.pipeline.plan import SCHEDULES_FILE
 from common.model import all_models
 from common.scaffold.wiring import CONTINUATION, SETUP
 from tests.e2e.pipeline_repo import ROOT, PipelineRepo, make_template
@@ -151,6 +152,14 @@ BROKEN_DYNAMIC: dict[str, tuple[Change, str]] = {
     "free text as an argument": (strangers_text, "hands a stranger's text on to shell commands"),
     "model without its deploy": (drop_deploy, "has the job 'deploy' for it"),
     "workflow of the wrong model": (invocation("deploy", model="churn"), "its workflow runs 'deploy-abalone' for"),
+    "retraining without its deploy": (
+        lambda d: d["workflows"]["retrain-abalone"]["jobs"].pop(), "with 'retrain-abalone' has the job 'deploy' for it"),
+    "reason of a model that is not there": (
+        parameter("retrain-trout", type="string", default=""), "'retrain-trout' stands for a model that is not there"),
+    "reason in a shell command": (
+        steps("retrain", {"run": "echo << parameters.because >>"}), "hands a stranger's text on to shell commands"),
+    "continuation of a continuation": (
+        steps("check", {"continuation/continue": {"configuration_path": "x", "parameters": "{}"}}), "in setup state"),
     "workflow that shared code does not start": (
         lambda d: d["workflows"]["abalone"].update(when="pipeline.parameters.abalone"),
         "when fleet-code or tabular-code changed"),
@@ -187,7 +196,24 @@ BROKEN_SETUP: dict[str, tuple[Change, str]] = {
         "'to-version' is passed on by no line"),
     "model that cannot be chosen": (
         lambda d: d["parameters"]["model"].update(enum=["none"]), "have to be none and the models: abalone, churn"),
-    "other jobs in the setup": (lambda d: d["workflows"]["setup"]["jobs"].append("x"), "as its only job"),
+    "other jobs in the setup": (lambda d: d["workflows"]["setup"]["jobs"].append("x"), "one workflow with one job runs"),
+    "no job in the setup for an action": (
+        lambda d: d["workflows"].pop("nightly"), "pipeline.parameters.action is nightly"),
+    "two jobs in the setup for an action": (
+        lambda d: d["workflows"]["nightly"].update(
+            when='pipeline.parameters.action == "nightly" or pipeline.parameters.action == "rollback"'),
+        "pipeline.parameters.action is rollback"),
+    "setup job that does not continue": (
+        lambda d: d["jobs"]["due"]["steps"].pop(), "job due: does not continue the pipeline once"),
+    "setup job that continues with what is not declared": (
+        lambda d: d["jobs"]["nightly"]["steps"][1]["continuation/continue"].update(parameters='{"nights": 1}'),
+        "Unexpected argument(s)"),
+    "setup job that continues with another file": (
+        lambda d: d["jobs"]["due"]["steps"][3]["continuation/continue"].update(configuration_path="x.yml"),
+        "continues with x.yml"),
+    "command that is another one in the continuation": (
+        lambda d: d["commands"]["set-up"]["steps"].pop(), "'set-up' of commands is not what it is in"),
+    "undefined job of the setup": (lambda d: d["jobs"].pop("due"), "the job 'due' is not defined"),
     "no setup configuration": (lambda d: d.pop("setup"), "is not a setup configuration"),
     "argument of the orb that is not known": (
         lambda d: d["workflows"]["setup"]["jobs"][0]["path-filtering/filter"].update({"tag": "3.9"}), "takes"),
@@ -215,6 +241,13 @@ def test_file_that_the_mapping_cannot_place_is_found(repo: PipelineRepo, file: s
     repo.commit(file)
     found = [str(problem) for problem in check(repo.path)]
     assert any(said in problem for problem in found), found
+
+
+def test_schedule_with_a_parameter_that_is_not_declared_is_found(repo: PipelineRepo) -> None:
+    repo.write(**{SCHEDULES_FILE: '[{"name": "weekly", "parameters": {"branch": "main", "action": "weekly"}}]'})
+    assert any("weekly: the argument action='weekly'" in str(problem) for problem in check(repo.path))
+    repo.write(**{SCHEDULES_FILE: '{"name": "weekly"}'})
+    assert any("is no list of schedules" in str(problem) for problem in check(repo.path))
 
 
 def test_parameter_of_a_removed_model_is_found(repo: PipelineRepo) -> None:

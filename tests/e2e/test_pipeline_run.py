@@ -11,7 +11,7 @@ from rich.console import Console
 from common.local.pipeline.errors import PipelineError
 from common.local.pipeline.process import PlannedJob
 from common.local.pipeline.run import Settings, play
-from common.scaffold.wiring import CONTINUATION
+from common.scaffold.wiring import CONTINUATION, SETUP
 from tests.e2e.pipeline_repo import CONTEXTS, PipelineRepo, one_job, statuses
 
 FILES_AT_TOP = "Makefile README.md abalone_model churn_model common docs models python.sh requirements.txt tests"
@@ -65,6 +65,67 @@ def test_merge_deploys_and_looks_whether_all_is_in_step(repo: PipelineRepo, sett
     assert statuses(result) == {"deploy-abalone": "success", "check": "success", "in-step": "success"}
     assert "python -m abalone_model.deploy" in result.job("deploy-abalone").log
     assert "models status --check" in result.job("in-step").log
+
+
+# ---- schedules
+
+
+def test_what_is_due_is_trained_with_its_reason_then_asked_for_and_deployed(
+    repo: PipelineRepo, settings: Settings
+) -> None:
+    asked: list[str] = []
+    repo.checkout("main")
+    repo.write(due='{"manual-action": "retrain", "retrain-churn": "drift in \\"day minutes\\"; exit 3"}\n')
+    repo.commit()
+    result = play(repo.path, settings, branch="main", parameters={"action": "retrain"}, approve=clicking(asked))
+    assert statuses(result) == {
+        "due": "success",
+        "retrain-churn": "success",
+        "request-deployment": "success",
+        "approve-churn": "success",
+        "deploy-churn": "success",
+        "check": "success",
+    }
+    assert asked == ["retrain-churn/request-deployment"]
+    assert '-m churn_model.train_register --because drift in "day minutes"; exit 3' in result.job("retrain-churn").log
+
+
+@pytest.mark.parametrize(
+    ("due", "said"),
+    [
+        ("three models\n", "PARAMETERS aren't valid json: 'three models"),
+        ('{"retrain-churn": null}', "PARAMETERS aren't valid json"),
+        ('{"retrain-trout": "drift"}', "Unexpected argument(s) for .circleci/dynamic_config.yml: retrain-trout"),
+    ],
+)
+def test_setup_job_that_passes_what_cannot_be_passed_fails_and_nothing_else_runs(
+    repo: PipelineRepo, settings: Settings, due: str, said: str
+) -> None:
+    repo.write(due=due)
+    repo.commit()
+    result = play(repo.path, settings, parameters={"action": "retrain"})
+    assert statuses(result) == {"due": "failed"}
+    assert said in result.job("due").log
+
+
+def test_failed_setup_job_ends_the_pipeline(repo: PipelineRepo, settings: Settings) -> None:
+    result = play(repo.path, settings, parameters={"action": "retrain"})  # the commit has no file `due`
+    assert (statuses(result), result.ok) == ({"due": "failed"}, False)
+
+
+def test_pipeline_is_continued_once(repo: PipelineRepo, settings: Settings) -> None:
+    def twice(document: Any) -> None:
+        steps = document["jobs"]["nightly"]["steps"]
+        steps.append(steps[-1])
+
+    repo.edit(SETUP, twice)
+    repo.commit()
+    result = play(repo.path, settings, parameters={"action": "nightly"})
+    assert statuses(result) == {"nightly": "failed", "check": "success"}
+    assert "Pipeline is not in setup state." in result.job("nightly").log
+
+
+# ---- failures
 
 
 def test_failed_training_asks_for_no_click_but_keeps_report_and_tests(repo: PipelineRepo, settings: Settings) -> None:

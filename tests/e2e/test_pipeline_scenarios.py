@@ -3,26 +3,36 @@
 Two models are wired in, so that each row also shows which other model is left alone.
 """
 
+import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from common.local.pipeline.config import Value
+from common.local.pipeline.config import Continue, Value, load
 from common.local.pipeline.errors import ConfigError, PipelineError
-from common.local.pipeline.plan import plan, source
-from tests.e2e.pipeline_repo import PipelineRepo, make_template
+from common.local.pipeline.plan import Plan, continuation, plan, schedule, source
+from common.local.pipeline.process import process, resolve
+from common.scaffold.wiring import SETUP
+from tests.e2e.pipeline_repo import ROOT, PipelineRepo, make_template
 
 TRAIN_ABALONE = {"abalone/train-abalone", "abalone/request-deployment", "abalone/approve-abalone"}
 TRAIN_CHURN = {"churn/train-churn", "churn/request-deployment", "churn/approve-churn"}
 DEPLOY_ABALONE, DEPLOY_CHURN = {"abalone/deploy-abalone"}, {"churn/deploy-churn"}
+NIGHTLY = {f"nightly-{model}/{job}-{model}" for model in ("abalone", "churn") for job in ("batch", "monitor")}
+RETRAIN_CHURN = {
+    f"retrain-churn/{job}" for job in ("retrain-churn", "request-deployment", "approve-churn", "deploy-churn")
+}
 BRANCH_CHECKS, MAIN_CHECKS = {"checks/check"}, {"checks/check", "checks/in-step"}
 
 
 @dataclass(frozen=True)
 class Scenario:
-    """What was pushed, and the jobs that run; every other job of the file is forbidden."""
+    """What was pushed, and the jobs that run; every other job of the file is forbidden.
+
+    `setup` are the jobs of a setup phase, and `due` is what `models due` says there.
+    """
 
     name: str
     history: Callable[[PipelineRepo], object]
@@ -30,6 +40,17 @@ class Scenario:
     branch: str = "feature"
     tag: str = ""
     parameters: dict[str, Value] = field(default_factory=dict)
+    setup: set[str] = field(default_factory=set)
+    due: dict[str, Value] = field(default_factory=dict)
+
+
+def continued(repo: Path, planned: Plan, due: dict[str, Value]) -> Plan:
+    """The plan after its setup phase, where it has one."""
+    if not planned.setup:
+        return planned
+    [step] = [step for job in planned.jobs for step in job.steps if isinstance(step, Continue)]
+    passed = json.loads(step.parameters) if step.parameters.startswith("{") else due
+    return continuation(repo, planned, step.configuration_path, passed)
 
 
 def on_branch(*files: str) -> Callable[[PipelineRepo], object]:
@@ -107,6 +128,10 @@ def deletion(repo: PipelineRepo) -> None:
     repo.branch("feature")
     repo.git("rm", "--quiet", "abalone_model/gather_data.py")
     repo.commit()
+
+
+def empty_commit(repo: PipelineRepo) -> None:
+    repo.git("commit", "--quiet", "--allow-empty", "--message", "nothing")
 
 
 def reverted(repo: PipelineRepo) -> None:
@@ -195,6 +220,20 @@ SCENARIOS = [
              parameters={"action": "deploy", "model": "abalone"}),
     Scenario("roll back by hand on main", on_main(("abalone_model/deploy.py",)), {"roll-back/rollback", "checks/check"},
              branch="main", parameters={"action": "rollback", "model": "abalone", "to-version": 3}),
+    # schedules: a setup phase of their own, whatever the last commit changed
+    Scenario("nightly", on_main(("abalone_model/deploy.py",)), NIGHTLY | BRANCH_CHECKS, branch="main",
+             parameters={"action": "nightly"}, setup={"nightly/nightly"}),
+    Scenario("nightly after a commit that changes no file", empty_commit, NIGHTLY | BRANCH_CHECKS, branch="main",
+             parameters={"action": "nightly"}, setup={"nightly/nightly"}),
+    Scenario("nightly on a branch", on_branch("abalone_model/deploy.py"), BRANCH_CHECKS,
+             parameters={"action": "nightly"}, setup={"nightly/nightly"}),
+    Scenario("one model is due", on_main(("abalone_model/deploy.py",)), RETRAIN_CHURN | BRANCH_CHECKS, branch="main",
+             parameters={"action": "retrain"}, setup={"retrain/due"},
+             due={"manual-action": "retrain", "retrain-churn": "drift in 3 of the last 4 windows"}),
+    Scenario("no model is due", on_main(("abalone_model/deploy.py",)), BRANCH_CHECKS, branch="main",
+             parameters={"action": "retrain"}, setup={"retrain/due"}, due={"manual-action": "retrain"}),
+    Scenario("a branch is not retrained", on_branch("docs/page.md"), BRANCH_CHECKS,
+             parameters={"action": "retrain"}, setup={"retrain/due"}, due={"retrain-churn": "drift"}),
 ]  # fmt: skip
 
 
@@ -212,7 +251,43 @@ def repo(template: Path, tmp_path: Path) -> PipelineRepo:
 def test_push_runs_exactly_these_jobs(repo: PipelineRepo, scenario: Scenario) -> None:
     scenario.history(repo)
     of = source(repo.path, scenario.branch, scenario.tag)
-    assert {job.id for job in plan(repo.path, of, scenario.parameters).jobs} == scenario.jobs
+    planned = plan(repo.path, of, scenario.parameters)
+    assert ({job.id for job in planned.jobs} if planned.setup else set()) == scenario.setup
+    assert {job.id for job in continued(repo.path, planned, scenario.due).jobs} == scenario.jobs
+
+
+@pytest.mark.parametrize("name", ["nightly", "retrain"])
+def test_schedules_of_the_project_play_what_they_are_called(name: str) -> None:
+    played = schedule(ROOT, name)
+    setup = load((ROOT / SETUP).read_text(), SETUP)
+    values = {
+        f"pipeline.parameters.{key}": value
+        for key, value in resolve(setup.parameters, played.parameters, SETUP).items()
+    }
+    assert played.branch == "main"
+    assert [job.workflow for job in process(setup, {"pipeline.git.tag": "", **values})] == [name]
+
+
+def test_schedule_that_does_not_exist_is_an_error(repo: PipelineRepo) -> None:
+    with pytest.raises(PipelineError, match=r"no schedule 'weekly'(?s:.)*it has nightly, retrain"):
+        schedule(ROOT, "weekly")
+    with pytest.raises(PipelineError, match="it has none"):
+        schedule(repo.path, "nightly")
+
+
+def test_reason_to_retrain_reaches_its_job_and_no_shell_command(repo: PipelineRepo) -> None:
+    reason = 'drift in "day minutes"; rm -rf $HOME'
+    planned = plan(repo.path, source(repo.path, "main"), {"action": "retrain"})
+    jobs = {job.name: job for job in continued(repo.path, planned, {"retrain-abalone": reason}).jobs}
+    assert jobs["retrain-abalone"].environment["BECAUSE"] == reason
+    assert reason not in str(jobs["retrain-abalone"].steps)
+    assert jobs["deploy-abalone"].serial_group == "local/repo/deploy-abalone"
+
+
+def test_parameter_that_the_continuation_does_not_declare_is_refused(repo: PipelineRepo) -> None:
+    planned = plan(repo.path, source(repo.path, "main"), {"action": "retrain"})
+    with pytest.raises(ConfigError, match=r"Unexpected argument\(s\).*retrain-trout"):
+        continued(repo.path, planned, {"retrain-trout": "drift"})
 
 
 def test_manual_trigger_reaches_the_jobs_with_its_model_and_version(repo: PipelineRepo) -> None:

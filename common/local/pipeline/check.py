@@ -1,6 +1,8 @@
 """What CircleCI's schema accepts and CircleCI refuses, or does otherwise than meant: references that lead nowhere,
 models without a workflow, files that no rule knows, values of strangers in shell commands."""
 
+import itertools
+import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from common.local.pipeline.config import (
     Call,
     Command,
     Config,
+    Continue,
     Invocation,
     Job,
     Parameter,
@@ -22,7 +25,7 @@ from common.local.pipeline.config import (
 )
 from common.local.pipeline.errors import ConfigError
 from common.local.pipeline.expressions import evaluate, names, templates
-from common.local.pipeline.plan import SETUP_FILE, filter_arguments, filter_job
+from common.local.pipeline.plan import FILTER_JOB, SCHEDULES_FILE, SETUP_FILE, filter_arguments, schedules, setup_job
 from common.local.pipeline.process import fits, resolve
 
 CONTEXTS = frozenset({"train", "approve", "deploy"})
@@ -31,7 +34,8 @@ CONTEXTS = frozenset({"train", "approve", "deploy"})
 NOT_TRAINED_ON = (
     r"\.(ci|circleci)/.*",
     r"(docs|tests|benchmarks|infra)/.*",
-    r"common/(commands|deployment|experiments|local|monitoring|operations|report|scaffold|steps)/.*",
+    r"common/(batch|captured|commands|dashboard|deployment|experiments|local|monitoring|notifications)/.*",
+    r"common/(operations|report|scaffold|steps)/.*",
     r"common/[a-z_]+\.py",
     r"[^/]+",
 )
@@ -41,6 +45,9 @@ match one of these or the mapping, so that a new folder is never forgotten."""
 
 SHARED_CODE = frozenset({"tabular-code", "fleet-code"})
 """The continuation's parameters that stand for what every model of a kind is trained on; its other booleans are models."""
+
+DUE = "retrain-"
+"""What begins the parameters that `models due --json` passes to the continuation, a reason for each model that is due."""
 
 _PARAMETER = "pipeline.parameters."
 _VALUE = re.compile(r"pipeline\.(parameters\.[\w-]+|[\w.-]+)")
@@ -61,7 +68,8 @@ def check(repo: Path) -> list[Problem]:
     """Every problem of the two files as they are in the working tree; empty when they are right."""
     try:
         setup, continuation, rules, file = _load(repo)
-        problems = [*_setup(setup, continuation, rules, file), *_continuation(continuation, file)]
+        problems = [*_setup(setup, continuation, rules, file), *_phases(setup, continuation, file)]
+        problems += [*_jobs(setup, SETUP_FILE), *_jobs(continuation, file), *_schedules(repo, setup)]
         problems += _models(repo, setup, continuation, rules, file)
     except ConfigError as error:
         return [Problem(".circleci", str(error))]
@@ -88,10 +96,13 @@ def models(repo: Path) -> list[str]:
 
 def _load(repo: Path) -> tuple[Config, Config, tuple[paths.Rule, ...], str]:
     setup = load((repo / SETUP_FILE).read_text(), SETUP_FILE)
-    defaults = {f"{_PARAMETER}{name}": item.default for name, item in setup.parameters.items()}
-    arguments = filter_arguments(setup, {name: value for name, value in defaults.items() if value is not None})
+    arguments = filter_arguments(setup_job(setup, _defaults(setup)), _defaults(setup))
     file = arguments["config-path"]
     return setup, load((repo / file).read_text(), file), paths.parse_mapping(arguments["mapping"]), file
+
+
+def _defaults(config: Config) -> dict[str, Value]:
+    return {f"{_PARAMETER}{name}": item.default for name, item in config.parameters.items() if item.default is not None}
 
 
 def _tracked(repo: Path) -> list[str]:
@@ -102,9 +113,9 @@ def _model_parameters(continuation: Config) -> set[str]:
     return {name for name, parameter in continuation.parameters.items() if parameter.type == "boolean"} - SHARED_CODE
 
 
-def _flows(config: Config, model: str) -> list[Workflow]:
-    """The workflows that run when the model changed."""
-    return [flow for flow in config.workflows.values() if flow.when and f"{_PARAMETER}{model}" in names(flow.when)]
+def _flows(config: Config, parameter: str) -> list[Workflow]:
+    """The workflows whose condition names the parameter: a model's own, when it changed."""
+    return [flow for flow in config.workflows.values() if flow.when and f"{_PARAMETER}{parameter}" in names(flow.when)]
 
 
 # ---- both files: parameters and the mapping
@@ -115,6 +126,8 @@ def _setup(setup: Config, continuation: Config, rules: Iterable[paths.Rule], fil
         yield Problem(SETUP_FILE, f"the parameter {name!r} is declared in {file}, too: a trigger that passes it fails")
     mapped = {rule.parameter for rule in rules}
     for name in sorted(continuation.parameters.keys() - mapped):
+        if name.startswith(DUE):
+            continue
         yield Problem(file, f"no line of the mapping sets the parameter {name!r}")
     for rule in rules:
         where = f"{SETUP_FILE}: mapping of {rule.parameter}"
@@ -126,7 +139,7 @@ def _setup(setup: Config, continuation: Config, rules: Iterable[paths.Rule], fil
             yield Problem(where, f"the alternatives of {rule.regex!r} leak: write them in parentheses")
         if re.search(r"\(\?|\\[A-Za-z]", rule.regex):
             yield Problem(where, f"{rule.regex!r} uses more than a shell's regular expressions know")
-    text = " ".join(strings(filter_job(setup).arguments))
+    text = " ".join(strings(setup_job(setup, _defaults(setup)).arguments))
     for name, parameter in setup.parameters.items():
         bridges = re.findall(rf"(\S+) +\"?<<\s*{_PARAMETER}{name}\s*>>", text)
         if not bridges:
@@ -149,15 +162,62 @@ def _open_alternatives(regex: str) -> bool:
     return False
 
 
-# ---- the continuation: jobs, commands, workflows
+# ---- from the setup phase to the continuation, and the schedules
 
 
-def _continuation(config: Config, file: str) -> Iterator[Problem]:
+def _phases(setup: Config, continuation: Config, file: str) -> Iterator[Problem]:
+    """Whether every pipeline has one job that continues it, with a configuration and parameters that exist."""
+    enums = {f"{_PARAMETER}{name}": item.choices for name, item in setup.parameters.items() if item.type == "enum"}
+    asked = {name for flow in setup.workflows.values() for name in names(flow.when)} & enums.keys()
+    for values in itertools.product(*(enums[name] for name in sorted(asked))):
+        given = dict(zip(sorted(asked), values, strict=True))
+        try:
+            setup_job(setup, _defaults(setup) | given)
+        except ConfigError as error:
+            yield Problem(SETUP_FILE, f"{error} (where {', '.join(f'{k} is {v}' for k, v in given.items())})")
+    for job in (job for flow in setup.workflows.values() for job in flow.jobs if job.job in setup.jobs):
+        steps = [step for step in setup.jobs[job.job].steps if isinstance(step, Continue)]
+        if len(steps) != 1:
+            yield Problem(f"{SETUP_FILE}: job {job.job}", "does not continue the pipeline once")
+        for step in steps:
+            yield from (Problem(f"{SETUP_FILE}: job {job.job}", what) for what in _continues(step, continuation, file))
+    for kind in ("commands", "executors"):
+        ours, theirs = getattr(setup, kind), getattr(continuation, kind)
+        for name in sorted(ours.keys() & theirs.keys()):
+            if ours[name] != theirs[name]:
+                yield Problem(SETUP_FILE, f"{name!r} of {kind} is not what it is in {file}")
+
+
+def _continues(step: Continue, continuation: Config, file: str) -> Iterator[str]:
+    if step.configuration_path != file:
+        yield f"continues with {step.configuration_path}, and path filtering with {file}"
+    if step.parameters.lstrip().startswith("{"):
+        try:
+            resolve(continuation.parameters, json.loads(step.parameters), file)
+        except (ValueError, ConfigError) as error:
+            yield f"passes {step.parameters}: {error}"
+
+
+def _schedules(repo: Path, setup: Config) -> Iterator[Problem]:
+    path = repo / SCHEDULES_FILE
+    for schedule in schedules(path.read_text() if path.exists() else "[]"):
+        try:
+            resolve(setup.parameters, schedule.parameters, SETUP_FILE)
+        except ConfigError as error:
+            yield Problem(f"{SCHEDULES_FILE}: {schedule.name}", str(error))
+
+
+# ---- each file: jobs, commands, workflows
+
+
+def _jobs(config: Config, file: str) -> Iterator[Problem]:
     owners: dict[str, Job | Command] = {f"job {name}": job for name, job in config.jobs.items()}
     owners |= {f"command {name}": command for name, command in config.commands.items()}
     for name, owner in owners.items():
         for what in _owner(config, owner):
             yield Problem(f"{file}: {name}", what)
+        if not config.setup and any(isinstance(step, Continue) for step in owner.steps):
+            yield Problem(f"{file}: {name}", "continues a pipeline that is no longer in setup state")
     for what in _unused(config):
         yield Problem(file, what)
     for name, workflow in config.workflows.items():
@@ -256,17 +316,23 @@ def _invocation(config: Config, job: Invocation) -> Iterator[str]:
     for text in strings((job.serial_group, job.arguments)):
         for name in templates(text):
             yield from _undeclared(config, name)
-    for text in strings(job.arguments):
+    in_commands = _in_commands(config.jobs[job.job]) if job.job in config.jobs else set(job.arguments)
+    for text in strings([value for name, value in job.arguments.items() if name in in_commands]):
         for name in templates(text):
             parameter = config.parameters.get(name.removeprefix(_PARAMETER))
             if parameter is None or parameter.type == "string":
                 yield f"the argument {text!r} hands a stranger's text on to shell commands: use an enum or a number"
-    if job.approval:
+    if job.approval or job.job == FILTER_JOB:
         return
     if job.job not in config.jobs:
         yield f"the job {job.job!r} is not defined"
     else:
         yield from _arguments(config.jobs[job.job].parameters, job.arguments, f"the job {job.job!r}")
+
+
+def _in_commands(job: Job) -> set[str]:
+    """The parameters of a job that get into something else than environment variables: into a shell command, perhaps."""
+    return {name.removeprefix("parameters.") for text in strings(job.steps) for name in templates(text)}
 
 
 def _cycles(requires: dict[str, list[str]]) -> Iterator[str]:
@@ -286,6 +352,9 @@ def _models(repo: Path, setup: Config, config: Config, rules: tuple[paths.Rule, 
             yield Problem(f"model {name}", what)
     for name in sorted(_model_parameters(config) - set(known)):
         yield Problem(file, f"the parameter {name!r} stands for a model, but there is no folder {name}_model")
+    for name in sorted(config.parameters.keys() - {f"{DUE}{model}" for model in known}):
+        if name.startswith(DUE):
+            yield Problem(file, f"the parameter {name!r} stands for a model that is not there")
     for where, declared in ((SETUP_FILE, setup.parameters), (file, config.parameters)):
         for name, parameter in declared.items():
             if parameter.choices and name.endswith("model") and set(parameter.choices) != {"none", *known}:
@@ -305,12 +374,19 @@ def _model(name: str, config: Config, rules: Iterable[paths.Rule]) -> Iterator[s
         yield "is not declared as a boolean parameter"
     if not any(rule.parameter == name and paths.matches(rule, f"{name}_model/a.py") for rule in rules):
         yield f"its folder {name}_model is not in the mapping"
-    flows = _flows(config, name)
+    flows, reason = _flows(config, name), f"{DUE}{name}"
+    yield from _complete(name, flows, "when it changed", {"train", "approve", "deploy"})
+    if reason in config.parameters:
+        yield from _complete(name, _flows(config, reason), f"with {reason!r}", {"retrain", "approve", "deploy"})
     if not all(names(flow.when) & {f"{_PARAMETER}{code}" for code in SHARED_CODE} for flow in flows):
         yield f"its workflow does not run when {' or '.join(sorted(SHARED_CODE))} changed"
+
+
+def _complete(name: str, flows: Iterable[Workflow], when: str, wanted: set[str]) -> Iterator[str]:
+    """Whether these workflows have the wanted jobs for the model, and none for another one."""
     invoked = {job.job for flow in flows for job in flow.jobs if job.arguments.get("model") == name}
-    for missing in {"train", "approve", "deploy"} - invoked:
-        yield f"no workflow that runs when it changed has the job {missing!r} for it"
+    for missing in sorted(wanted - invoked):
+        yield f"no workflow that runs {when} has the job {missing!r} for it"
     for flow in flows:
         for job in flow.jobs:
             if job.arguments.get("model", name) != name:

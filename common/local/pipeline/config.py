@@ -76,6 +76,17 @@ class StoreTestResults:
 
 
 @dataclass(frozen=True)
+class Continue:
+    """What the continuation orb's command does: end the setup phase, and go on with another configuration.
+
+    `parameters` is a JSON object, or the path of a file that holds one.
+    """
+
+    configuration_path: str
+    parameters: str
+
+
+@dataclass(frozen=True)
 class Call:
     """A command of the same file with its arguments."""
 
@@ -83,7 +94,7 @@ class Call:
     arguments: Mapping[str, Value]
 
 
-Step = Checkout | Run | RestoreCache | SaveCache | StoreArtifacts | StoreTestResults | Call
+Step = Checkout | Run | RestoreCache | SaveCache | StoreArtifacts | StoreTestResults | Continue | Call
 
 
 @dataclass(frozen=True)
@@ -290,6 +301,10 @@ def _step(value: object, where: str) -> Step:
             return StoreArtifacts(path, _string(stored.get("destination", path), where))
         case "store_test_results":
             return StoreTestResults(_string(_mapping(body, where, ("path",), ("path",))["path"], where))
+        case "continuation/continue":
+            known = ("configuration_path", "parameters")
+            given = _mapping(body, where, known, required=known)
+            return Continue(*(_string(given[name], where) for name in known))
         case _:
             return Call(kind, _mapping(body, where, None))
 

@@ -1,5 +1,6 @@
 """One job on this machine: its steps as processes, in a clean clone, with the environment that CircleCI sets."""
 
+import json
 import os
 import re
 import shutil
@@ -17,20 +18,27 @@ from common.local.pipeline import paths
 from common.local.pipeline.caches import Caches
 from common.local.pipeline.config import (
     Checkout,
+    Continue,
     RestoreCache,
     Run,
     SaveCache,
     Step,
     StoreArtifacts,
     StoreTestResults,
+    Value,
 )
 from common.local.pipeline.errors import ConfigError, PipelineError
 from common.local.pipeline.plan import Source
 from common.local.pipeline.process import PlannedJob
 
+Continues = Callable[[str, Mapping[str, Value]], None]
+"""Goes on with the pipeline: the configuration's path, and the parameters that it is passed."""
+
 _UNITS = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _POLL_SECONDS = 0.02
 _GRACE_SECONDS = 5.0
+_LONGEST_NAME = 255
+"""Of a file; a longer text cannot name one."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +95,7 @@ class JobRun:
 
     def __init__(
         self, planned: PlannedJob, repo: Path, of: Source, where: Workspace, env: Mapping[str, str], caches: Caches,
-        stop: Event, on_step: Callable[[str], None],
+        stop: Event, on_step: Callable[[str], None], on_continue: Continues,
     ) -> None:  # fmt: skip
         self._planned = planned
         self._repo = repo
@@ -97,6 +105,7 @@ class JobRun:
         self._caches = caches
         self._stop = stop
         self._on_step = on_step
+        self._on_continue = on_continue
         self.tests: TestCounts | None = None
         """What the kept JUnit files say, once a step has kept some."""
 
@@ -147,6 +156,10 @@ class JobRun:
             case StoreTestResults():
                 print(f"{_keep(checkout / step.path, self._where.test_results)} files kept", file=log)
                 self.tests = count_tests(self._where.test_results)
+            case Continue():
+                passed = continuation_parameters(step.parameters, checkout)
+                self._on_continue(step.configuration_path, passed)
+                print(f"continued with {step.configuration_path} and {json.dumps(passed)}", file=log)
             case _:
                 raise ConfigError(f"the step {step!r} was not expanded")
         return StepResult(title(step), "success", 0.0)
@@ -227,6 +240,25 @@ def clone(repo: Path, of: Source, to: Path) -> None:
     paths.git(repo, "clone", "--quiet", "--no-checkout", str(repo.resolve()), str(to))
     where = ["-B", of.branch, of.commit] if of.branch else ["--detach", of.commit]
     paths.git(to, "checkout", "--quiet", *where)
+
+
+def continuation_parameters(text: str, checkout: Path) -> dict[str, Value]:
+    """The parameters that a continuation is passed: the content of the file, or the text itself, as a JSON object.
+
+    Raises:
+        PipelineError: it is none, or has values that no parameter takes.
+    """
+    file = checkout / text
+    given = file.read_text() if len(text) < _LONGEST_NAME and file.is_file() else text
+    try:
+        passed = json.loads(given)
+    except ValueError:
+        passed = None
+    if not isinstance(passed, dict) or not all(isinstance(value, str | int) for value in passed.values()):
+        raise PipelineError(
+            f"PARAMETERS aren't valid json: {given!r}", "a file or a text with a JSON object of parameters"
+        )
+    return passed
 
 
 def count_tests(folder: Path) -> TestCounts | None:

@@ -1,16 +1,20 @@
-"""What CircleCI would run for a commit: the setup configuration, path filtering, and the continuation."""
+"""What CircleCI would run for a commit: the setup configuration, path filtering or a job of its own, and the continuation."""
 
+from __future__ import annotations
+
+import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from common.local.pipeline import paths
 from common.local.pipeline.config import Config, Invocation, Value, load
 from common.local.pipeline.errors import ConfigError, PipelineError
-from common.local.pipeline.expressions import fill
+from common.local.pipeline.expressions import evaluate, fill
 from common.local.pipeline.process import PlannedJob, process, resolve
 
 SETUP_FILE = ".circleci/config.yml"
+SCHEDULES_FILE = ".circleci/schedules.json"
 FILTER_JOB = "path-filtering/filter"
 _FILTER_ARGUMENTS = {"base-revision", "config-path", "mapping"}
 
@@ -25,15 +29,33 @@ class Source:
 
 
 @dataclass(frozen=True)
+class Schedule:
+    """A schedule of the project: the branch whose pipeline it starts, and the parameters that it passes."""
+
+    name: str
+    branch: str
+    parameters: Mapping[str, Value]
+
+
+@dataclass(frozen=True)
 class Plan:
-    """What a pipeline would run, and why."""
+    """What a phase of a pipeline would run, and why.
+
+    Attributes:
+        given: the parameters that came with the trigger.
+        changed: the files that path filtering saw as changed; none where it does not run.
+        parameters: what the setup phase passed to the continuation.
+        jobs: empty for a tag: no job of the setup configuration filters for tags, so the pipeline ends there.
+        setup: the jobs are those of the setup phase, and one of them has to continue the pipeline.
+    """
 
     source: Source
-    changed: tuple[str, ...]
-    parameters: Mapping[str, Value]
-    """What path filtering passed to the continuation."""
-    jobs: tuple[PlannedJob, ...]
-    """Empty for a tag: no job of the setup configuration filters for tags, so the pipeline ends there."""
+    given: Mapping[str, Value]
+    values: Mapping[str, Value]
+    changed: tuple[str, ...] = ()
+    parameters: Mapping[str, Value] = field(default_factory=dict)
+    jobs: tuple[PlannedJob, ...] = ()
+    setup: bool = False
 
 
 def source(repo: Path, branch: str = "", tag: str = "", commit: str = "") -> Source:
@@ -55,7 +77,11 @@ def source(repo: Path, branch: str = "", tag: str = "", commit: str = "") -> Sou
 
 
 def plan(repo: Path, of: Source, parameters: Mapping[str, Value] | None = None, number: int = 0) -> Plan:
-    """What the pipeline of the source runs; `parameters` are those of a manual trigger. Reads the committed files.
+    """What the pipeline of the source runs, as far as that is known before a job has run. Reads the committed files.
+
+    `parameters` are those of a trigger: of a person, or of a schedule.
+
+    Where path filtering decides, that is everything. Otherwise it is the setup phase, see `continuation`.
 
     Raises:
         ConfigError: a file is malformed, or CircleCI's "Unexpected argument(s)" or "Conflicting pipeline parameters".
@@ -63,50 +89,99 @@ def plan(repo: Path, of: Source, parameters: Mapping[str, Value] | None = None, 
     """
     given = parameters or {}
     setup = load(paths.git(repo, "show", f"{of.commit}:{SETUP_FILE}"), SETUP_FILE)
-    values = _values(repo, of, number, "api" if given else "webhook")
-    own = resolve(setup.parameters, given, SETUP_FILE)
-    arguments = filter_arguments(setup, values | _scoped(own))
+    values = _values(repo, of, number)
+    own = values | _scoped(resolve(setup.parameters, given, SETUP_FILE))
+    begun = Plan(of, given, values)
     if of.tag:
-        return Plan(of, (), {}, ())
+        return begun
+    invocation = setup_job(setup, own)
+    if invocation.job != FILTER_JOB:
+        return Plan(of, given, values, jobs=process(setup, own), setup=True)
+    arguments = filter_arguments(invocation, own)
     changed = paths.changed_files(repo, of.commit, _base(repo, of, arguments["base-revision"]))
     passed = paths.parameters(paths.parse_mapping(arguments["mapping"]), changed)
-    file = arguments["config-path"]
-    config = load(paths.git(repo, "show", f"{of.commit}:{file}"), file)
-    conflicting = sorted((passed.keys() | config.parameters.keys()) & given.keys())
+    return continuation(repo, begun, arguments["config-path"], passed, tuple(changed))
+
+
+def continuation(
+    repo: Path, setup: Plan, file: str, passed: Mapping[str, Value], changed: tuple[str, ...] = ()
+) -> Plan:
+    """What the pipeline goes on with after its setup phase, which passed these parameters to that configuration.
+
+    Raises:
+        ConfigError, PipelineError: as `plan`.
+    """
+    config = load(paths.git(repo, "show", f"{setup.source.commit}:{file}"), file)
+    conflicting = sorted((passed.keys() | config.parameters.keys()) & setup.given.keys())
     if conflicting:
         raise ConfigError(
             f"Conflicting pipeline parameters: {', '.join(conflicting)}",
             f"a parameter that a trigger passes may be declared in {SETUP_FILE} only, and not be mapped to itself",
         )
-    jobs = process(config, values | _scoped(resolve(config.parameters, passed, file)))
-    return Plan(of, tuple(changed), passed, jobs)
+    jobs = process(config, {**setup.values, **_scoped(resolve(config.parameters, passed, file))})
+    return Plan(setup.source, setup.given, setup.values, changed, passed, jobs)
 
 
-def filter_job(setup: Config) -> Invocation:
-    """The one job of the setup configuration, which is the path-filtering orb's.
+def schedules(text: str) -> tuple[Schedule, ...]:
+    """The schedules of `.circleci/schedules.json`: a list of what CircleCI's API takes for a schedule each.
 
     Raises:
-        ConfigError: there is something else in it.
+        ConfigError: it is not that.
     """
-    jobs = [job for workflow in setup.workflows.values() for job in workflow.jobs]
-    if not setup.setup or len(jobs) != 1 or jobs[0].job != FILTER_JOB or jobs[0].arguments.keys() != _FILTER_ARGUMENTS:
+    try:
+        found = [
+            Schedule(entry["name"], entry["parameters"].pop("branch"), dict(entry["parameters"]))
+            for entry in json.loads(text)
+        ]
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
         raise ConfigError(
-            f"{SETUP_FILE} is not a setup configuration with {FILTER_JOB} as its only job",
-            f"it takes `setup: true` and the arguments {', '.join(sorted(_FILTER_ARGUMENTS))}",
+            f"{SCHEDULES_FILE} is no list of schedules with a name, a branch and parameters: {error!r}"
+        ) from error
+    return tuple(found)
+
+
+def schedule(repo: Path, name: str) -> Schedule:
+    """The schedule of that name, as it is in the working tree: schedules are settings of the project, not of a commit.
+
+    Raises:
+        PipelineError: there is none.
+    """
+    file = repo / SCHEDULES_FILE
+    known = {item.name: item for item in schedules(file.read_text() if file.exists() else "[]")}
+    if name not in known:
+        raise PipelineError(f"{SCHEDULES_FILE} has no schedule {name!r}", f"it has {', '.join(known) or 'none'}")
+    return known[name]
+
+
+def setup_job(setup: Config, values: Mapping[str, Value]) -> Invocation:
+    """The one job of the setup phase.
+
+    Raises:
+        ConfigError: it is no setup configuration, or not one job of one workflow runs: CircleCI takes several workflows
+            where their conditions let one of them run, and a pipeline is continued once.
+    """
+    running = [flow for flow in setup.workflows.values() if not flow.when or evaluate(flow.when, values)]
+    jobs = [job for flow in running for job in flow.jobs]
+    if not setup.setup or len(running) != 1 or len(jobs) != 1:
+        raise ConfigError(
+            f"{SETUP_FILE} is not a setup configuration of which one workflow with one job runs",
+            "it takes `setup: true`, and conditions that exclude each other",
         )
+    if jobs[0].job == FILTER_JOB and jobs[0].arguments.keys() != _FILTER_ARGUMENTS:
+        raise ConfigError(f"{FILTER_JOB} takes the arguments {', '.join(sorted(_FILTER_ARGUMENTS))}")
     return jobs[0]
 
 
-def filter_arguments(setup: Config, values: Mapping[str, Value]) -> dict[str, str]:
+def filter_arguments(job: Invocation, values: Mapping[str, Value]) -> dict[str, str]:
     """What the path-filtering job is called with, templates filled in."""
-    return {name: str(fill(str(text), values)) for name, text in filter_job(setup).arguments.items()}
+    return {name: str(fill(str(text), values)) for name, text in job.arguments.items()}
 
 
 def _scoped(parameters: Mapping[str, Value]) -> dict[str, Value]:
     return {f"pipeline.parameters.{name}": value for name, value in parameters.items()}
 
 
-def _values(repo: Path, of: Source, number: int, trigger: str) -> dict[str, Value]:
+def _values(repo: Path, of: Source, number: int) -> dict[str, Value]:
     """The pipeline values that exist on this machine; any other is an error where it is used."""
     return {
         "pipeline.number": number,
@@ -114,7 +189,6 @@ def _values(repo: Path, of: Source, number: int, trigger: str) -> dict[str, Valu
         "pipeline.git.branch": of.branch,
         "pipeline.git.tag": of.tag,
         "pipeline.git.revision": of.commit,
-        "pipeline.trigger.type": trigger,
     }
 
 

@@ -19,7 +19,7 @@ from common.local.pipeline.display import Display, JobState, display
 from common.local.pipeline.environment import Identity, environment
 from common.local.pipeline.errors import PipelineError
 from common.local.pipeline.job import JobRun, StepResult, TestCounts, Workspace
-from common.local.pipeline.plan import Plan, plan
+from common.local.pipeline.plan import Plan, continuation, plan
 from common.local.pipeline.plan import source as find_source
 from common.local.pipeline.process import PlannedJob
 from common.local.pipeline.serial import SerialGroup, next_number
@@ -113,8 +113,8 @@ def play(
 ) -> PipelineResult:
     """Play the pipeline of a commit: by default the tip of the branch that is checked out.
 
-    `parameters` are those of a manual trigger. `approve` is asked at each approval job, and stops everything but the
-    jobs that are running; where it says no the job stays on hold, and what requires it does not run. The jobs named in
+    `parameters` are those of a manual trigger or a schedule. `approve` is asked at each approval job, and stops everything
+    but the jobs that are running; where it says no the job stays on hold, and what requires it does not run. The jobs named in
     `skip` count as passed without running.
 
     Raises:
@@ -123,42 +123,62 @@ def play(
     """
     number = next_number(settings.folder / "pipelines" / "count")
     planned = plan(repo, find_source(repo, branch, tag, commit), parameters, number)
-    unknown = set(skip) - {job.name for job in planned.jobs}
-    if unknown:
-        raise PipelineError(f"there is no job {', '.join(sorted(unknown))} to skip in this pipeline")
     folder = settings.folder / "pipelines" / str(number)
+    pipeline = _Pipeline(repo, settings, number, folder, planned, approve, skip)
     folder.mkdir(parents=True)
-    pipeline = _Pipeline(repo, settings, number, folder, planned, approve)
-    for state in pipeline.states:
-        if state.planned.name in skip:
-            state.status = "skipped"
     with _terminated_as_interrupt(), display(_title(number, planned), console) as shown:
         pipeline.run(shown)
-    return PipelineResult(number, planned, folder, tuple(pipeline.result(state) for state in pipeline.states))
+    return PipelineResult(number, pipeline.plan, folder, tuple(pipeline.result(state) for state in pipeline.states))
 
 
 class _Pipeline:
-    """The jobs of one pipeline, started as soon as what they require has passed."""
+    """The jobs of one pipeline, started as soon as what they require has passed; first those of its setup phase, if any."""
 
     def __init__(
-        self, repo: Path, settings: Settings, number: int, folder: Path, planned: Plan, approve: Approve
-    ) -> None:
+        self, repo: Path, settings: Settings, number: int, folder: Path, planned: Plan, approve: Approve,
+        skip: Collection[str],
+    ) -> None:  # fmt: skip
         self._repo = repo
         self._settings = settings
         self._number = number
         self._folder = folder
-        self._plan = planned
         self._approve = approve
+        self._skip = skip
         self._caches = Caches(settings.folder / "caches")
         self._stop = threading.Event()
         self._id = str(uuid.uuid4())
-        self._workflow_ids = {job.workflow: str(uuid.uuid4()) for job in planned.jobs}
-        self.states = [JobState(job) for job in planned.jobs]
-        if settings.venv:
-            self._seed(settings.venv)
+        self._workflow_ids: dict[str, str] = {}
+        self.states: list[JobState] = []
+        self._next: Plan | None = None
+        self._adopt(planned)
 
-    def _seed(self, venv: Path) -> None:
-        for job in self._plan.jobs:
+    def _adopt(self, planned: Plan) -> None:
+        """Go on with the jobs of a plan: the first one, or the continuation of a setup phase.
+
+        Raises:
+            PipelineError: a job that is to be skipped is not in it, nor will be.
+        """
+        unknown = set(self._skip) - {job.name for job in planned.jobs}
+        if unknown and not planned.setup:
+            raise PipelineError(f"there is no job {', '.join(sorted(unknown))} to skip in this pipeline")
+        self.plan = planned
+        self._workflow_ids |= {job.workflow: str(uuid.uuid4()) for job in planned.jobs}
+        self.states += [JobState(job, "skipped" if job.name in self._skip else "queued") for job in planned.jobs]
+        if self._settings.venv:
+            self._seed(planned, self._settings.venv)
+
+    def _continue(self, file: str, passed: Mapping[str, Value]) -> None:
+        """What the continuation orb asks of CircleCI; on the thread of a job.
+
+        Raises:
+            PipelineError: there is no setup phase to continue, or what was passed does not fit.
+        """
+        if not self.plan.setup or self._next:
+            raise PipelineError("Pipeline is not in setup state.", "a pipeline is continued once, from its setup phase")
+        self._next = continuation(self._repo, self.plan, file, passed)
+
+    def _seed(self, planned: Plan, venv: Path) -> None:
+        for job in planned.jobs:
             for step in job.steps:
                 if isinstance(step, SaveCache) and ".venv" in step.paths:
                     self._caches.seed(step.key, self._repo, ".venv", venv)
@@ -168,7 +188,10 @@ class _Pipeline:
         running: list[Future[None]] = []
         with ThreadPoolExecutor(max_workers=self._settings.parallel) as pool:
             try:
-                while any(state.status in _UNFINISHED for state in self.states):
+                while self._next or any(state.status in _UNFINISHED for state in self.states):
+                    if self._next:
+                        self._adopt(self._next)
+                        self._next = None
                     for state in self._ready():
                         if state.planned.approval:
                             shown.update(self.states)
@@ -230,7 +253,7 @@ class _Pipeline:
             build_number=next_number(self._settings.folder / "builds"),
         )
         contexts = [self._settings.contexts[name] for name in job.contexts]
-        env = environment(job, self._plan.source, self._repo, identity, where.checkout, where.home)
+        env = environment(job, self.plan.source, self._repo, identity, where.checkout, where.home)
         for more in (self._settings.project, *contexts):
             env |= more
 
@@ -238,7 +261,7 @@ class _Pipeline:
             state.step = name
 
         state.started = time.monotonic()
-        run = JobRun(job, self._repo, self._plan.source, where, env, self._caches, self._stop, on_step)
+        run = JobRun(job, self._repo, self.plan.source, where, env, self._caches, self._stop, on_step, self._continue)
         state.steps = run.run()
         state.tests = run.tests
         state.ended = time.monotonic()
@@ -269,6 +292,9 @@ def _title(number: int, planned: Plan) -> str:
     of = planned.source
     if not planned.jobs:
         return f"pipeline {number} · {of.tag} · {of.commit[:9]} · nothing runs for a tag"
+    if planned.setup:
+        asked = ", ".join(f"{name}={value}" for name, value in planned.given.items())
+        return f"pipeline {number} · {of.branch} · {of.commit[:9]} · {asked}"
     changed = ", ".join(name for name, value in planned.parameters.items() if value is True) or "no model"
     return f"pipeline {number} · {of.branch} · {of.commit[:9]} · {len(planned.changed)} files changed: {changed}"
 
