@@ -10,6 +10,8 @@ from common.monitoring.findings import Findings
 FINDINGS, REPORT = "findings.json", "report.html"
 RESULTS = ("statistics.json", "constraint_violations.json", FINDINGS)
 """What the job writes about a window."""
+FOLDERS = ("plan", "reference", "encoder", "baseline", "calls", "truth", "batch", "results")
+"""What the job's program is told where to find, or to write."""
 BASELINE_STATISTICS, BASELINE_CONSTRAINTS = "baseline/statistics.json", "baseline/constraints.json"
 BASELINE_PREDICTIONS = "baseline/predictions.csv"
 """What travels with a package to compare production with; the last has the score and the truth of each test record."""

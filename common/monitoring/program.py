@@ -15,7 +15,7 @@ from common.monitoring.baseline import statistics
 from common.monitoring.checks import Checks, Column, Outcomes, Sample
 from common.monitoring.drift import compare
 from common.monitoring.formats import violations_json
-from common.monitoring.looked import BASELINE_PREDICTIONS, RESULTS, Looked
+from common.monitoring.looked import BASELINE_PREDICTIONS, FOLDERS, RESULTS, Looked
 from common.monitoring.reading import (
     MOST_ROWS,
     outcomes,
@@ -27,13 +27,10 @@ from common.monitoring.reading import (
 )
 from common.serving.inference import Encoder
 
-FOLDERS = ("plan", "reference", "encoder", "baseline", "calls", "truth", "batch", "results")
-"""What the program is told where to find, or to write; the truth, and either calls or batch, may not be there."""
-
 
 @dataclass(frozen=True)
 class Folders:
-    """The folders of the job, see `FOLDERS`."""
+    """What the program reads, and where it writes; the truth, and either calls or batch, may not be there."""
 
     plan: Path
     reference: Path

@@ -42,12 +42,16 @@ class Script:
 
 @dataclass(frozen=True)
 class Input:
-    """What lies below an S3 prefix, put into a folder of the container; sharded: each instance gets its part of the objects."""
+    """What lies below an S3 prefix, put into a folder of the container; sharded: each instance gets its part of the objects.
+
+    With `manifest`, the URI is that of a JSON file that names them: `[{"prefix": "s3://bucket/folder/"}, "a.csv", …]`.
+    """
 
     name: str
     uri: str
     path: str
     sharded: bool = False
+    manifest: bool = False
 
 
 @dataclass(frozen=True)
@@ -191,7 +195,7 @@ def _input(given: Input) -> ProcessingInputTypeDef:
         "S3Input": {
             "S3Uri": given.uri,
             "LocalPath": given.path,
-            "S3DataType": "S3Prefix",
+            "S3DataType": "ManifestFile" if given.manifest else "S3Prefix",
             "S3InputMode": "File",
             "S3DataDistributionType": "ShardedByS3Key" if given.sharded else "FullyReplicated",
         },
