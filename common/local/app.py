@@ -19,8 +19,10 @@ from moto.sts.models import sts_backends
 
 import common.local.autoscaling
 import common.local.sagemaker
+from common.local import clock
 from common.local.api import AUTOSCALING, OPERATIONS, ApiError, Call, Operation
 from common.local.context import LocalAws
+from common.local.events.bus import EventBus
 from common.local.moto_app import Environ, StartResponse, WsgiApp
 from common.local.validation import validate
 
@@ -117,7 +119,10 @@ class Application:
         if signed and signed[3] in SERVICES:
             reply = self._answer(environ, path, signed[1], signed[2], SERVICES[signed[3]])
         elif path == "/_local/health":
-            reply = _json(200, {"status": "ok", "url": self._aws.url, "time_scale": self._aws.time_scale})
+            about = {"url": self._aws.url, "time_scale": self._aws.time_scale, "time": clock.now()}
+            reply = _json(200, {"status": "ok", **about})
+        elif path == "/_local/clock":
+            reply = self._advance(environ["wsgi.input"].read())
         elif not signed and (environ.get("HTTP_X_AMZ_TARGET", "").startswith("SageMaker.") or _ENDPOINT.match(path)):
             reply = _error(ApiError("MissingAuthenticationTokenException", "Missing Authentication Token", 403))
         else:
@@ -126,6 +131,14 @@ class Application:
         reply.headers["x-amzn-RequestId"] = str(uuid.uuid4())
         start_response(f"{reply.status} {_phrase(reply.status)}", list(reply.headers.items()))
         return [reply.body]
+
+    def _advance(self, body: bytes) -> Reply:
+        """Skip time: `{"advance": seconds}`; the answer comes when all that was due meanwhile has been sent."""
+        try:
+            moment = self._aws.part(EventBus).advance(float(_parsed(body)["advance"]))
+        except (ApiError, KeyError, TypeError, ValueError) as error:
+            return _error(ApiError("ValidationException", f'{{"advance": seconds}} is expected: {error}'))
+        return _json(200, {"time": moment})
 
     def _answer(self, environ: Environ, path: str, access_key: str, region: str, service: Service) -> Reply:
         try:

@@ -11,6 +11,8 @@ from common.errors import UsageError
 from common.local.app import Application, operation_modules
 from common.local.cloudwatch import mend_cloudwatch
 from common.local.context import LocalAws
+from common.local.events.bus import EventBus
+from common.local.events.mend import mend_events
 from common.local.http import http_server
 from common.local.moto_app import moto_app
 from common.local.services import Services
@@ -46,6 +48,8 @@ def running(root: Path, bound: socket.socket, time_scale: float) -> Iterator[Loc
     url = f"http://127.0.0.1:{bound.getsockname()[1]}"
     aws = LocalAws(root, Store(root / "sagemaker.sqlite"), Services(snapshots.mark), url, time_scale)
     mend_cloudwatch(aws.services)
+    mend_events(aws.services)
+    aws.part(EventBus)
     keeper = aws.spawn("snapshots", lambda: snapshots.keep(aws.closing))
     try:
         yield aws

@@ -1,0 +1,1 @@
+"""EventBridge on this machine: SageMaker's events, what a target gets of them, its permissions, and schedules."""
