@@ -13,7 +13,7 @@ from common.dashboard.facts import Facts, ModelFacts, Window
 from common.monitoring.findings import PREDICTION, Findings
 from common.notifications.links import workflow_page
 from common.operations.cost import Running
-from common.registry import PENDING, Package
+from common.registry import PENDING, REJECTED, Package
 from common.report.tables import METRICS, number, some
 from common.settings import Run
 
@@ -95,17 +95,16 @@ def headline(facts: Facts) -> Note:
     """The page's first line."""
     found = {model.model.name: notes(model) for model in facts.models}
     wanting = [name for name, told in found.items() if told]
-    if not facts.models:
+    strangers = sorted({alarm.model for alarm in facts.other_alarms})
+    if wanting:
+        worst: Tone = "bad" if strangers or any(told[0].tone == "bad" for told in found.values() if told) else "small"
+        verb = "wants" if len(wanting) == 1 else "want"
+        return Note(worst, f"{len(wanting)} of {len(found)} models {verb} somebody's attention: {some(wanting)}")
+    if strangers:
+        return Note("bad", f"An alarm fires of what this checkout does not have: {some(strangers)}")
+    if not found:
         return Note("small", "This checkout has no models")
-    if facts.other_alarms or any(note.tone == "bad" for told in found.values() for note in told):
-        tone: Tone = "bad"
-    else:
-        tone = "small" if wanting else "good"
-    if not wanting:
-        whom = "All models are" if len(found) > 1 else "The model is"
-        return Note(tone, f"{whom} in step with main, and nothing waits for anybody")
-    some_of = f"{len(wanting)} of {len(found)} models" if len(found) > 1 else "The model"
-    return Note(tone, f"{some_of} {'wants' if len(wanting) == 1 else 'want'} somebody's attention: {some(wanting)}")
+    return Note("good", "Every model is in step with main, and nothing waits for anybody")
 
 
 def in_step(model: ModelFacts) -> Note:
@@ -116,17 +115,18 @@ def in_step(model: ModelFacts) -> Note:
 
 
 def decided(package: Package) -> str:
-    """Who approved or rejected it and when, or that nobody has yet."""
-    known = package.metadata
-    for verb in ("approved", "rejected"):
-        if package.status.lower() == verb and (who := known.get(f"{verb}_by")):
-            said = f"{verb} by {person(who)}"
-            when = known.get(f"{verb}_at", "")
-            linked = link(known.get(f"{verb}_in", ""), said)
-            return Markup("{}, {}").format(linked, noted(when)) if when else linked
+    """Who approved or rejected it, when and why, or that nobody has yet."""
     if package.status == PENDING:
         return link(_workflow(package), "waits for a click")
-    return package.status.lower()
+    verb, known = package.status.lower(), package.metadata
+    who, when = known.get(f"{verb}_by", ""), known.get(f"{verb}_at", "")
+    told = link(known.get(f"{verb}_in", ""), f"{verb} by {person(who)}" if who else verb)
+    if when:
+        told = Markup("{}, {}").format(told, noted(when))
+    why = (
+        package.reason.partition(": ")[2] if package.status == REJECTED and who != "gate" else ""
+    )  # the gate's is its own
+    return Markup("{}: {}").format(told, why) if why else told
 
 
 def deployed(package: Package) -> str:
