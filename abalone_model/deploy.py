@@ -1,7 +1,8 @@
 """Serve the approved abalone package behind one endpoint, a canary first."""
 
 from abalone_model import MODEL
-from common.deployment import Alarm, Canary, Endpoint
+from common.deployment import Alarm, Canary, Capture, Endpoint
+from common.monitoring.declare import Monitor
 from common.steps import deploy
 
 ENDPOINT = Endpoint(
@@ -12,7 +13,10 @@ ENDPOINT = Endpoint(
         Alarm("Invocation5XXErrors", "Sum", above=0),
         Alarm("ModelLatency", "p99", above=500_000),  # microseconds
     ),
+    capture=Capture(percent=100),  # what the monitor looks at
 )
+
+MONITOR = Monitor()
 
 if __name__ == "__main__":
     deploy(MODEL, ENDPOINT)

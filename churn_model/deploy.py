@@ -1,7 +1,8 @@
 """Serve the approved churn package behind one endpoint; traffic moves to it by halves."""
 
 from churn_model import MODEL
-from common.deployment import Alarm, Endpoint, Learned, Linear
+from common.deployment import Alarm, Capture, Endpoint, Learned, Linear
+from common.monitoring.declare import Monitor, Rule
 from common.steps import deploy
 
 ENDPOINT = Endpoint(
@@ -15,7 +16,11 @@ ENDPOINT = Endpoint(
         # Twice as slow as what serves was on nineteen of twenty of the day's minutes; in microseconds where it had no traffic.
         Alarm("ModelLatency", "p99", above=Learned(times=2, fallback=500_000)),
     ),
+    capture=Capture(percent=100),  # what the monitor looks at
 )
+
+# Who leaves is known a month later. Customers and tariffs change slowly: after half a year the model is made anew in any case.
+MONITOR = Monitor(rule=Rule(windows=3, of=5), truth_within_days=45, retrain_after_days=180)
 
 if __name__ == "__main__":
     deploy(MODEL, ENDPOINT)

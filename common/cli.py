@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from common.commands import dashboard, experiments, operations
+from common.commands import dashboard, experiments, monitoring, operations
 from common.commands.local import ci, local
 from common.model import all_models, find_model
 from common.scaffold import commands as scaffold
@@ -288,6 +288,7 @@ app.command()(commands.invoke)
 app.command()(commands.add_customer)
 app.command()(experiments.shadow)
 app.command()(experiments.ab)
+app.command()(monitoring.monitor)
 app.command()(scaffold.new)
 app.command()(scaffold.remove)
 

@@ -33,6 +33,7 @@ COMMANDS = (
     "add-customer",
     "shadow",
     "ab",
+    "monitor",
     "rollback",
     "hold",
     "release",

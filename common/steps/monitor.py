@@ -1,0 +1,233 @@
+"""Monitor: compare what came in with what the model was trained on, once for each window, and say what that adds up to."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from common.data.stored import Stored
+from common.deployment.shared.declare import SharedEndpoint
+from common.errors import DataError, MonitoringError, RegistryError
+from common.experiments.report import Report
+from common.model import ROOT, Model
+from common.monitoring.declare import Monitor, declared_monitor
+from common.monitoring.files import live_files
+from common.monitoring.job import METRICS, Look
+from common.monitoring.looked import (
+    BASELINE_CONSTRAINTS,
+    BASELINE_PREDICTIONS,
+    BASELINE_STATISTICS,
+    FINDINGS,
+    REPORT,
+    RESULTS,
+    Looked,
+)
+from common.monitoring.metrics import put_metrics
+from common.monitoring.report import consequence, drifted_columns, monitoring_report, verdict
+from common.monitoring.results import decision, history, looked_at
+from common.monitoring.rules import Decision
+from common.monitoring.window import LiveWindow, asked, describe, yesterday
+from common.notifications import Notice, notify
+from common.notifications.links import object_page
+from common.registry import Package
+from common.steps.context import Context
+from common.steps.live import live_of
+from common.storage import Layout
+
+_INFERENCE_TIME = "%Y-%m-%dT%H:%M:%SZ"
+
+
+class NothingToMonitor(MonitoringError):
+    """There is no window, or nothing in it, that a package which serves has answered."""
+
+
+def monitor_model(context: Context, model: Model, *, since: str = "", until: str = "") -> None:
+    """Look at a window of live calls, and say whether the windows so far are a reason to retrain.
+
+    By default at yesterday's, in UTC. What was looked at, and has not changed since, is not looked at again.
+
+    Args:
+        since, until: of the window, ISO 8601.
+
+    Raises:
+        UsageError: the model declares no `MONITOR`, or that is no window.
+        NothingToMonitor: a window was asked for, and nothing in it was captured, or not of the package that serves.
+        RegistryError: the package has no baseline.
+        DataError: the data that it was trained on are gone.
+        TrainingError: the job failed; its window does not count.
+        MonitoringError: results are damaged.
+        NotificationError: people could not be told; the results are there.
+    """
+    monitor = declared_monitor(model)
+    now = datetime.now(UTC)
+    if since:
+        look = _live_look(context, model, monitor, asked(since, until, now))
+    else:
+        try:
+            look = _live_look(context, model, monitor, yesterday(now))
+        except NothingToMonitor as error:
+            context.say(f"{model.name}: nothing to look at: {error.what}")
+            return
+    _look(context, look)
+
+
+def _live_look(context: Context, model: Model, monitor: Monitor, window: LiveWindow) -> Look:
+    """A look at the calls of a window that the package which serves now has answered."""
+    if isinstance(model.declaration("deploy", "ENDPOINT"), SharedEndpoint):
+        raise NothingToMonitor(
+            f"{model.name} is served by a shared endpoint, whose calls SageMaker does not capture.",
+            "Give it an endpoint of its own, or monitor batches.",
+        )
+    live = live_of(context, model)
+    package = context.registry(model).serving(live.package_arn)
+    if package is None:
+        raise NothingToMonitor(f"No package of {model.name} serves.", f"`models deploy {model.name}` deploys main's.")
+    begin = max(window.since, _deployed(package) or window.since)
+    if begin >= window.until:
+        raise NothingToMonitor(
+            f"Version {package.version} of {model.name} serves since {package.deployed_at}, and has answered none of {window}.",
+            "Look at a later window: --since, --until.",
+        )
+    manifest, layout = _baseline(context, model, package), Layout(model.name)
+    calls, truth = live_files(
+        context.bucket,
+        f"{layout.capture()}/{model.name}/{live.variants[0]}",
+        layout.truth(),
+        window.since,
+        window.until,
+        timedelta(days=monitor.truth_within_days),
+    )
+    if not calls:
+        raise NothingToMonitor(
+            f"None of {window} were captured.",
+            f"Declare Endpoint(capture=Capture(percent=100)) in {model.folder}/deploy.py, and deploy it. SageMaker writes "
+            "captured calls some minutes later.",
+        )
+    return Look(
+        model=model,
+        package=package,
+        monitor=monitor,
+        metric=METRICS[model.declaration("train_register", "TRAINING").gate.metric],
+        manifest=manifest,
+        window={**describe(window), "ends": window.until.isoformat()},
+        answered_since=begin.strftime(_INFERENCE_TIME),
+        answered_until=window.until.strftime(_INFERENCE_TIME),
+        calls=calls,
+        truth=truth,
+    )
+
+
+def _deployed(package: Package) -> datetime | None:
+    return datetime.fromisoformat(package.deployed_at) if package.deployed_at else None
+
+
+def _baseline(context: Context, model: Model, package: Package) -> Mapping[str, Any]:
+    """The manifest of the data version that the package was trained on, once everything that is compared with is there.
+
+    Raises:
+        RegistryError: the package has no baseline.
+        DataError: its data version is gone.
+    """
+    layout = Layout(model.name)
+    there = context.bucket.listing(layout.package(package.source, package.data_version, ""))
+    if not {BASELINE_STATISTICS, BASELINE_CONSTRAINTS, BASELINE_PREDICTIONS} <= set(there):
+        raise RegistryError(
+            f"Version {package.version} of {model.name} has no baseline to compare with: it was registered before there were "
+            "any, or somebody has deleted it.",
+            f"Train, approve and deploy main's source: `models train {model.name}`. Until then nothing can be compared.",
+        )
+    data = Stored.open(context.bucket, model.name, package.data_version)
+    if data is None:
+        raise DataError(
+            f"Data version {package.data_version}, which version {package.version} of {model.name} was trained on, is gone from "
+            "the bucket.",
+            f"Gather again with --refresh, and train: `models train {model.name} --refresh`.",
+        )
+    return data.manifest
+
+
+def _look(context: Context, look: Look) -> Looked:
+    """Look at the window unless that was done; then say, and tell people, what was found."""
+    model, bucket = look.model, context.bucket
+    looked = looked_at(bucket, model.name, look.package.version, look.window["id"])
+    again = looked is not None and looked.inputs == look.inputs
+    if looked is None or not again:
+        results = look.run(bucket, context.say)
+        looked = Looked.from_json(json.loads(results[FINDINGS]))
+        if not put_metrics(context.aws, model.name, looked):
+            context.say("  no metrics: CloudWatch takes none of a window that ended more than two weeks ago")
+        windows = _with(history(bucket, model.name, looked.version), looked)
+        _write(context, look, results, _report(context, look, windows, looked, results))
+    else:
+        context.say(f"{model.name}: {look.window['id']} was looked at before, and has not changed")
+    decided = decision(history(bucket, model.name, looked.version), look.monitor.rule)
+    _keep(context, look)
+    _tell(context, look, looked, decided)
+    return looked
+
+
+def _with(windows: Iterable[Looked], looked: Looked) -> list[Looked]:
+    """The windows with this one in the place of what was found in it before, the oldest first."""
+    others = [each for each in windows if each.id != looked.id]
+    return sorted([*others, looked], key=lambda each: (each.ends, each.id))
+
+
+def _report(
+    context: Context, look: Look, windows: list[Looked], looked: Looked, results: Mapping[str, bytes]
+) -> Report:
+    key = Layout(look.model.name).package(look.package.source, look.package.data_version, BASELINE_STATISTICS)
+    baseline = context.bucket.read_json(key) or {"features": []}
+    statistics = json.loads(results[RESULTS[0]])
+    return monitoring_report(look.model, looked, windows, decision(windows, look.monitor.rule), baseline, statistics)
+
+
+def _write(context: Context, look: Look, results: Mapping[str, bytes], report: Report) -> None:
+    """Put the results where they count; the findings last, so that a window that has them has everything."""
+    layout, window = Layout(look.model.name), look.window["id"]
+    files = {**results, REPORT: report.html().encode()}
+    keys = {name: layout.monitoring(look.package.version, f"{window}/{name}") for name in files}
+    others = [(keys[name], content) for name, content in files.items() if name != FINDINGS]
+    context.bucket.write_all(others, last=(keys[FINDINGS], results[FINDINGS]))
+    context.say(report.text())
+
+
+def _keep(context: Context, look: Look) -> None:
+    """Write the page to `build/<model>/`, where CircleCI picks it up."""
+    page = context.bucket.read(_page(look))
+    if page is not None:
+        folder = ROOT / "build" / look.model.name / "monitoring"
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{look.window['id']}.html").write_bytes(page)
+
+
+def _page(look: Look) -> str:
+    return Layout(look.model.name).monitoring(look.package.version, f"{look.window['id']}/{REPORT}")
+
+
+def _tell(context: Context, look: Look, looked: Looked, decided: Decision) -> None:
+    """Say what the window and those before it come to, and notify people where anything was found."""
+    findings, model = looked.findings, look.model
+    headline, tone = verdict(findings)
+    follows = consequence(model, findings, decided)
+    context.say(f"{model.name}, {looked.id}: {headline}. {follows}")
+    if tone != "bad":
+        return
+    columns = drifted_columns(findings)
+    settings = context.aws.settings
+    lines = [f"- {each.feature_name}: {each.description}" for each in findings.violations]
+    notify(
+        context,
+        Notice(
+            kind="drift found",
+            model=model.name,
+            subject=f"version {looked.version}, {looked.id}: {headline}",
+            text="\n".join([f"{looked.rows:,} records, {len(columns)} columns differ.", *lines, "", follows]),
+            links={
+                "report": object_page(settings.region, settings.bucket, _page(look)),
+                "job": context.run.url,
+            },
+            key=f"monitor {model.name} {looked.version} {looked.id} {headline}",
+        ),
+    )
