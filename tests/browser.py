@@ -14,6 +14,7 @@ from typing import Any
 from selenium.webdriver import Chrome
 from selenium.webdriver.chrome.options import Options
 from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.action_chains import ActionChains
 
 _FLAGS = (
     "--headless=new",
@@ -26,6 +27,39 @@ _FLAGS = (
     "--disable-component-update",
     "--disable-sync",
 )
+
+CONTRAST = """
+const channels = colour => colour.match(/[\\d.]+/g).map(Number);
+const luminance = colour => channels(colour).slice(0, 3).map(c => c / 255)
+  .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+  .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+const background = element => {
+  for (let e = element; e; e = e.parentElement) {
+    const colour = getComputedStyle(e).backgroundColor;
+    if ((channels(colour)[3] ?? 1) === 1) return colour;
+  }
+  return "rgb(255, 255, 255)";
+};
+const text = [...document.body.querySelectorAll("*")].filter(e =>
+  !["STYLE", "title"].includes(e.tagName) && [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()));
+return text.map(e => {
+  const colour = getComputedStyle(e)[e instanceof SVGElement ? "fill" : "color"];
+  const [a, b] = [luminance(colour), luminance(background(e))].sort((x, y) => y - x);
+  return [e.textContent.trim().slice(0, 40), (a + 0.05) / (b + 0.05)];
+});
+"""
+"""Of every text: how it begins, and WCAG 2.2's ratio of the luminances of text and background."""
+BOXES = """
+return [...document.querySelectorAll("svg")].map(svg => {
+  const box = svg.getBoundingClientRect();
+  const texts = [...svg.querySelectorAll("text")].map(t => t.getBoundingClientRect());
+  return {width: box.width, height: box.height, left: box.left, right: box.right,
+          textLeft: Math.min(...texts.map(t => t.left)), textRight: Math.max(...texts.map(t => t.right)),
+          marks: [...svg.querySelectorAll(".line, .steps, .area, .mark, .cell, .bar")]
+            .filter(e => { const b = e.getBBox(); return b.width + b.height > 0; }).length};
+});
+"""
+"""Of each chart: its own box, and the union of those of its texts."""
 
 
 def chromium_missing() -> str:
@@ -58,6 +92,11 @@ class Browser:
     def run(self, script: str) -> Any:
         """What a JavaScript function body returns in the page."""
         return self.driver.execute_script(script)
+
+    def press(self, *keys: str) -> None:
+        """Press keys one after the other, e.g. `Keys.TAB`."""
+        for key in keys:
+            ActionChains(self.driver).send_keys(key).perform()
 
     def requests(self) -> list[str]:
         """The URLs that were asked for since the page was opened."""

@@ -12,7 +12,7 @@ from common.report.fleet import FleetReport
 from common.report.plots.chart import LineChart, Series, standalone
 from common.report.report import Report
 from common.report.tables import METRICS, interval, number
-from tests.browser import Browser, browser, chromium_missing
+from tests.browser import BOXES, CONTRAST, Browser, browser, chromium_missing
 from tests.fleets import fleet, fleet_report
 from tests.reports import abalone_report, churn_report
 
@@ -27,38 +27,6 @@ REPORTS: dict[str, Report | FleetReport] = {
     "fleet": fleet_report(),
     "great fleet": fleet_report(fleet(customers=3000, worse=1.2)),
 }
-# Of WCAG 2.2: the ratio of the luminances of text and background.
-CONTRAST = """
-const channels = colour => colour.match(/[\\d.]+/g).map(Number);
-const luminance = colour => channels(colour).slice(0, 3).map(c => c / 255)
-  .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
-  .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-const background = element => {
-  for (let e = element; e; e = e.parentElement) {
-    const colour = getComputedStyle(e).backgroundColor;
-    if ((channels(colour)[3] ?? 1) === 1) return colour;
-  }
-  return "rgb(255, 255, 255)";
-};
-const text = [...document.body.querySelectorAll("*")].filter(e =>
-  !["STYLE", "title"].includes(e.tagName) && [...e.childNodes].some(n => n.nodeType === 3 && n.data.trim()));
-return text.map(e => {
-  const colour = getComputedStyle(e)[e instanceof SVGElement ? "fill" : "color"];
-  const [a, b] = [luminance(colour), luminance(background(e))].sort((x, y) => y - x);
-  return [e.textContent.trim().slice(0, 40), (a + 0.05) / (b + 0.05)];
-});
-"""
-# Of each chart: its own box, and the union of those of its texts.
-BOXES = """
-return [...document.querySelectorAll("svg")].map(svg => {
-  const box = svg.getBoundingClientRect();
-  const texts = [...svg.querySelectorAll("text")].map(t => t.getBoundingClientRect());
-  return {width: box.width, height: box.height, left: box.left, right: box.right,
-          textLeft: Math.min(...texts.map(t => t.left)), textRight: Math.max(...texts.map(t => t.right)),
-          marks: [...svg.querySelectorAll(".line, .steps, .area, .mark, .cell, .bar")]
-            .filter(e => { const b = e.getBBox(); return b.width + b.height > 0; }).length};
-});
-"""
 TABLE = """
 return [...document.querySelectorAll("table.metrics tr")].map(row => [...row.cells].map(cell => cell.textContent.trim()));
 """
