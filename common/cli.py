@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from common.commands import dashboard, experiments, monitoring, operations
+from common.commands import dashboard, events, experiments, monitoring, operations
 from common.commands.local import ci, local
 from common.model import all_models, find_model
 from common.scaffold import commands as scaffold
@@ -283,6 +283,7 @@ app.command()(operations.logs)
 app.command()(operations.watch)
 app.command()(operations.teardown)
 app.command()(operations.cost)
+app.command()(events.events)
 app.command()(dashboard.dashboard)
 app.command()(commands.invoke)
 app.command()(commands.add_customer)
