@@ -6,10 +6,12 @@ It runs in the container, and needs of this repository what travels with it only
 from __future__ import annotations
 
 import base64
+import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -169,15 +171,18 @@ def read_batch(folder: Path, columns: Sequence[str]) -> tuple[pd.DataFrame, int]
 
 
 def _csv(path: Path) -> Iterator[pd.DataFrame]:
-    try:
-        parts = pd.read_csv(
-            path, dtype=str, keep_default_na=False, skipinitialspace=True, encoding="utf-8-sig",
-            encoding_errors="replace", on_bad_lines="skip", index_col=False, chunksize=_CHUNK_ROWS,
-        )  # fmt: skip
-    except pd.errors.EmptyDataError:
-        return
-    with parts:
-        yield from parts
+    with path.open(encoding="utf-8-sig", errors="replace") as lines:
+        header = _fields(next(lines, ""))
+        # Line by line, as a transform splits: a quote that is never closed spoils one record, and not all that follow.
+        records = (fields for line in lines if line.strip() and len(fields := _fields(line)) == len(header))
+        while rows := list(islice(records, _CHUNK_ROWS)):
+            yield pd.DataFrame(rows, columns=header, dtype=object)
+
+
+def _fields(line: str) -> list[str]:
+    line = line.rstrip("\r\n")
+    fields = next(csv.reader([line], skipinitialspace=True), []) if '"' in line else line.split(",")
+    return [field.strip() for field in fields]
 
 
 def _json_lines(path: Path) -> Iterator[pd.DataFrame]:
