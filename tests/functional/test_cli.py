@@ -41,6 +41,7 @@ COMMANDS = (
     "watch",
     "teardown",
     "cost",
+    "dashboard",
     "new",
     "remove",
     "ci",
