@@ -1,6 +1,7 @@
 """Serve the approved churn package behind one endpoint; traffic moves to it by halves."""
 
 from churn_model import MODEL
+from common.batch import Batch
 from common.deployment import Alarm, Capture, Endpoint, Learned, Linear
 from common.monitoring.declare import Monitor, Rule
 from common.steps import deploy
@@ -21,6 +22,9 @@ ENDPOINT = Endpoint(
 
 # Who leaves is known a month later. Customers and tariffs change slowly: after half a year the model is made anew in any case.
 MONITOR = Monitor(rule=Rule(windows=3, of=5), truth_within_days=45, retrain_after_days=180)
+
+# A customer's phone number finds the customer again; the model is not told it.
+BATCH = Batch(instance_type="ml.m5.large", keys=("Phone",))
 
 if __name__ == "__main__":
     deploy(MODEL, ENDPOINT)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from common.commands import dashboard, events, experiments, monitoring, operations
+from common.commands import batch, dashboard, events, experiments, loop, monitoring, operations
 from common.commands.local import ci, local
 from common.model import all_models, find_model
 from common.scaffold import commands as scaffold
@@ -163,6 +163,14 @@ def train(
     testing: Annotated[
         bool, typer.Option("--testing", help="Try it out: a tuning runs one job only, and nothing is registered.")
     ] = False,
+    because: Annotated[
+        str,
+        typer.Option(
+            metavar="WHY",
+            help="Train again what serves, on newer data: it has to be better there. `models due` says why.",
+            show_default=False,
+        ),
+    ] = "",
 ) -> None:
     """Gather, train, evaluate and register this commit.
 
@@ -173,8 +181,10 @@ def train(
       models train abalone
       models train churn --testing
       ABALONE_SOURCE=new.csv models train abalone --refresh
+      models train churn --refresh --because "data had drifted in 3 of the last 5 windows"
     """
     with failures_explained():
+        from common.errors import UsageError
         from common.steps.gather import gather_data
         from common.steps.gather_series import gather_readings
         from common.steps.train import train_model
@@ -182,12 +192,17 @@ def train(
 
         context, model = _context(), find_model(name)
         data, training = model.declaration("gather_data", "DATA"), model.declaration("train_register", "TRAINING")
+        if model.is_fleet and because:
+            raise UsageError(
+                f"{name} is a fleet, whose customers' models are held against those that serve in every training.",
+                "Leave out --because.",
+            )
         if model.is_fleet:
             gather_readings(context, model, data, refresh=refresh)
             train_fleet_model(context, model, training, testing=testing)
         else:
             gather_data(context, model, data, refresh=refresh)
-            train_model(context, model, training, testing=testing)
+            train_model(context, model, training, testing=testing, because=because)
 
 
 @app.command()
@@ -276,6 +291,7 @@ def deploy(
         deploy_model(_context(), model, endpoint, plan=plan, version=version, despite_alarms=despite_alarms)
 
 
+app.command()(loop.due)
 app.command()(operations.rollback)
 app.command()(operations.hold)
 app.command()(operations.release)
@@ -289,6 +305,7 @@ app.command()(commands.invoke)
 app.command()(commands.add_customer)
 app.command()(experiments.shadow)
 app.command()(experiments.ab)
+app.command()(batch.batch)
 app.command()(monitoring.monitor)
 app.command()(scaffold.new)
 app.command()(scaffold.remove)

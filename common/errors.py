@@ -54,7 +54,7 @@ class ArtifactError(ModelsError):
 
 
 class GateError(ModelsError):
-    """The trained model is not good enough; its package is registered as rejected."""
+    """The trained model is not good enough, and its package registered as rejected; or there is nothing to train it on."""
 
 
 class RegistryError(ModelsError):
@@ -71,3 +71,7 @@ class MonitoringError(ModelsError):
 
 class NotificationError(ModelsError):
     """People could not be told. What they should know has happened nevertheless."""
+
+
+class BatchError(ModelsError):
+    """A partition was not scored. What was made of it is kept, and the next run goes on from there."""

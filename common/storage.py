@@ -7,6 +7,7 @@ import json
 import mimetypes
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -62,9 +63,30 @@ class Layout:
         """What was found in a window of a package: `<window>/findings.json`, `<window>/report.html`, …"""
         return f"{self.model}/monitoring/{version}/{name}"
 
+    def retraining(self, version: int) -> str:
+        """What became of the last attempt to replace a package by one that was trained again."""
+        return f"{self.model}/monitoring/retrain/{version}.json"
+
     def monitoring_job(self, inputs: str, name: str) -> str:
         """What a job of the monitor was given and has left, by the digest of the former."""
         return f"{self.model}/monitoring/jobs/{inputs}/{name}"
+
+    def batch_input(self) -> str:
+        """The prefix of the partitions to be scored, `dt=2026-11-20/customers.csv`, unless another one is declared."""
+        return f"{self.model}/batch/input/"
+
+    def batch_output(self, partition: str = "", version: int = 0) -> str:
+        """The prefix of what was scored: of a package version, `part-00000.parquet`, `rejected/…`, `manifest.json`."""
+        below = "".join(f"{folder}/" for folder in (partition, f"version={version}" if version else "") if folder)
+        return f"{self.model}/batch/output/{below}"
+
+    def batch_work(self, digest: str) -> str:
+        """The prefix of what the jobs of a partition leave for each other; deleted when it is scored."""
+        return f"{self.model}/batch/work/{digest}/"
+
+    def batch_code(self, digest: str) -> str:
+        """The code archive of a batch's processing jobs, by the digest of its content."""
+        return f"{self.model}/batch/code/{digest}.tar.gz"
 
     def asynchronous(self, name: str) -> str:
         """A request of an asynchronous endpoint, `input/…`; SageMaker leaves `output/…` and `failure/…` beside it."""
@@ -92,6 +114,15 @@ class Bucket:
         """The object's content, or None when there is none."""
         try:
             return self.aws.s3.get_object(Bucket=self.name, Key=key)["Body"].read()
+        except ClientError as error:
+            if is_missing(error):
+                return None
+            raise
+
+    def written(self, key: str) -> datetime | None:
+        """When the object was written; None where there is none."""
+        try:
+            return self.aws.s3.head_object(Bucket=self.name, Key=key)["LastModified"]
         except ClientError as error:
             if is_missing(error):
                 return None

@@ -184,14 +184,7 @@ class Deployment:
         """
         sagemaker, tags = self.aws.sagemaker, self.wanted.tags
         self._require_deployable()
-        _unless_it_exists(
-            lambda: sagemaker.create_model(
-                ModelName=self.wanted.model_name,
-                PrimaryContainer=self.wanted.container,
-                ExecutionRoleArn=self.aws.settings.execution_role,
-                Tags=tags,
-            )
-        )
+        create_model(self.aws, self.wanted)
         self._require_own_model()
         if not self.wanted.kept:
             _unless_it_exists(
@@ -256,12 +249,7 @@ class Deployment:
             )
 
     def _require_own_model(self) -> None:
-        container = self.aws.sagemaker.describe_model(ModelName=self.wanted.model_name).get("PrimaryContainer", {})
-        if package_of(container) != self.wanted.package.arn:
-            raise DeploymentError(
-                f"The SageMaker model {self.wanted.model_name} exists, but was not made from {self.wanted.package.arn}.",
-                "Somebody made it by hand, or the package group was made anew: delete that model, then deploy again.",
-            )
+        require_own_model(self.aws, self.wanted)
 
     def _sign(self, configuration_arn: str, rollback: str = "") -> None:
         """Note who brings the configuration to the endpoint, and what to return to until it is verified."""
@@ -378,6 +366,32 @@ def wait_until_settled(aws: Aws, endpoint: str, say: Say) -> None:
             return
         time.sleep(pause)
         pause = min(pause * 1.15, _LONGEST_POLL_SECONDS)
+
+
+def create_model(aws: Aws, wanted: Wanted) -> None:
+    """Create the SageMaker model of a package, unless there is one of its name."""
+    _unless_it_exists(
+        lambda: aws.sagemaker.create_model(
+            ModelName=wanted.model_name,
+            PrimaryContainer=wanted.container,
+            ExecutionRoleArn=aws.settings.execution_role,
+            Tags=wanted.tags,
+        )
+    )
+
+
+def require_own_model(aws: Aws, wanted: Wanted) -> None:
+    """Refuse a SageMaker model that has the name of the package's, and was made from something else.
+
+    Raises:
+        DeploymentError: it was.
+    """
+    container = aws.sagemaker.describe_model(ModelName=wanted.model_name).get("PrimaryContainer", {})
+    if package_of(container) != wanted.package.arn:
+        raise DeploymentError(
+            f"The SageMaker model {wanted.model_name} exists, but was not made from {wanted.package.arn}.",
+            "Somebody made it by hand, or the package group was made anew: delete that model, then deploy again.",
+        )
 
 
 def _unless_it_exists(create: Callable[[], object]) -> None:

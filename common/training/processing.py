@@ -127,7 +127,12 @@ def processing_request(
 
 
 def run_processing_job(
-    aws: Aws, base_name: str, request: Callable[[], CreateProcessingJobRequestTypeDef], say: Say
+    aws: Aws,
+    base_name: str,
+    request: Callable[[], CreateProcessingJobRequestTypeDef],
+    say: Say,
+    *,
+    left: Callable[[], bool] = lambda: True,
 ) -> DescribeProcessingJobResponseTypeDef:
     """Run the job, or join the one of that name that is under way or done, and answer it completed.
 
@@ -136,6 +141,7 @@ def run_processing_job(
     Args:
         base_name: at most 60 characters, since SageMaker allows 63.
         request: makes the request; called only where a job has to be started.
+        left: whether what a completed job has left is still there; where it is not, another attempt is made.
 
     Raises:
         TrainingError: the job failed or was stopped, with what it left as its message and the end of its log, or its
@@ -157,7 +163,7 @@ def run_processing_job(
         kind="processing",
         describe=describe,
         create=create,
-        status=status,
+        status=lambda job: "Failed" if status(job) == "Completed" and not left() else status(job),
     )
     name = job["ProcessingJobName"]
     say(f"Processing job {name}: {'started' if started else 'found, ' + status(job)}")

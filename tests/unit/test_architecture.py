@@ -20,7 +20,7 @@ LAYERS = (
     ("common.training",),
     ("common.registry",),
     ("common.deployment",),
-    ("common.experiments", "common.monitoring"),
+    ("common.batch", "common.experiments", "common.monitoring"),
     ("common.operations", "common.scaffold", "common.steps"),
     ("common.dashboard",),
     ("common.commands",),

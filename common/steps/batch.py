@@ -1,0 +1,135 @@
+"""Batch: score the partitions that have come in, with the package that serves."""
+
+from __future__ import annotations
+
+from common.batch.declare import Batch
+from common.batch.manifest import Manifest, scored
+from common.batch.partitions import Task, partitions, tasks
+from common.batch.run import Scoring
+from common.deployment.execute import create_model, require_own_model
+from common.deployment.plan import Wanted
+from common.deployment.verify import check_artifact
+from common.errors import BatchError, DeploymentError, ModelsError, RegistryError
+from common.model import Model
+from common.registry import Package
+from common.steps.context import Context
+from common.steps.live import live_of
+from common.storage import Layout, split_uri
+
+
+def score_batches(context: Context, model: Model, batch: Batch, *, partition: str = "", plan: bool = False) -> None:
+    """Score every partition that was not scored yet, or the one of that name with the package that serves now.
+
+    A partition that cannot be scored keeps no other from it.
+
+    Args:
+        plan: only say what would be done.
+
+    Raises:
+        DeploymentError: nothing serves, or what serves was never verified.
+        RegistryError: the package that serves is not approved any more, or was rolled back.
+        UsageError: there is no such partition.
+        BatchError: names each partition that could not be scored, and why.
+    """
+    package = serving_package(context, model)
+    planned = planned_tasks(context, model, batch, package, partition)
+    for task in planned if plan else [task for task in planned if task.done and partition]:
+        context.say(f"{model.name} {task}")
+    waiting = [task for task in planned if not task.done]
+    if plan:
+        return
+    if not waiting:
+        context.say(f"{model.name}: {len(planned)} partitions, all of them scored")
+        return
+    wanted = Wanted(model, package, model.declaration("deploy", "ENDPOINT"))
+    check_artifact(context.aws, wanted)
+    create_model(context.aws, wanted)  # there is one, unless the package serves behind a shared endpoint
+    require_own_model(context.aws, wanted)
+    failures = {}
+    for task in waiting:
+        try:
+            context.say(f"{model.name} {task}")
+            _say_scored(context, model, _scoring(context, model, task, wanted.model_name).run())
+        except ModelsError as error:
+            context.say(f"{model.name} {task.partition.name} was not scored: {error}")
+            failures[task.partition.name] = error
+    if failures:
+        raise _failure(model, failures, len(waiting))
+
+
+def planned_tasks(context: Context, model: Model, batch: Batch, package: Package, partition: str = "") -> list[Task]:
+    """Every partition of the input, or the one of that name, and whether it has to be scored.
+
+    Raises:
+        UsageError: there is no such partition.
+        DataError: a manifest is damaged.
+    """
+    name, prefix = split_uri(_input(context, model, batch))
+    pages = context.aws.s3.get_paginator("list_objects_v2").paginate(Bucket=name, Prefix=prefix)
+    listing = {
+        entry["Key"].removeprefix(prefix): (entry["ETag"].strip('"'), entry["Size"])
+        for page in pages
+        for entry in page.get("Contents", [])
+    }
+    return tasks(partitions(listing), scored(context.bucket, model, partition), package, batch, partition)
+
+
+def serving_package(context: Context, model: Model) -> Package:
+    """The package that is approved and serves now.
+
+    Raises:
+        DeploymentError: nothing serves, or what serves was never verified.
+        RegistryError: the package is not approved any more, or was rolled back.
+    """
+    live, registry = live_of(context, model), context.registry(model)
+    package = registry.serving(live.package_arn)
+    if package is None:
+        raise DeploymentError(
+            f"No package of {model.name} serves; batches are scored with the one that does.",
+            f"`./models status {model.name}` says why. Approve a package and merge it, or `./models deploy {model.name}`.",
+        )
+    if live.rollback or not package.deployed_at:
+        raise DeploymentError(
+            f"Version {package.version} of {model.name} serves, but its deploy was interrupted before it was verified.",
+            f"`./models deploy {model.name}` ends that; then run this again.",
+        )
+    if not package.is_approved:
+        raise RegistryError(
+            f"Version {package.version} of {model.name} serves, but is {package.status} by now: {package.reason}.",
+            f"Deploy another one, or `./models rollback {model.name}`; then run this again.",
+        )
+    if package.rolled_back:
+        raise RegistryError(
+            f"Version {package.version} of {model.name} serves, although it was {package.rolled_back}.",
+            f"`./models rollback {model.name}` again, or `./models release {model.name} --version {package.version}`.",
+        )
+    return package
+
+
+def _scoring(context: Context, model: Model, task: Task, model_name: str) -> Scoring:
+    folder = f"{_input(context, model, task.batch)}{task.partition.name}/"
+    return Scoring(context.aws, model, task, folder, model_name, context.say)
+
+
+def _input(context: Context, model: Model, batch: Batch) -> str:
+    return batch.input or context.bucket.uri(Layout(model.name).batch_input())
+
+
+def _say_scored(context: Context, model: Model, manifest: Manifest) -> None:
+    layout = Layout(model.name)
+    where = context.bucket.uri(layout.batch_output(manifest.partition, manifest.package_version))
+    context.say(
+        f"{model.name} {manifest.partition}: {manifest.records:,} records scored, {manifest.rejected:,} rejected; {where}"
+    )
+    for reason, count in sorted(manifest.reasons.items(), key=lambda item: -item[1])[:5]:
+        context.say(f"  {count:,} rejected: {reason}")
+
+
+def _failure(model: Model, failures: dict[str, ModelsError], tried: int) -> ModelsError:
+    if tried == 1:
+        return next(iter(failures.values()))
+    told = "".join(f"\n  - {name}: {error.what.splitlines()[0]}" for name, error in failures.items())
+    return BatchError(
+        f"{len(failures)} of {tried} partitions of {model.name} were not scored:{told}",
+        "Each remedy is told above. Run the same again: what was done stays done.",
+    )
