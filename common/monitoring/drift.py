@@ -27,7 +27,7 @@ from .findings import PREDICTION, Findings, Joint, Kind, Part, Quality, Test
 from .formats import CheckType, Violation
 from .quality import compare_quality, too_few
 from .units import changed_unit
-from .values import read
+from .values import Values, read
 
 _TO_JOINT = 0.2
 """The classifier's part of the declared rate: its p-value, by a thousand deals, cannot be smaller than a thousandth."""
@@ -50,10 +50,11 @@ def compare(reference: Sample, window: Sample, columns: Sequence[Column], metric
     rows = len(reference.frame), len(window.frame)
     lacking = [column.name for column in columns if rows[1] and column.name not in window.frame]
     compared = [c for c in columns if rows[1] and c.name in window.frame and c.name not in checks.ignored]
-    tests = [test for column in compared for test in _of_column(reference.frame, window.frame, column, checks)]
+    values = {c.name: (read(reference.frame[c.name], c), read(window.frame[c.name], c)) for c in compared}
+    tests = [test for column in compared for test in _of_column(column, *values[column.name], checks)]
     tests += _of_predictions(reference, window, checks)
     tests = _found(tests, checks)
-    units = {c.name: _unit(reference.frame, window.frame, c) for c in compared if _is_drifted_number(c, tests)}
+    units = {c.name: _unit(c.name, *values[c.name]) for c in compared if _is_drifted_number(c, tests)}
     tests = [replace(t, words=units[t.feature]) if t.kind == "values" and units.get(t.feature) else t for t in tests]
     together, notes = _jointly(reference.frame, window.frame, compared, checks)
     quality, unknown = _quality(reference, window, metric, checks)
@@ -76,8 +77,7 @@ def adjusted(p: Sequence[float]) -> NDArray[np.float64]:
     return np.asarray(stats.false_discovery_control(p), dtype=float) if len(p) else np.empty(0)
 
 
-def _of_column(before: pd.DataFrame, now: pd.DataFrame, column: Column, checks: Checks) -> Iterator[Test]:
-    old, new = read(before[column.name], column), read(now[column.name], column)
+def _of_column(column: Column, old: Values, new: Values, checks: Checks) -> Iterator[Test]:
     least = checks.least_share
     if old.missing or new.missing:
         result = twosample.shares(old.missing, old.rows, new.missing, new.rows)
@@ -126,11 +126,10 @@ def _is_drifted_number(column: Column, tests: Sequence[Test]) -> bool:
     return column.kind == "number" and any(t.found for t in tests if t.feature == column.name and t.kind == "values")
 
 
-def _unit(before: pd.DataFrame, now: pd.DataFrame, column: Column) -> str:
+def _unit(name: str, old: Values, new: Values) -> str:
     """The words for a change of unit, where one explains the values."""
-    old, new = read(before[column.name], column).present, read(now[column.name], column).present
-    unit = changed_unit(old, new)
-    return wording.unit_words(column.name, old, new, unit) if unit else ""
+    unit = changed_unit(old.present, new.present)
+    return wording.unit_words(name, old.present, new.present, unit) if unit else ""
 
 
 def _is_fault(test: Test, optional: set[str]) -> bool:
@@ -149,13 +148,17 @@ def _jointly(
         return None, f"{fewest} records are too few to compare columns jointly; {joint.FEWEST_ROWS} are needed."
     told = joint.tell_apart(before, now, columns)
     found = told.p <= checks.false_discovery_rate * _TO_JOINT and told.auc >= checks.least_auc
+    return Joint(told.auc, told.p, found, told.rows, _parts(told, before, now, columns) if found else ()), ""
+
+
+def _parts(told: joint.Told, before: pd.DataFrame, now: pd.DataFrame, columns: Sequence[Column]) -> tuple[Part, ...]:
+    sides = joint.drawn(before), joint.drawn(now)
     by_name = {column.name: column for column in columns}
-    parts = tuple(
-        Part(names, part, wording.together_words(before, now, tuple(by_name[name] for name in names)))
+    return tuple(
+        Part(names, part, wording.together_words(*sides, tuple(by_name[name] for name in names)))
         for names, part in list(told.shares.items())[:_PARTS]
         if part >= _LEAST_SHARE
     )
-    return Joint(told.auc, told.p, found, told.rows, parts if found else ()), ""
 
 
 def _quality(reference: Sample, window: Sample, metric: Metric, checks: Checks) -> tuple[Quality | None, str]:

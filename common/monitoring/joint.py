@@ -67,7 +67,7 @@ class _Features:
 
 def tell_apart(before: pd.DataFrame, now: pd.DataFrame, columns: Sequence[Column]) -> Told:
     """Try to tell two sets of at least `FEWEST_ROWS` records apart by columns that both have."""
-    sides = [_drawn(side) for side in (before, now)]
+    sides = [drawn(side) for side in (before, now)]
     rows = len(sides[0]), len(sides[1])
     pooled = pd.concat([side[[column.name for column in columns]] for side in sides], ignore_index=True)
     features = _features([(aligned(pooled[column.name], column), column) for column in columns])
@@ -78,7 +78,8 @@ def tell_apart(before: pd.DataFrame, now: pd.DataFrame, columns: Sequence[Column
     return Told(auc, p, rows, _shares(features, is_now, [column.name for column in columns]))
 
 
-def _drawn(frame: pd.DataFrame) -> pd.DataFrame:
+def drawn(frame: pd.DataFrame) -> pd.DataFrame:
+    """The records of one side that are compared: all, or as many as are enough."""
     if len(frame) <= _MOST_ROWS:
         return frame
     chosen = np.random.default_rng(_SEED).choice(len(frame), _MOST_ROWS, replace=False)

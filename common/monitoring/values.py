@@ -46,7 +46,7 @@ def aligned(raw: pd.Series[Any], column: Column) -> NDArray[Any]:
     """Each record's value in its place: NaN where there is no number, `""` where there is no category."""
     if column.kind == "number":
         return _spelled(raw)[0]
-    texts = [text(value) for value in raw]
+    texts = [text(value) for value in raw.tolist()]
     return np.array(
         [each if each in column.values or each.lower() not in MISSING else "" for each in texts], dtype=object
     )
@@ -66,9 +66,16 @@ def _spelled(raw: pd.Series[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_
     if raw.dtype.kind in "fiu":
         numbers = raw.to_numpy(dtype=float)
         return numbers, np.isnan(numbers)
-    texts = [text(value).lower() for value in raw]
-    missing = np.array([each in MISSING for each in texts], dtype=bool)
-    return np.array([_number(each) for each in texts], dtype=float), missing
+    values = raw.tolist()
+    numbers = np.full(len(values), math.nan)
+    if set(map(type, values)) <= {str, float, int, type(None)}:  # no booleans, which pandas takes for 0 and 1
+        numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").to_numpy(dtype=float, copy=True)
+    missing = np.zeros(len(values), dtype=bool)
+    for row in np.flatnonzero(np.isnan(numbers)).tolist():
+        spelled = text(values[row]).lower()
+        missing[row] = spelled in MISSING
+        numbers[row] = _number(spelled)
+    return numbers, missing
 
 
 def _number(spelled: str) -> float:
