@@ -4,8 +4,11 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from common.evaluation.baselines import baselines
-from common.evaluation.gate import Gate, Verdict, decide
+from common.evaluation.gate import FEWEST_FRESH_ROWS, Check, Gate, Verdict, decide, shown_better
 from common.evaluation.intervals import Comparison, Interval, score
 from common.evaluation.metrics import Values, evaluate
 from common.evaluation.statistics import model_quality
@@ -81,6 +84,7 @@ def assess(
     predictions: Values,
     champion: Champion,
     threshold: float = 0.5,
+    fresh: NDArray[np.bool_] | None = None,
 ) -> Evaluation:
     """Score a trained model, the baselines and the champion on the same test rows, and ask the gate.
 
@@ -89,6 +93,7 @@ def assess(
         test: the fixed test rows, in the same columns.
         predictions: the model's, one for each test row; probabilities in a classification.
         threshold: the probability from which the model calls a label positive, also applied to the baselines.
+        fresh: of a retraining, which test rows are new since the champion was trained: the model has to be better there.
 
     Raises:
         ArtifactError: the model or the champion gave other than one finite prediction for each row.
@@ -104,6 +109,9 @@ def assess(
         rival = score(problem, truth, champion.predictions, champion.threshold)
         metrics["champion"] = rival.metrics
         comparisons = model.against(rival, gate.confidence)
+    verdict = decide(gate, model.metrics[gate.metric], comparisons.get(gate.metric))
+    if fresh is not None and champion.predictions is not None:
+        verdict = Verdict((*verdict.checks, _on_fresh(problem, gate, truth, predictions, champion, threshold, fresh)))
     for name, values in baselines(problem, train, test).items():
         metrics[name] = evaluate(problem, truth, values, threshold)
     return Evaluation(
@@ -116,6 +124,24 @@ def assess(
         champion=champion.package,
         no_champion=champion.reason,
         metric=gate.metric,
-        verdict=decide(gate, model.metrics[gate.metric], comparisons.get(gate.metric)),
+        verdict=verdict,
         statistics=model_quality(problem, truth, predictions, threshold, model),
     )
+
+
+def _on_fresh(
+    problem: ProblemType,
+    gate: Gate,
+    truth: Values,
+    predictions: Values,
+    champion: Champion,
+    threshold: float,
+    fresh: NDArray[np.bool_],
+) -> Check:
+    """Whether the model is better than the champion on the fresh rows."""
+    rows, comparison = int(fresh.sum()), None
+    if champion.predictions is not None and rows >= FEWEST_FRESH_ROWS and np.ptp(truth[fresh]) > 0:
+        ours = score(problem, truth[fresh], predictions[fresh], threshold)
+        theirs = score(problem, truth[fresh], champion.predictions[fresh], champion.threshold)
+        comparison = ours.against(theirs, gate.confidence)[gate.metric]
+    return shown_better(gate, rows, comparison)

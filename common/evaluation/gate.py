@@ -22,6 +22,8 @@ HIGHER_IS_BETTER = {
     "f1": True,
 }
 """Every metric that a gate may name, and its direction."""
+FEWEST_FRESH_ROWS = 30
+"""Fewer test rows say nothing about which of two models is better."""
 _OF_REGRESSION = ("rmse", "mae", "r2")
 
 
@@ -125,6 +127,31 @@ def decide(gate: Gate, value: float, comparison: Comparison | None = None) -> Ve
     if comparison is not None:
         checks.append(_against_champion(gate, value, comparison))
     return Verdict(tuple(checks))
+
+
+def shown_better(gate: Gate, rows: int, comparison: Comparison | None) -> Check:
+    """What a retraining has to show before anybody is asked: that it beats the champion on data that are new since then.
+
+    The recipe is the champion's own, so that a model which is no better is no reason to change what serves. Better is what
+    the paired bootstrap is sure of: the 95 % interval of the gain lies above 0.
+
+    Args:
+        rows: how many of the test rows are fresh.
+        comparison: that with the champion on these rows, in the gate's metric; None where they are too few to tell.
+    """
+    name = f"{gate.metric} on fresh data against the champion"
+    if comparison is None:
+        return Check(
+            name, False, f"of the test rows {rows} are fresh, too few to show that it is better than the champion"
+        )
+    passed, gain = comparison.low > 0, comparison.difference
+    return Check(
+        name,
+        passed,
+        f"on {rows:,} fresh test rows {gate.metric} is {'better' if gain >= 0 else 'worse'} by {_told(abs(gain))} than the "
+        f"champion's (gain between {_told(comparison.low, '+')} and {_told(comparison.high, '+')}, 95 % interval): "
+        + ("it is shown to be better" if passed else "it is not shown to be any better"),
+    )
 
 
 def _within_bound(gate: Gate, value: float) -> tuple[str, bool]:

@@ -49,6 +49,7 @@ class Report:
         importance: what each raw column contributes to the model, in any unit; shown as shares of their sum.
         data_change: since the champion was trained; None where that is not known.
         tuning: None where the model was trained by a single job.
+        because: why the model was trained again although its source has not changed; empty where it was not.
     """
 
     model: Model
@@ -63,6 +64,7 @@ class Report:
     data_change: DataChange | None
     tuning: TuningSummary | None
     cost: Cost
+    because: str = ""
 
     def html(self) -> str:
         """One self-contained page, which its own content policy forbids to fetch anything."""
@@ -73,6 +75,7 @@ class Report:
             evaluation=self.evaluation,
             verdict=self.evaluation.verdict,
             consequence=wording.consequence(self.evaluation),
+            because=self.because,
             facts=wording.facts(self.evaluation, self.manifest, change, self.cost),
             metrics=metrics_table(self.evaluation),
             note=wording.metrics_note(self.evaluation, self.model.target),
@@ -96,6 +99,7 @@ class Report:
     def summary(self) -> str:
         """The same in Markdown, without plots and raw records."""
         lines = opening(self.model.name, self.evaluation.verdict, wording.consequence(self.evaluation))
+        lines += ["", f"Trained again because {self.because}."] if self.because else []
         lines += ["", *metrics_table(self.evaluation).markdown(), ""]
         lines += [wording.metrics_note(self.evaluation, self.model.target), "", f"Data: {self._data_words()}"]
         if self.tuning is not None:

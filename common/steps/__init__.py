@@ -69,12 +69,15 @@ def train_and_register(model: Model, training: XGBoost) -> None:
     parser.add_argument(
         "--testing", action="store_true", help="try it out: a tuning runs one job only, and nothing is registered"
     )
+    parser.add_argument(
+        "--because", default="", metavar="WHY", help="train again what serves, on newer data: it has to be better there"
+    )
     options = parser.parse_args()
     with failures_explained():
         from common.steps.context import Context
         from common.steps.train import train_model
 
-        train_model(Context.from_environment(), model, training, testing=options.testing)
+        train_model(Context.from_environment(), model, training, testing=options.testing, because=options.because)
 
 
 def train_fleet(model: Model, fleet: Fleet) -> None:

@@ -42,6 +42,7 @@ from common.training.xgboost import XGBoost, training_request
 if TYPE_CHECKING:
     import pandas as pd
     from mypy_boto3_sagemaker.type_defs import CreateTrainingJobRequestTypeDef
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,7 @@ class Candidate:
 
     Attributes:
         testing: a tuning runs one job only.
+        because: why it is trained again although its source has not changed; empty where it was a person who had it trained.
     """
 
     context: Context
@@ -73,6 +75,7 @@ class Candidate:
     source: str
     data: Stored
     testing: bool
+    because: str = ""
 
     @property
     def data_version(self) -> str:
@@ -166,7 +169,18 @@ class Candidate:
             self.predictions,
             self.champion,
             self.predictor.threshold,
+            self.fresh if self.because else None,
         )
+
+    @cached_property
+    def fresh(self) -> NDArray[np.bool_]:
+        """Which test rows were not among those that the champion was evaluated on; all where these are not known."""
+        package = self.champion_package
+        before = Stored.open(self.context.bucket, self.model.name, package.data_version) if package else None
+        if before is None:
+            return np.ones(len(self.test_frame), dtype=bool)
+        known = set(_as_text(before.records("test")))
+        return np.array([row not in known for row in _as_text(self.test_frame)])
 
     @cached_property
     def champion_package(self) -> Package | None:
@@ -228,6 +242,7 @@ class Candidate:
             "training_job": self.trained.job["TrainingJobName"],
             "tuning_job": tuning.job if tuning else "",
             "warm_start": " ".join(parent.name for parent in tuning.parents) if tuning else "",
+            "retrained_because": self.because,
         }
         if not self.testing:  # which uploads nothing
             facts |= {"evaluation": self._uri("evaluation.json"), "report": self._uri("report.html")}
@@ -280,6 +295,7 @@ class Candidate:
             data_change=self.data_change,
             tuning=self.trained.tuning,
             cost=self.cost,
+            because=self.because,
         )
         return {
             "model.tar.gz": self.archive,
@@ -334,6 +350,11 @@ class Candidate:
                 }
             },
         }
+
+
+def _as_text(frame: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Each row, by the order of the columns' names."""
+    return list(map(tuple, frame[sorted(frame.columns)].astype(str).to_numpy()))
 
 
 def _kind(labels: tuple[str, ...]) -> str:
