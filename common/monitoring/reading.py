@@ -166,7 +166,8 @@ def read_batch(folder: Path, columns: Sequence[str]) -> tuple[pd.DataFrame, int]
     for path in sorted(folder.rglob("*")):
         if path.suffix in (".csv", ".jsonl"):
             for part in _csv(path) if path.suffix == ".csv" else _json_lines(path):
-                records.add(part[[name for name in columns if name in part]])
+                once = part.loc[:, ~part.columns.duplicated()]
+                records.add(once[[name for name in columns if name in once]])
     return records.frame, records.rows
 
 

@@ -1,0 +1,162 @@
+"""A deployed package with its baseline, and days of captured calls and ground truth, as a monitor finds them in the bucket."""
+
+from __future__ import annotations
+
+import json
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from common.data.dataset import to_csv, to_records, write_records
+from common.data.schema import Columns, Number
+from common.local.hosting.capture import CaptureSpec, Event, line
+from common.registry import Package
+from common.serving.archive import load_predictor
+from common.serving.inference import Encoder, Predictor
+from common.steps.context import Context
+from common.steps.monitor import monitor_model
+from common.storage import Bucket, Layout
+from tests.functional.deployment.deployment_kit import COLUMNS, Project, trained
+from tests.functional.deployment.experiment_kit import context
+
+TODAY = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+YESTERDAY = TODAY - timedelta(days=1)
+_CAPTURE = CaptureSpec(True, 100, "s3://-/-", "", ("Input", "Output"), ("text/csv",), ("application/json",))
+_SCHEMA = Columns((*map(Number, COLUMNS), Number("rings")), "rings")
+_ROWS, _PER_CALL = 400, 4
+
+
+@cache
+def predictor() -> Predictor:
+    """The model of package 1, as it serves."""
+    with tempfile.TemporaryDirectory() as folder:
+        archive = Path(folder) / "model.tar.gz"
+        archive.write_bytes(trained(1)[0])
+        return load_predictor(archive)
+
+
+def animals(rows: int = _ROWS, seed: int = 0) -> pd.DataFrame:
+    """Records like those that the model was trained on, with their label."""
+    random = np.random.default_rng(seed)
+    table = random.uniform(size=(rows, len(COLUMNS)))
+    rings = 100 + table.sum(axis=1) + random.normal(0, 0.1, rows)
+    return pd.DataFrame(table, columns=list(COLUMNS)).assign(rings=rings)
+
+
+@dataclass
+class Monitored:
+    """The model of a project, watched."""
+
+    project: Project
+
+    @property
+    def context(self) -> Context:
+        return context(self.project)
+
+    @property
+    def bucket(self) -> Bucket:
+        return Bucket(self.project.aws)
+
+    @property
+    def layout(self) -> Layout:
+        return Layout(self.project.model.name)
+
+    def deploy(self) -> Package:
+        """Deploy package 1, as if long ago."""
+        package = self.project.package(1)
+        self.project.deploy(package)
+        self.project.aws.sagemaker.update_model_package(
+            ModelPackageArn=package.arn, CustomerMetadataProperties={"deployed_at": "2026-01-01T00:00:00+00:00"}
+        )
+        return package
+
+    def put_baseline(self, package: Package) -> None:
+        """What `common.steps.candidate` registers with a package, and the data version that it was trained on."""
+        manifest = {"columns": _SCHEMA.describe(), "label": "rings", "classes": [], "version": package.data_version}
+        encoder = Encoder(tuple(map(Number, COLUMNS)), {}, {})
+        test = animals(seed=2)
+        pairs = np.column_stack([predictor().scores(to_records(test[list(COLUMNS)])), test["rings"]])
+        data = {
+            "manifest.json": json.dumps(manifest).encode(),
+            "encoder.json": json.dumps(encoder.state()).encode(),
+            "records/train.csv": write_records(animals(800, seed=1)),
+        }
+        files = {self.layout.data(package.data_version, name): content for name, content in data.items()}
+        for name in ("statistics.json", "constraints.json"):
+            files[self.layout.package(package.source, package.data_version, f"baseline/{name}")] = b'{"features": []}'
+        files[self.layout.package(package.source, package.data_version, "baseline/predictions.csv")] = to_csv(pairs)
+        for key, content in files.items():
+            self.bucket.write(key, content)
+
+    def call(self, day: datetime, records: pd.DataFrame) -> list[str]:
+        """Captured calls of that day, `_PER_CALL` records in each; the inference ids of the calls."""
+        lines, ids = [], []
+        given = to_records(records[list(COLUMNS)])
+        for start in range(0, len(given), _PER_CALL):
+            asked = given[start : start + _PER_CALL]
+            ids.append(f"{day:%m%d}-{start}")
+            moment = (day + timedelta(hours=7, seconds=start)).timestamp()
+            answer = json.dumps({"predictions": predictor().answers(asked)}).encode()
+            kind = "application/json"
+            event = Event(json.dumps(asked).encode(), kind, answer, kind, ids[-1], moment)
+            lines.append(json.dumps(line(event, _CAPTURE)))
+        key = f"{self.layout.capture()}/{self.project.model.name}/AllTraffic/{day:%Y/%m/%d}/07/calls.jsonl"
+        self.bucket.write(key, "\n".join(lines).encode())
+        return ids
+
+    def put_truth(self, day: datetime, ids: Sequence[str], rings: pd.Series[float]) -> None:
+        """Ground truth of those calls, which became known on that day."""
+        lines = [
+            {
+                "groundTruthData": {"data": ",".join(map(str, rings[start : start + _PER_CALL])), "encoding": "CSV"},
+                "eventMetadata": {"eventId": event},
+                "eventVersion": "0",
+            }
+            for event, start in zip(ids, range(0, len(rings), _PER_CALL), strict=True)
+        ]
+        self.write_truth(day, "\n".join(map(json.dumps, lines)).encode())
+
+    def write_truth(self, day: datetime, content: bytes) -> None:
+        self.bucket.write(f"{self.layout.truth()}/{day:%Y/%m/%d}/20/truth.jsonl", content)
+
+    def look(self, day: datetime | None = None) -> str:
+        """Run `models monitor`, for that day or as by schedule; what it said."""
+        self.project.said.clear()
+        window = {"since": day.isoformat(), "until": (day + timedelta(days=1)).isoformat()} if day else {}
+        monitor_model(self.context, self.project.model, **window)
+        return "\n".join(self.project.said)
+
+    def results(self, day: datetime) -> dict[str, bytes]:
+        """What lies in the bucket about that day, by name."""
+        window = f"live-{day:%Y%m%dT00}-{day + timedelta(days=1):%Y%m%dT00}/"
+        prefix = self.layout.monitoring(1, window)
+        return {name: self.bucket.read(prefix + name) or b"" for name in self.bucket.listing(prefix)}
+
+    def findings(self, day: datetime) -> dict[str, Any]:
+        return dict(json.loads(self.results(day)["findings.json"]))
+
+    def jobs(self) -> list[tuple[str, str]]:
+        """(name, status) of every processing job."""
+        answer = self.project.aws.sagemaker.list_processing_jobs()["ProcessingJobSummaries"]
+        return [(job["ProcessingJobName"], job["ProcessingJobStatus"]) for job in answer]
+
+    def metric(self, name: str) -> list[float]:
+        """What CloudWatch has of a metric of the last two days."""
+        answer = self.project.aws.cloudwatch.get_metric_statistics(
+            Namespace="Models/Monitoring",
+            MetricName=name,
+            Dimensions=[{"Name": "Model", "Value": self.project.model.name}],
+            StartTime=YESTERDAY - timedelta(hours=1),
+            EndTime=TODAY + timedelta(hours=1),
+            Period=3600,
+            Statistics=["Average"],
+        )
+        points = sorted(answer["Datapoints"], key=lambda point: point["Timestamp"])
+        return [point["Average"] for point in points]

@@ -1,0 +1,89 @@
+"""`models monitor` from captured calls to findings that count, against the local AWS."""
+
+from __future__ import annotations
+
+import json
+from datetime import timedelta
+
+import pytest
+
+import abalone_model.deploy
+from common.errors import RegistryError, TrainingError
+from common.monitoring.declare import Monitor, Rule
+from common.monitoring.results import history
+from common.steps.monitor import NothingToMonitor
+from tests.functional.deployment.deployment_kit import Project
+from tests.functional.monitoring.monitoring_kit import TODAY, YESTERDAY, Monitored, animals
+from tests.pages import Page
+
+BEFORE = YESTERDAY - timedelta(days=1)
+
+
+@pytest.fixture
+def monitored(project: Project) -> Monitored:
+    return Monitored(project)
+
+
+def test_days_are_looked_at_once_and_add_up_and_a_job_that_fails_counts_for_nothing(
+    monitored: Monitored, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monitored.put_baseline(monitored.deploy())
+    quiet = animals(seed=3)
+    ids = monitored.call(YESTERDAY, quiet)
+    monitored.write_truth(YESTERDAY, b"nonsense\n")
+    with pytest.raises(TrainingError, match=r"abalone/truth/.*/truth\.jsonl, line 1, is no ground truth"):
+        monitored.look()
+    assert monitored.results(YESTERDAY) == {}
+    assert history(monitored.bucket, "abalone", 1) == []
+    assert monitored.metric("Rows") == []
+
+    monitored.put_truth(YESTERDAY, ids, quiet["rings"])
+    said = monitored.look()
+    assert "nothing has changed" in said
+    assert "No reason to retrain" in said
+    found = monitored.findings(YESTERDAY)
+    assert (found["drifted"], found["degraded"], found["broken"]) == (False, False, False)
+    assert (found["window"]["rows"], found["window"]["version"], found["window"]["kind"]) == (400, 1, "live")
+    assert set(monitored.results(YESTERDAY)) == {
+        "findings.json", "statistics.json", "constraint_violations.json", "report.html",
+    }  # fmt: skip
+    assert (monitored.metric("Rows"), monitored.metric("DriftedColumns")) == ([400], [0])
+    before, jobs = monitored.results(YESTERDAY), monitored.jobs()
+    assert "was looked at before, and has not changed" in monitored.look()
+    assert (monitored.results(YESTERDAY), monitored.jobs()) == (before, jobs)
+
+    odd = animals(seed=4)
+    odd["length"] += 0.4
+    late = monitored.call(BEFORE, odd)
+    monitored.put_truth(BEFORE, late, odd["rings"] + 40)
+    monkeypatch.setattr(abalone_model.deploy, "MONITOR", Monitor(rule=Rule(windows=1, of=2)))
+    said = monitored.look(BEFORE)
+    assert "the data have drifted" in said
+    assert "A reason to retrain" in said
+    assert "nobody is notified" in said
+    found = monitored.findings(BEFORE)
+    assert (found["drifted"], found["degraded"]) == (True, True)
+    violations = json.loads(monitored.results(BEFORE)["constraint_violations.json"])["violations"]
+    assert ("length", "baseline_drift_check") in {(v["feature_name"], v["constraint_check_type"]) for v in violations}
+    page = Page(monitored.results(BEFORE)["report.html"].decode())
+    assert "the data have drifted" in page.text
+    assert [each.id for each in history(monitored.bucket, "abalone", 1)] == [
+        f"live-{BEFORE:%Y%m%dT00}-{YESTERDAY:%Y%m%dT00}",
+        f"live-{YESTERDAY:%Y%m%dT00}-{TODAY:%Y%m%dT00}",
+    ]
+
+
+def test_what_cannot_be_looked_at_is_said_and_leaves_nothing(monitored: Monitored) -> None:
+    assert "nothing to look at: No package of abalone serves" in monitored.look()
+    with pytest.raises(NothingToMonitor, match="No package of abalone serves"):
+        monitored.look(YESTERDAY)
+    package = monitored.deploy()
+    monitored.call(YESTERDAY, animals(8))
+    with pytest.raises(RegistryError, match="Version 1 of abalone has no baseline to compare with"):
+        monitored.look()
+    monitored.put_baseline(package)
+    with pytest.raises(NothingToMonitor, match=r"None of the calls from .* were captured"):
+        monitored.look(BEFORE)
+    with pytest.raises(NothingToMonitor, match="serves since 2026-01-01"):
+        monitored.look(YESTERDAY.replace(year=2025))
+    assert monitored.jobs() == []
