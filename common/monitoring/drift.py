@@ -13,7 +13,7 @@ The tests take records for independent. A caller who sends one record a thousand
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -28,6 +28,8 @@ from .formats import CheckType, Violation
 from .quality import compare_quality, too_few
 from .units import changed_unit
 from .values import Values, read
+
+Floats = NDArray[np.float64]
 
 _TO_JOINT = 0.2
 """The classifier's part of the declared rate: its p-value, by a thousand deals, cannot be smaller than a thousandth."""
@@ -52,10 +54,16 @@ def compare(reference: Sample, window: Sample, columns: Sequence[Column], metric
     compared = [c for c in columns if rows[1] and c.name in window.frame and c.name not in checks.ignored]
     values = {c.name: (read(reference.frame[c.name], c), read(window.frame[c.name], c)) for c in compared}
     tests = [test for column in compared for test in _of_column(column, *values[column.name], checks)]
-    tests += _of_predictions(reference, window, checks)
+    predictions = _predictions(reference), _predictions(window)
+    if len(predictions[0]) and len(predictions[1]):
+        tests.append(_test(PREDICTION, "values", twosample.numbers(*predictions), checks.least_distance))
     tests = _found(tests, checks)
-    units = {c.name: _unit(c.name, *values[c.name]) for c in compared if _is_drifted_number(c, tests)}
-    tests = [replace(t, words=units[t.feature]) if t.kind == "values" and units.get(t.feature) else t for t in tests]
+    units = {
+        name: unit
+        for name in _drifted_numbers(tests, compared)
+        if (unit := changed_unit(*(side.present for side in values[name])))
+    }
+    tests = [replace(t, words=_words(t, values, predictions, units)) if t.found else t for t in tests]
     together, notes = _jointly(reference.frame, window.frame, compared, checks)
     quality, unknown = _quality(reference, window, metric, checks)
     optional = {column.name for column in columns if column.optional}
@@ -67,51 +75,40 @@ def compare(reference: Sample, window: Sample, columns: Sequence[Column], metric
         quality=quality,
         drifted=any(test.found for test in tests) or bool(together and together.found),
         degraded=bool(quality and quality.degraded),
-        broken=bool(lacking) or any(units.values()) or any(_is_fault(test, optional) for test in tests),
+        broken=bool(lacking) or bool(units) or any(_is_fault(test, optional) for test in tests),
         notes=tuple(filter(None, (_no_rows(rows[1]), notes, unknown))),
     )
 
 
-def adjusted(p: Sequence[float]) -> NDArray[np.float64]:
+def adjusted(p: Sequence[float]) -> Floats:
     """For each p-value the false discovery rate at which it is just discovered, by Benjamini and Hochberg."""
     return np.asarray(stats.false_discovery_control(p), dtype=float) if len(p) else np.empty(0)
 
 
 def _of_column(column: Column, old: Values, new: Values, checks: Checks) -> Iterator[Test]:
-    least = checks.least_share
+    name, least = column.name, checks.least_share
     if old.missing or new.missing:
-        result = twosample.shares(old.missing, old.rows, new.missing, new.rows)
-        yield _test(column.name, "missing", result, least, wording.missing_words(column.name, old, new))
+        yield _test(name, "missing", twosample.shares(old.missing, old.rows, new.missing, new.rows), least)
     if new.faulty:
-        result = twosample.shares(old.faulty, old.rows, new.faulty, new.rows, "greater")
-        yield _test(column.name, "faulty", result, least, wording.faulty_words(column.name, new))
+        yield _test(name, "faulty", twosample.shares(old.faulty, old.rows, new.faulty, new.rows, "greater"), least)
     if not len(old.present) or not len(new.present):
         return
     if column.kind == "number":
-        result = twosample.numbers(old.present, new.present)
-        words = wording.numbers_words(column.name, old.present, new.present)
-    else:
-        result = twosample.categories(old.present, new.present)
-        words = wording.categories_words(column.name, old.present, new.present)
-        if not column.values:
-            strange = twosample.unseen(old.present, new.present)
-            yield _test(column.name, "unseen", strange, least, wording.unseen_words(column.name, old, new))
-    yield _test(column.name, "values", result, checks.least_distance, words)
+        yield _test(name, "values", twosample.numbers(old.present, new.present), checks.least_distance)
+        return
+    yield _test(name, "values", twosample.categories(old.present, new.present), checks.least_distance)
+    if not column.values:
+        yield _test(name, "unseen", twosample.unseen(old.present, new.present), least)
 
 
-def _of_predictions(reference: Sample, window: Sample, checks: Checks) -> list[Test]:
-    sides = [side.predictions for side in (reference, window)]
-    before, now = (np.empty(0) if side is None else side[~np.isnan(side)] for side in sides)
-    if not len(before) or not len(now):
-        return []
-    words = wording.numbers_words(PREDICTION, before, now)
-    return [_test(PREDICTION, "values", twosample.numbers(before, now), checks.least_distance, words)]
+def _predictions(side: Sample) -> Floats:
+    return np.empty(0) if side.predictions is None else side.predictions[~np.isnan(side.predictions)]
 
 
-def _test(feature: str, kind: Kind, result: twosample.Result, least: float, words: str) -> Test:
+def _test(feature: str, kind: Kind, result: twosample.Result, least: float) -> Test:
     """A test whose `found` says, so far, that the difference is large enough."""
     large = abs(result.effect) >= least
-    return Test(feature, kind, result.method, result.statistic, result.p, 1.0, result.effect, large, words)
+    return Test(feature, kind, result.method, result.statistic, result.p, 1.0, result.effect, large, "")
 
 
 def _found(tests: Sequence[Test], checks: Checks) -> list[Test]:
@@ -122,14 +119,32 @@ def _found(tests: Sequence[Test], checks: Checks) -> list[Test]:
     return sorted(decided, key=lambda test: (not test.found, test.p, -abs(test.effect)))
 
 
-def _is_drifted_number(column: Column, tests: Sequence[Test]) -> bool:
-    return column.kind == "number" and any(t.found for t in tests if t.feature == column.name and t.kind == "values")
+def _drifted_numbers(tests: Sequence[Test], columns: Sequence[Column]) -> list[str]:
+    numbers = {column.name for column in columns if column.kind == "number"}
+    return [test.feature for test in tests if test.found and test.kind == "values" and test.feature in numbers]
 
 
-def _unit(name: str, old: Values, new: Values) -> str:
-    """The words for a change of unit, where one explains the values."""
-    unit = changed_unit(old.present, new.present)
-    return wording.unit_words(name, old.present, new.present, unit) if unit else ""
+def _words(
+    test: Test,
+    values: Mapping[str, tuple[Values, Values]],
+    predictions: tuple[Floats, Floats],
+    units: Mapping[str, str],
+) -> str:
+    """What was found, for a person."""
+    name = test.feature
+    if name == PREDICTION:
+        return wording.numbers_words(name, *predictions)
+    old, new = values[name]
+    if test.kind == "missing":
+        return wording.missing_words(name, old, new)
+    if test.kind == "faulty":
+        return wording.faulty_words(name, new)
+    if test.kind == "unseen":
+        return wording.unseen_words(name, old, new)
+    if name in units:
+        return wording.unit_words(name, old.present, new.present, units[name])
+    is_number = old.present.dtype.kind == "f"
+    return (wording.numbers_words if is_number else wording.categories_words)(name, old.present, new.present)
 
 
 def _is_fault(test: Test, optional: set[str]) -> bool:

@@ -27,7 +27,7 @@ class Test:
         q: the false discovery rate at which it would just be found, see `drift.adjusted`.
         effect: the distance, or by how much the share rose; between -1 and 1.
         found: whether it is certain enough and large enough.
-        words: the difference in words that a person understands.
+        words: the difference in words that a person understands; empty where nothing was found.
     """
 
     feature: str
