@@ -87,9 +87,10 @@ def abalone() -> ModelFacts:
     packages += [package(9, APPROVED), served(8), package(7), back, *(served(v) for v in (5, 4, 3, 2, 1))]
     windows = [window(day, 10, findings(0.02 + 0.3 / (day + 1), 2.1 + 1 / (day + 1))) for day in range(14)]
     batches = [
-        Scored(f"dt=2026-11-{day:02}", 10, NOW - timedelta(days=21 - day), 120_000 + day, 3 if day == 20 else 0, "s3://models/x")
+        Scored(f"dt=2026-11-{day:02}", 10, NOW - timedelta(days=21 - day), 120_000 + day, 0, "", "s3://models/x")
         for day in range(20, 0, -1)
-    ]  # fmt: skip
+    ]
+    batches[0] = replace(batches[0], rejected=3, reason="length is no number")
     return ModelFacts(
         model=ABALONE, metric="rmse", endpoint="abalone", packages=tuple(packages), older=400,
         live=Live(status="InService", configuration="abalone-model-10-0123", package_arn=packages[3].arn),

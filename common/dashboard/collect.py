@@ -14,8 +14,9 @@ from typing import TypeVar
 from botocore.exceptions import ClientError
 
 from common.aws import Aws, is_missing
-from common.dashboard.facts import Facts, Firing, ModelFacts, Window
-from common.errors import ModelsError, MonitoringError, UsageError
+from common.batch.manifest import MANIFEST, Manifest
+from common.dashboard.facts import Facts, Firing, ModelFacts, Scored, Window
+from common.errors import DataError, ModelsError, MonitoringError, UsageError
 from common.model import Model
 from common.monitoring.declare import Monitor, declared_monitor
 from common.monitoring.looked import FINDINGS
@@ -28,7 +29,7 @@ from common.storage import Bucket, Layout
 
 _THREADS = 8
 """Fewer than the ten connections that a client of boto3 keeps."""
-_MOST_PACKAGES, _MOST_WINDOWS = 100, 60
+_MOST_PACKAGES, _MOST_WINDOWS, _MOST_BATCHES = 100, 60, 60
 """So many of a model are read, the newest."""
 _T = TypeVar("_T")
 
@@ -77,10 +78,12 @@ def _model(context: Context, model: Model, calls: Executor) -> ModelFacts:
     asked = calls.submit(_status, context, model)
     summaries = calls.submit(lambda: list(registry.summaries()))
     looked = calls.submit(_findings, bucket, model)
+    scored = calls.submit(_manifests, bucket, model)
     arns = [summary["ModelPackageArn"] for summary in summaries.result()]
     packages = [package for package in calls.map(registry.serving, arns[:_MOST_PACKAGES]) if package]
-    keys = looked.result()
+    keys, partitions = looked.result(), scored.result()
     windows = list(calls.map(lambda key: _window(bucket, model, key), keys[:_MOST_WINDOWS]))
+    batches = list(calls.map(lambda key: _batch(bucket, key), partitions[:_MOST_BATCHES]))
     status = asked.result()
     return ModelFacts(
         model=model,
@@ -94,8 +97,10 @@ def _model(context: Context, model: Model, calls: Executor) -> ModelFacts:
         held=status.held if isinstance(status, ModelStatus) else "",
         monitor=_monitor(model),
         windows=tuple(sorted(_only(Window, windows), key=lambda each: (each.end, each.name), reverse=True)),
+        batches=tuple(sorted(_only(Scored, batches), key=lambda each: (each.ended, each.partition), reverse=True)),
         earlier_windows=max(0, len(keys) - _MOST_WINDOWS),
-        unreadable=_only(str, windows),
+        earlier_batches=max(0, len(partitions) - _MOST_BATCHES),
+        unreadable=_only(str, (*windows, *batches)),
     )
 
 
@@ -138,6 +143,24 @@ def _window(bucket: Bucket, model: Model, key: tuple[int, str]) -> Window | str:
         TypeError,
         ValueError,
     ) as error:  # whatever JSON can hold in the place of something else
+        return f"{uri} is damaged: {error!r}."
+
+
+def _manifests(bucket: Bucket, model: Model) -> list[str]:
+    """The keys of all manifests of scored partitions, those written last first."""
+    found = sorted(_objects(bucket, Layout(model.name).batch_output()), reverse=True)
+    return [key for _, key in found if key.endswith(f"/{MANIFEST}")]
+
+
+def _batch(bucket: Bucket, key: str) -> Scored | str:
+    """One scored partition, or why nobody can tell."""
+    uri = bucket.uri(key)
+    try:
+        document = bucket.read_json(key)
+        return f"{uri} was deleted meanwhile." if document is None else Scored.of(Manifest.from_json(document), uri)
+    except DataError as error:
+        return error.what
+    except (AttributeError, KeyError, TypeError, ValueError) as error:
         return f"{uri} is damaged: {error!r}."
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from common.batch.manifest import Manifest
 from common.deployment.live import Live
 from common.model import Model
 from common.monitoring.declare import Monitor
@@ -69,9 +70,7 @@ class Window:
         names = (*findings.features, *(violation.feature_name for violation in findings.violations))
         if strange := [name for name in names if not isinstance(name, str)]:
             raise ValueError(f"{strange[0]!r} is no name")
-        end = datetime.fromisoformat(looked.ends)
-        name = _name(looked.window)
-        return cls(name, looked.version, end.replace(tzinfo=end.tzinfo or UTC), looked.rows, findings, uri)
+        return cls(_name(looked.window), looked.version, _moment(looked.ends), looked.rows, findings, uri)
 
 
 @dataclass(frozen=True)
@@ -82,6 +81,7 @@ class Scored:
         version: of the package that scored it.
         rows: with a prediction.
         rejected: rows set aside.
+        reason: the most frequent one; empty where none was set aside.
         uri: of its manifest.
     """
 
@@ -90,16 +90,37 @@ class Scored:
     ended: datetime
     rows: int
     rejected: int
+    reason: str
     uri: str
+
+    @classmethod
+    def of(cls, manifest: Manifest, uri: str) -> Scored:
+        """The partition that the manifest tells of.
+
+        Raises:
+            ValueError: the manifest holds what cannot be shown.
+        """
+        _require_numbers(manifest.package_version, manifest.records, manifest.rejected, *manifest.reasons.values())
+        reason = max(manifest.reasons, key=lambda each: manifest.reasons[each], default="")
+        return cls(
+            str(manifest.partition), manifest.package_version, _moment(manifest.scored_at), manifest.records,
+            manifest.rejected, reason, uri,
+        )  # fmt: skip
 
 
 def _name(window: Mapping[str, Any]) -> str:
     if "partition" in window:
         return f"batch {window['partition']}"
-    since, until = (datetime.fromisoformat(window[end]).astimezone(UTC) for end in ("since", "until"))
+    since, until = _moment(window["since"]), _moment(window["until"])
     if until - since == timedelta(days=1) and since.hour == since.minute == 0:
         return f"{since:%Y-%m-%d}"
     return f"{since:%Y-%m-%d %H:%M} to {until:%Y-%m-%d %H:%M}"
+
+
+def _moment(text: str) -> datetime:
+    """The time, in UTC, where it names no other offset."""
+    time = datetime.fromisoformat(text)
+    return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)
 
 
 def _require_numbers(*values: object) -> None:

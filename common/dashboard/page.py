@@ -189,7 +189,7 @@ def _batches(facts: Facts, model: ModelFacts) -> Listing:
     rows = tuple(_batch(batch) for batch in model.batches)
     return _listing(
         "Batches",
-        ("partition", "version", "scored", "rows", "set aside"),
+        ("partition", "version", "scored", "rows", "set aside", "mostly because"),
         rows,
         f"Source: s3://{facts.bucket}/{model.model.name}/batch/output/, a manifest.json for each partition."
         + _not_listed(model.earlier_batches, "partitions"),
@@ -198,7 +198,7 @@ def _batches(facts: Facts, model: ModelFacts) -> Listing:
 
 def _batch(batch: Scored) -> tuple[str, ...]:
     aside = f"{batch.rejected:,} ({percent(batch.rejected / (batch.rows + batch.rejected))})" if batch.rejected else "–"
-    return batch.partition, str(batch.version), moment(batch.ended), f"{batch.rows:,}", aside
+    return batch.partition, str(batch.version), moment(batch.ended), f"{batch.rows:,}", aside, batch.reason
 
 
 def _listing(title: str, header: tuple[str, ...], rows: tuple[tuple[str, ...], ...], note: str) -> Listing:

@@ -58,10 +58,10 @@ def _notes(model: ModelFacts) -> Iterator[Note]:
         yield Note("small", f"There is a reason to retrain: {decision.words}.")
     if model.windows:
         yield from _found(model.windows[0])
-    if model.batches and model.batches[0].rejected:
-        last = model.batches[0]
-        share = last.rejected / (last.rows + last.rejected)
-        yield Note("small", f"{last.rejected:,} rows of the batch {last.partition} ({percent(share)}) were set aside.")
+    if model.batches and (last := model.batches[0]).rejected:
+        share = percent(last.rejected / (last.rows + last.rejected))
+        why = f", mostly because of: {last.reason}" if last.reason else ""
+        yield Note("small", f"{last.rejected:,} rows of the batch {last.partition} ({share}) were set aside{why}.")
     for why in model.unreadable:
         yield Note("bad", why)
 

@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from common.aws import Aws
+from common.batch.manifest import MANIFEST, Manifest
 from common.dashboard import collect as collecting
 from common.dashboard.collect import collect
 from common.dashboard.facts import ModelFacts
@@ -20,7 +21,7 @@ from common.deployment.hold import put_hold
 from common.errors import UsageError
 from common.monitoring.looked import Looked
 from common.settings import Run
-from common.storage import Bucket
+from common.storage import Bucket, Layout
 from tests.accounts import Account
 from tests.clones import Clone
 from tests.dashboards import findings
@@ -41,6 +42,16 @@ def looked(day: int, version: int, shift: float = 0.03) -> Looked:
 def keep(aws: Aws, found: Looked, text: str = "") -> None:
     key = f"abalone/monitoring/{found.version}/{found.id}/findings.json"
     Bucket(aws).write(key, (text or json.dumps(found.to_json())).encode())
+
+
+def score(aws: Aws, day: int, rejected: int = 0) -> None:
+    """Keep the manifest of a scored partition, as `models batch` does."""
+    manifest = Manifest(
+        f"dt=2026-11-{day:02}", 1, "arn", "0f", {}, "0e", 9000, rejected, {"no number": rejected} if rejected else {},
+        ({"name": "a.csv", "size": 1},), ({"name": "part-00000.parquet", "rows": 9000},), {}, f"2026-11-{day:02}T02:10:00+00:00",
+    )  # fmt: skip
+    key = f"{Layout('abalone').batch_output(manifest.partition, 1)}{MANIFEST}"
+    Bucket(aws).write_json(key, manifest.to_json())
 
 
 def fire(project: Project, name: str, tags: dict[str, str]) -> None:
@@ -90,6 +101,10 @@ def test_a_model_with_a_history_is_collected_whole_with_few_calls(project: Proje
         keep(project.aws, looked(day, 1, 0.4))
     keep(project.aws, looked(21, 1), "{")
     keep(project.aws, looked(22, 1), json.dumps({**looked(22, 1).to_json(), "quality": {"metrics": []}}))
+    score(project.aws, 19)
+    score(project.aws, 20, rejected=7)
+    Bucket(project.aws).write_json("abalone/batch/output/dt=2026-11-21/version=1/manifest.json", {"partition": "x"})
+    Bucket(project.aws).write("abalone/batch/output/dt=2026-11-22/version=1/manifest.json", b"[")
     Bucket(project.aws).write("abalone/monitoring/jobs/0f/findings.json", b"the job's own")
     fire(project, "abalone-too-much", {"model": "abalone"})
     fire(project, "fraud-too-much", {"model": "fraud"})
@@ -111,8 +126,13 @@ def test_a_model_with_a_history_is_collected_whole_with_few_calls(project: Proje
     assert model.windows[0].end == datetime(2026, 11, 21, tzinfo=UTC)
     assert model.decision is not None
     assert model.decision.retrain
-    assert len(model.unreadable) == 2
-    assert all("/monitoring/1/live-2026112" in why and "is damaged" in why for why in model.unreadable)
+    assert [(each.partition, each.rows, each.rejected, each.reason) for each in model.batches] == [
+        ("dt=2026-11-20", 9000, 7, "no number"),
+        ("dt=2026-11-19", 9000, 0, ""),
+    ]
+    damaged = ("monitoring/1/live-20261121", "monitoring/1/live-20261122", "dt=2026-11-21", "dt=2026-11-22")
+    assert len(model.unreadable) == len(damaged)
+    assert all(any(each in why and "is damaged" in why for why in model.unreadable) for each in damaged)
     assert [(alarm.name, alarm.reason) for alarm in model.alarms] == [
         ("abalone-too-much", "abalone-too-much was too much")
     ]
@@ -135,13 +155,16 @@ def test_of_a_long_history_the_newest_is_read_and_the_rest_counted(
 ) -> None:
     monkeypatch.setattr(collecting, "_MOST_PACKAGES", 2)
     monkeypatch.setattr(collecting, "_MOST_WINDOWS", 1)
+    monkeypatch.setattr(collecting, "_MOST_BATCHES", 1)
     for number in (1, 2, 3):
         project.package(number)
     for day in (18, 20):
         keep(project.aws, looked(day, 1))
+        score(project.aws, day)
     model = of(OnCall(project))
     assert ([package.version for package in model.packages], model.older) == ([3, 2], 1)
     assert ([window.name for window in model.windows], model.earlier_windows) == (["2026-11-20"], 1)
+    assert ([batch.partition for batch in model.batches], model.earlier_batches) == (["dt=2026-11-20"], 1)
 
 
 def test_a_package_that_is_deleted_meanwhile_is_left_out(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
