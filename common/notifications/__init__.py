@@ -6,6 +6,7 @@ see `common.notifications.rules`. So no failure is told twice.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, Protocol
@@ -47,7 +48,7 @@ class Notice:
     def title(self) -> str:
         """The e-mail's subject: ASCII, one line, at most 100 characters."""
         line = " ".join(scrub(f"{self.model}: {self.kind}: {self.subject}").split())
-        return line.replace("–", "-").encode("ascii", "replace").decode()[:_LONGEST_SUBJECT]
+        return re.sub(r"[^ -~]", "?", line.replace("–", "-"))[:_LONGEST_SUBJECT]
 
     @property
     def message(self) -> str:

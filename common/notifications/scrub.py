@@ -15,7 +15,7 @@ _PATTERNS = (
     (re.compile(r"(\bBearer\s+)\S+", re.IGNORECASE), rf"\1{REMOVED}"),
     (
         re.compile(
-            r"""(\b[\w-]*(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)[\w-]*["']?\s*[=:]\s*)(?:"[^"]*"|'[^']*'|[^\s,;&]+)""",
+            r"""(\b[\w-]*(?:password|passwd|secret|token|api[_-]?key|access[_-]?key)[\w-]*["']?\s*[=:]\s*)(?:"[^"]*"|'[^']*'|[^\s,;&}]+)""",
             re.IGNORECASE,
         ),
         rf"\1{REMOVED}",

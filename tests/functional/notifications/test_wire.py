@@ -1,0 +1,61 @@
+"""`models events`: rules and topic as declared, once and for all, and what fails on AWS arrives with its link."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from common.notifications.rules import declared_rules
+from common.notifications.wire import wire_events
+from tests.functional.local.processing_support import job_request
+from tests.functional.notifications.conftest import Ears
+
+
+def wire(ears: Ears, *, plan: bool = False) -> list[str]:
+    del ears.said[:]
+    assert wire_events(ears.aws, ears.say, plan=plan) == (
+        ears.topic or f"arn:aws:sns:eu-west-1:{ears.account.account}:models-notifications"
+    )
+    return ears.said
+
+
+def rules(ears: Ears) -> dict[str, Any]:
+    return {rule["Name"]: rule for rule in ears.account.client("events").list_rules()["Rules"]}
+
+
+def test_a_plan_makes_nothing_and_a_second_run_finds_nothing_to_do(ears: Ears) -> None:
+    ears.topic = ""
+    planned = wire(ears, plan=True)
+    assert rules(ears) == {}
+    assert wire(ears) == planned
+    assert planned[0].startswith("  create topic")
+    assert set(rules(ears)) == {rule.name for rule in declared_rules()}
+    assert wire(ears) == ["  nothing to do: topic and rules are as infra/events/ declares them"]
+
+
+def test_it_puts_right_what_somebody_changed(ears: Ears) -> None:
+    wire(ears)
+    events = ears.account.client("events")
+    events.disable_rule(Name="models-tuning-failed")
+    events.remove_targets(Rule="models-transform-failed", Ids=["topic"])
+    tags = [{"Key": "made-by", "Value": "models events"}]
+    events.put_rule(Name="models-from-long-ago", EventPattern='{"source": ["x"]}', Tags=tags)
+    events.put_targets(Rule="models-from-long-ago", Targets=[{"Id": "x", "Arn": ears.topic}])
+    assert [step.partition(":")[0] for step in wire(ears)] == [
+        "  put rule models-tuning-failed",
+        "  aim rule models-transform-failed at the topic",
+        "  delete rule models-from-long-ago",
+    ]
+    assert rules(ears)["models-tuning-failed"]["State"] == "ENABLED"
+    assert wire(ears) == ["  nothing to do: topic and rules are as infra/events/ declares them"]
+
+
+def test_a_job_that_fails_outside_ci_is_told_once_with_its_link_and_nothing_that_it_said(ears: Ears) -> None:
+    wire(ears)
+    script = "import pathlib, sys\nsys.exit('password=hunter2')"
+    ears.account.client("sagemaker").create_processing_job(**job_request(ears.account, "by-hand", script))
+    (message,) = ears.inbox.events()
+    assert "Processing job by-hand: Failed" in message["Message"]
+    assert "/sagemaker/home?region=eu-west-1#/processing-jobs/by-hand " in message["Message"]
+    assert "hunter2" not in json.dumps(message)
+    assert ears.inbox.is_quiet()
