@@ -6,11 +6,15 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from common.errors import UsageError
+
 if TYPE_CHECKING:
     import numpy as np
     import pandas as pd
     from numpy.typing import NDArray
 
+LEAST_RATE = 0.005
+"""The joint test gets a fifth of the declared rate, and its p-value is a thousandth at least."""
 Metric = Literal["rmse", "mae", "log_loss", "brier", "roc_auc"]
 """What model quality is measured by; the first two for regressions, the others for classifications."""
 
@@ -92,6 +96,23 @@ class Checks:
     least_auc: float = 0.55
     least_loss: float = 0.1
     ignored: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        shares = {
+            "false_discovery_rate": self.false_discovery_rate,
+            "least_distance": self.least_distance,
+            "least_share": self.least_share,
+            "least_auc": self.least_auc,
+        }
+        for name, value in shares.items():
+            if not 0 <= value <= 1:
+                raise UsageError(f"Checks({name}={value:g}) is no share.", "Declare a number between 0 and 1.")
+        if self.false_discovery_rate < LEAST_RATE:
+            raise UsageError(
+                f"A false discovery rate of {self.false_discovery_rate:g} cannot be kept: "
+                "the joint test's p-values are not that fine.",
+                f"Declare false_discovery_rate of {LEAST_RATE:g} or more.",
+            )
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)

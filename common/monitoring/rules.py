@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from common.errors import UsageError
+
 from .findings import Findings
 
 Reason = Literal["", "drift", "degraded"]
@@ -20,7 +22,9 @@ class Rule:
 
     def __post_init__(self) -> None:
         if not 1 <= self.windows <= self.of:
-            raise ValueError(f"{self.windows} of the last {self.of} windows can never be")
+            raise UsageError(
+                f"{self.windows} of the last {self.of} windows can never be.", "Declare e.g. Rule(windows=3, of=5)."
+            )
 
 
 @dataclass(frozen=True)
@@ -59,17 +63,18 @@ def decide(history: Sequence[WindowResult], rule: Rule) -> Decision:
     A broken window says nothing: its data are to be mended where they come from. A window whose job failed is no window.
     """
     sound = [window for window in history if not window.broken][-rule.of :]
-    drifted = tuple(window.id for window in sound if window.drifted)
-    degraded = tuple(window.id for window in sound if window.degraded)
-    if len(degraded) >= rule.windows:
-        return Decision(True, "degraded", degraded, _words("predictions were worse", degraded, len(sound)))
-    if len(drifted) >= rule.windows:
-        return Decision(True, "drift", drifted, _words("data had drifted", drifted, len(sound)))
-    nearest = max(degraded, drifted, key=len)
-    return Decision(
-        False, "", nearest, f"{len(nearest)} of the last {len(sound)} windows; {rule.windows} of {rule.of} are a reason"
-    )
+    found: dict[Reason, tuple[str, ...]] = {
+        "degraded": tuple(window.id for window in sound if window.degraded),
+        "drift": tuple(window.id for window in sound if window.drifted),
+    }
+    for reason, windows in found.items():
+        if len(windows) >= rule.windows:
+            return Decision(True, reason, windows, f"{_told(reason, windows, len(sound))}: {', '.join(windows)}")
+    reason, windows = max(found.items(), key=lambda item: len(item[1]))
+    enough = f"{rule.windows} of {rule.of} are a reason"
+    return Decision(False, "", windows, f"{_told(reason, windows, len(sound))}; {enough}")
 
 
-def _words(what: str, windows: Sequence[str], of: int) -> str:
-    return f"{what} in {len(windows)} of the last {of} windows: {', '.join(windows)}"
+def _told(reason: Reason, windows: Sequence[str], of: int) -> str:
+    what = "predictions were worse" if reason == "degraded" else "data had drifted"
+    return f"{what} in {len(windows)} of the last {of} windows"
