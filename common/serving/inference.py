@@ -13,7 +13,8 @@ import io
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from http import HTTPStatus
 from pathlib import Path
@@ -41,6 +42,7 @@ _FORMAT = 1
 _BOOLEANS = frozenset({"true", "false", "true.", "false.", "yes", "no"})
 _MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 _FAULTS_SHOWN = 5
+_MANY = 32  # lines from which on whole columns are faster than record after record
 _LARGEST = 3.4028234663852886e38  # of 32 bits, in which XGBoost computes and takes more for infinite
 
 Record = Mapping[str, Any]
@@ -94,6 +96,18 @@ class Number:
         if number > self.at_most:
             raise Fault(f"above {self.at_most:g}")
         return number if self.decimals is None else round(number, self.decimals)
+
+    def read_all(self, cells: Sequence[str]) -> NDArray[np.float64]:
+        """The same of many texts, to the bit. Raises Fault for one of them."""
+        try:
+            values = np.fromiter(map(float, cells), float, len(cells))
+        except ValueError:
+            values = np.full(1, np.nan)
+        # false for NaN, too; where anything is unusual, each value is looked at by itself
+        usual = ((values >= max(self.at_least, -_LARGEST)) & (values <= min(self.at_most, _LARGEST))).all()
+        if not usual or (self.integer and np.mod(values, 1).any()) or "_" in "".join(cells):
+            return np.array([self.read(cell) for cell in cells])
+        return values if self.decimals is None else np.array([round(v, self.decimals) for v in values.tolist()])
 
     @staticmethod
     def _spelled(text: str) -> float:
@@ -216,6 +230,36 @@ class Encoder:
             raise RequestError("; ".join(faults[:_FAULTS_SHOWN]) + more)
         return rows
 
+    def encode_columns(self, columns: Mapping[str, Sequence[str]], count: int) -> NDArray[np.float64]:
+        """The same, to the bit, for `count` records that are given by column, as texts.
+
+        Raises:
+            Fault, KeyError: there is a fault; `encode` says in which record.
+        """
+        rows = np.zeros((count, len(self.names)))
+        numbers: dict[str, NDArray[np.float64]] = {}
+        position = 0
+        for column in self.columns:
+            cells = columns[column.name]
+            if isinstance(column, Number):
+                values = numbers[column.name] = column.read_all(cells)
+                values[np.isnan(values)] = self.medians.get(column.name, math.nan)
+                rows[:, position] = values
+                position += 1
+            else:
+                known = self.categories[column.name]
+                place = {category: index for index, category in enumerate(known)}
+                places = {cell: place.get(column.read(cell), -1) for cell in set(cells)}
+                found = np.fromiter(map(places.__getitem__, cells), np.intp, count)
+                rows[np.flatnonzero(found >= 0), position + found[found >= 0]] = 1
+                position += len(known)
+        for ratio in self.ratios:
+            above, below = numbers[ratio.numerator], numbers[ratio.denominator]
+            with np.errstate(all="ignore"):
+                rows[:, position] = np.where(below == 0, 0, np.clip(above / below, -_LARGEST, _LARGEST))
+            position += 1
+        return rows
+
     def _read(self, record: Record, number: int, faults: list[str]) -> Iterator[tuple[str, Any]]:
         for column in self.columns:
             if column.name not in record:
@@ -330,10 +374,17 @@ class Predictor:
         Raises:
             RequestError: a record is not what the columns declare.
         """
-        scores = self.scores(records).tolist()
-        if not self.labels:
-            return [{"prediction": score} for score in scores]
-        return [{"probability": s, "label": self.labels[s >= self.threshold]} for s in scores]
+        return self.named(self.scores(records))
+
+    def named(self, scores: NDArray[np.float64]) -> list[dict[str, Any]]:
+        """The same for scores."""
+        names = ("probability", "label") if self.labels else ("prediction",)
+        return [dict(zip(names, values, strict=True)) for values in self.told(scores)]
+
+    def told(self, scores: NDArray[np.float64]) -> Iterator[tuple[Any, ...]]:
+        """The values alone of each answer."""
+        labels = self.labels
+        return ((s, labels[s >= self.threshold]) if labels else (s,) for s in scores.tolist())
 
 
 def parse(content: str | bytes, content_type: str, encoder: Encoder) -> list[Record]:
@@ -345,19 +396,42 @@ def parse(content: str | bytes, content_type: str, encoder: Encoder) -> list[Rec
     Raises:
         RequestError: it is neither, or holds no records.
     """
+    return _records(*_body(content, content_type), encoder)
+
+
+def _records(kind: str, text: str, encoder: Encoder) -> list[Record]:
+    try:
+        records = _json_records(text) if kind == "application/json" else _csv_records(*_csv_lines(text, encoder))
+    except (ValueError, RecursionError, csv.Error) as error:
+        raise RequestError(f"the body is no {kind}: {error}") from error
+    if not records:
+        raise RequestError("the body holds no records")
+    return records
+
+
+def features(content: str | bytes, content_type: str, encoder: Encoder) -> NDArray[np.float64]:
+    """The features of a request's records: what `encode` makes of what `parse` finds, of a large CSV by whole columns.
+
+    Raises:
+        RequestError: as both of them.
+    """
+    kind, text = _body(content, content_type)
+    if kind == "text/csv" and text.count("\n") >= _MANY:
+        with suppress(ValueError, KeyError, csv.Error):  # what is wrong, and where, is told below
+            names, lines = _csv_lines(text, encoder)
+            return encoder.encode_columns(dict(zip(names, zip(*lines, strict=True), strict=True)), len(lines))
+    return encoder.encode(_records(kind, text, encoder))
+
+
+def _body(content: str | bytes, content_type: str) -> tuple[str, str]:
+    """Type and text of a request's body."""
     kind = content_type.partition(";")[0].strip().lower()
     if kind not in ("application/json", "text/csv"):
         raise RequestError(f"{content_type} is not supported: send application/json or text/csv", 415)
     text = (content.decode(errors="replace") if isinstance(content, bytes) else content).removeprefix("\ufeff")
     if "\ufffd" in text:  # the image, too, puts it for what it cannot decode; it would make an unseen category
         raise RequestError(f"the body is no {kind}: it is not UTF-8")
-    try:
-        records = _json_records(text) if kind == "application/json" else _csv_records(text, encoder)
-    except (ValueError, RecursionError, csv.Error) as error:
-        raise RequestError(f"the body is no {kind}: {error}") from error
-    if not records:
-        raise RequestError("the body holds no records")
-    return records
+    return kind, text
 
 
 def _json_records(text: str) -> list[Record]:
@@ -370,19 +444,27 @@ def _json_records(text: str) -> list[Record]:
     return records
 
 
-def _csv_records(text: str, encoder: Encoder) -> list[Record]:
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
+def _csv_lines(text: str, encoder: Encoder) -> tuple[list[str], list[list[str]]]:
+    """The names of the columns, and the cells of each line as they stand."""
+    plain = text.split("\n")
+    reader: Iterable[list[str]] = (line.split(",") for line in plain)  # six times as fast
+    if any(special in text for special in '"\r\0') or max(map(len, plain)) > csv.field_size_limit():
+        reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
     # a line of commas is a record that lacks everything: without it, the answers would belong to other lines
-    lines = [[cell.strip() for cell in line] for line in reader if len(line) > 1 or "".join(line).strip()]
+    lines = [line for line in reader if len(line) > 1 or "".join(line).strip()]
     names = [column.name for column in encoder.columns]
-    if lines and set(lines[0]) & set(names):
-        names = lines.pop(0)
+    if lines and {cell.strip() for cell in lines[0]} & set(names):
+        names = [cell.strip() for cell in lines.pop(0)]
         if len(set(names)) < len(names):
             raise RequestError(f"the header names a column twice: {', '.join(names)}")
+    return names, lines
+
+
+def _csv_records(names: Sequence[str], lines: Sequence[Sequence[str]]) -> list[Record]:
     for number, line in enumerate(lines, start=1):
         if len(line) != len(names):
             raise RequestError(f"record {number} has {len(line)} values, {len(names)} are wanted: {', '.join(names)}")
-    return [dict(zip(names, line, strict=True)) for line in lines]
+    return [dict(zip(names, map(str.strip, line), strict=True)) for line in lines]
 
 
 def model_fn(model_dir: str) -> Predictor:
@@ -398,7 +480,7 @@ def transform_fn(model: Predictor, content: str | bytes, content_type: str | Non
     """
     try:
         kind = _accepted(accept)
-        answers = model.answers(parse(content, content_type or "application/json", model.encoder))
+        scores = model.score_rows(features(content, content_type or "application/json", model.encoder))
     except RequestError as error:
         if os.environ.get("SAGEMAKER_MULTI_MODEL") == "true":
             raise  # that server knows no responses of Flask's
@@ -407,9 +489,9 @@ def transform_fn(model: Predictor, content: str | bytes, content_type: str | Non
         told = json.dumps({"error": error.message})
         return Response(told, status=error.status_code, mimetype="application/json")
     if kind == "application/json":
-        return json.dumps({"predictions": answers}), kind
+        return json.dumps({"predictions": model.named(scores)}), kind
     target = io.StringIO()
-    csv.writer(target, lineterminator="\n").writerows(answer.values() for answer in answers)
+    csv.writer(target, lineterminator="\n").writerows(model.told(scores))
     return target.getvalue(), kind
 
 

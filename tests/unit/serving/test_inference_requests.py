@@ -6,6 +6,7 @@ import importlib.util
 import io
 import json
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +14,20 @@ import pytest
 import xgboost
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 
 from common.serving.archive import CODE
-from common.serving.inference import Category, Encoder, Number, Predictor, RequestError, parse, transform_fn
+from common.serving.inference import (
+    Category,
+    Encoder,
+    Number,
+    Predictor,
+    Ratio,
+    RequestError,
+    features,
+    parse,
+    transform_fn,
+)
 
 ENCODER = Encoder((Category("sex", ("F", "M")), Number("length", at_most=1)), {"sex": ("F", "M")}, {})
 TEXT = st.text(st.characters(exclude_categories=("Cs", "Cc")), min_size=1).map(str.strip).filter(bool)
@@ -64,6 +76,54 @@ def test_csv_reads_back_line_by_line(rows: list[tuple[str, str]], header: bool, 
     given_names = {"sex", "length"} & set(rows[0])
     if header or not given_names:
         assert parse(target.getvalue(), CSV, ENCODER) == [{"sex": a, "length": b} for a, b in rows]
+
+
+WIDE = Encoder(
+    (
+        Category("state", optional=True),
+        Number("minutes", at_least=0, at_most=1e6, decimals=2),
+        Category("plan", ("no", "yes")),
+        Number("calls", integer=True, optional=True),
+    ),
+    {"state": ("CA", "NY"), "plan": ("no", "yes")},
+    {"calls": 4.0},
+    (Ratio("minutes", "calls"), Ratio("calls", "minutes")),
+)
+CELLS = st.tuples(
+    st.sampled_from(["CA", " NY ", "TX", "", '"C,A"']),
+    st.floats(0, 1e6).map(repr) | st.sampled_from(["2.675", " 1e2", "-0.0", "0.005", "3.4e38"]),
+    st.sampled_from(["no", "yes "]),
+    st.integers(-3, 3).map(str) | st.sampled_from(["", "NA", "7.0", "-0"]),
+)
+ODD = st.sampled_from(["1_0", "true", "inf", "nan", "x", "-1", "", "1e999", "0.5", "a\0"])
+
+
+@given(
+    st.lists(CELLS, min_size=1, max_size=6), ODD | st.none(), st.integers(0, 3), st.sampled_from(["\n", "\r\n", "\n\n"])
+)
+def test_many_lines_at_once_are_what_each_is_by_itself(
+    rows: list[tuple[str, ...]], odd: str | None, place: int, end: str
+) -> None:
+    lines = [",".join(row) for row in rows] * 40
+    if odd is not None:
+        cells = list(rows[0])
+        cells[place] = odd
+        lines[7] = ",".join(cells)
+    text = end.join(lines)
+    one_by_one = made_of(lambda: WIDE.encode(parse(text, CSV, WIDE)))
+    assert made_of(lambda: features(text, CSV, WIDE)) == one_by_one
+    if isinstance(one_by_one, bytes):  # and it did not come to the same by reading one by one, too
+        records = parse(text, CSV, WIDE)
+        columns = {column.name: [record[column.name] for record in records] for column in WIDE.columns}
+        assert WIDE.encode_columns(columns, len(records)).tobytes() == one_by_one
+
+
+def made_of(work: Callable[[], NDArray[np.float64]]) -> bytes | str:
+    """The features' bytes, or what is said against the request."""
+    try:
+        return work().tobytes()
+    except RequestError as error:
+        return str(error)
 
 
 def test_a_header_may_name_more_than_the_columns_and_a_first_row_that_names_one_is_a_header() -> None:
