@@ -19,16 +19,21 @@ def monitor(
     until: Annotated[
         str, typer.Option(metavar="ISO", help="With --since: to that time; by default now.", show_default=False)
     ] = "",
+    batch: Annotated[
+        str, typer.Option(metavar="PARTITION", help="Look at this batch, e.g. dt=2026-11-20.", show_default=False)
+    ] = "",
 ) -> None:
     """Compare what comes in with what the model was trained on.
 
-    Without options: yesterday's captured calls. Says which columns differ, whether the predictions are as good as they were
-    where the truth is known, and whether the windows so far are a reason to retrain. Looking at the same again changes nothing.
+    Without options: yesterday's captured calls, and the batches that were scored since the last look. Says which columns
+    differ, whether the predictions are as good as they were where the truth is known, and whether the windows so far are a
+    reason to retrain. Looking at the same again changes nothing.
 
     \b
     Examples:
       models monitor churn
       models monitor churn --since 2026-11-20T07:00 --until 2026-11-20T12:00
+      models monitor churn --batch dt=2026-11-20
     """
     with failures_explained():
         from common.steps.context import Context
@@ -36,4 +41,6 @@ def monitor(
 
         if until and not since:
             raise UsageError("--until goes with --since.", "E.g. --since 2026-11-20 --until 2026-11-21.")
-        monitor_model(Context.from_environment(), find_model(name), since=since, until=until)
+        if batch and since:
+            raise UsageError("--batch and --since ask for two windows at once.", "Give one of them.")
+        monitor_model(Context.from_environment(), find_model(name), since=since, until=until, batch=batch)

@@ -19,7 +19,7 @@ def filed(bucket: Bucket, prefix: str, since: datetime, until: datetime) -> File
         for name, etag in _below(bucket, f"{prefix}/", day)
         if name.rpartition("/")[0] in wanted
     }
-    return Files(f"{prefix}/", etags)
+    return Files(bucket.uri(f"{prefix}/"), etags)
 
 
 def _below(bucket: Bucket, prefix: str, day: str) -> Iterator[tuple[str, str]]:

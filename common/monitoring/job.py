@@ -58,7 +58,7 @@ METRICS: Mapping[str, Metric] = {
 
 @dataclass(frozen=True)
 class Files:
-    """Objects below a prefix, by the rest of their keys, with their ETags: what an input of the job holds."""
+    """Objects with their ETags, by what their keys have after a prefix (an S3 URI): what an input of the job holds."""
 
     prefix: str
     etags: Mapping[str, str]
@@ -81,7 +81,8 @@ class Look:
         window: `common.monitoring.window.describe`, and `ends`, see `Looked`.
         answered_since: calls from before it were answered by another package, and do not count; ISO 8601 with `Z`.
         manifest: of the data version that the package was trained on.
-        calls, truth, batch: captured files, files of ground truth, or the input of a batch.
+        calls, truth: captured files, and files of ground truth.
+        batch, answers: the input of a batch, and its rows with predictions.
     """
 
     model: Model
@@ -95,6 +96,7 @@ class Look:
     calls: Files = NONE
     truth: Files = NONE
     batch: Files = NONE
+    answers: Files = NONE
 
     @cached_property
     def inputs(self) -> str:
@@ -125,7 +127,7 @@ class Look:
 
     @property
     def _files(self) -> dict[str, Files]:
-        return {name: given for name in ("calls", "truth", "batch") if (given := getattr(self, name))}
+        return {name: given for name in ("calls", "truth", "batch", "answers") if (given := getattr(self, name))}
 
     @property
     def name(self) -> str:
@@ -162,7 +164,7 @@ class Look:
         bucket.write_json(self._key("plan.json"), self.plan)
         bucket.write(self._key("code.tar.gz"), pack(code_files()))
         for name, given in self._files.items():
-            content = [{"prefix": bucket.uri(given.prefix)}, *sorted(given.etags)]
+            content = [{"prefix": given.prefix}, *sorted(given.etags)]
             bucket.write(self._key(f"{name}.manifest"), json.dumps(content).encode())
 
     def request(self, bucket: Bucket) -> CreateProcessingJobRequestTypeDef:

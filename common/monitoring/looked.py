@@ -10,7 +10,7 @@ from common.monitoring.findings import Findings
 FINDINGS, REPORT = "findings.json", "report.html"
 RESULTS = ("statistics.json", "constraint_violations.json", FINDINGS)
 """What the job writes about a window."""
-FOLDERS = ("plan", "reference", "encoder", "baseline", "calls", "truth", "batch", "results")
+FOLDERS = ("plan", "reference", "encoder", "baseline", "calls", "truth", "batch", "answers", "results")
 """What the job's program is told where to find, or to write."""
 BASELINE_STATISTICS, BASELINE_CONSTRAINTS = "baseline/statistics.json", "baseline/constraints.json"
 BASELINE_PREDICTIONS = "baseline/predictions.csv"

@@ -23,6 +23,7 @@ from common.monitoring.reading import (
     read_captured,
     read_ground_truth,
     read_pairs,
+    read_predictions,
     read_reference,
 )
 from common.serving.inference import Encoder
@@ -30,7 +31,7 @@ from common.serving.inference import Encoder
 
 @dataclass(frozen=True)
 class Folders:
-    """What the program reads, and where it writes; the truth, and either calls or batch, may not be there."""
+    """What the program reads, and where it writes; live calls or a batch is there, and the truth may not be."""
 
     plan: Path
     reference: Path
@@ -39,6 +40,7 @@ class Folders:
     calls: Path
     truth: Path
     batch: Path
+    answers: Path
     results: Path
 
 
@@ -82,7 +84,7 @@ def look(folders: Folders) -> Looked:
     columns = Column.described(plan["columns"], plan["label"])
     pairs = read_pairs((folders.baseline / Path(BASELINE_PREDICTIONS).name).read_bytes())
     reference = read_reference((folders.reference / "train.csv").read_bytes()).drop(columns=plan["label"])
-    window = _live(folders, plan) if plan["window"]["kind"] == "live" else _batch(folders, columns)
+    window = _live(folders, plan) if plan["window"]["kind"] == "live" else _batch(folders, columns, plan)
     findings = compare(
         Sample(reference, pairs.predictions, pairs),
         window.sample,
@@ -116,9 +118,10 @@ def _live(folders: Folders, plan: dict[str, Any]) -> Read:
     return Read(Sample(captured.frame, captured.predictions, known), captured.rows, notes)
 
 
-def _batch(folders: Folders, columns: Sequence[Column]) -> Read:
+def _batch(folders: Folders, columns: Sequence[Column], plan: dict[str, Any]) -> Read:
     frame, rows = read_batch(folders.batch, [column.name for column in columns])
-    return Read(Sample(frame), rows, _sampled(rows))
+    predictions = read_predictions(folders.answers, "probability" if plan["classes"] else "prediction")
+    return Read(Sample(frame, predictions), rows, _sampled(rows))
 
 
 def _sampled(rows: int) -> tuple[str, ...]:

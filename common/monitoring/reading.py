@@ -202,6 +202,15 @@ def _json_lines(path: Path) -> Iterator[pd.DataFrame]:
         yield pd.DataFrame(rows)
 
 
+def read_predictions(folder: Path, column: str) -> NDArray[np.float64]:
+    """The predictions of a batch: that column of all its parts, Parquet or CSV."""
+    parts = [
+        pd.read_parquet(path, columns=[column]) if path.suffix == ".parquet" else pd.read_csv(path, usecols=[column])
+        for path in sorted(folder.glob("part-*"))
+    ]
+    return np.concatenate([part[column].to_numpy(dtype=float) for part in parts]) if parts else np.empty(0)
+
+
 def read_reference(content: bytes) -> pd.DataFrame:
     """The training records as text, as `common.data.dataset.write_records` wrote them."""
     return pd.read_csv(io.BytesIO(content), dtype=str, keep_default_na=False)

@@ -64,7 +64,7 @@ def planned_tasks(context: Context, model: Model, batch: Batch, package: Package
         UsageError: there is no such partition.
         DataError: a manifest is damaged.
     """
-    name, prefix = split_uri(_input(context, model, batch))
+    name, prefix = split_uri(batch_input(context, model, batch))
     pages = context.aws.s3.get_paginator("list_objects_v2").paginate(Bucket=name, Prefix=prefix)
     listing = {
         entry["Key"].removeprefix(prefix): (entry["ETag"].strip('"'), entry["Size"])
@@ -107,11 +107,12 @@ def serving_package(context: Context, model: Model) -> Package:
 
 
 def _scoring(context: Context, model: Model, task: Task, model_name: str) -> Scoring:
-    folder = f"{_input(context, model, task.batch)}{task.partition.name}/"
+    folder = f"{batch_input(context, model, task.batch)}{task.partition.name}/"
     return Scoring(context.aws, model, task, folder, model_name, context.say)
 
 
-def _input(context: Context, model: Model, batch: Batch) -> str:
+def batch_input(context: Context, model: Model, batch: Batch) -> str:
+    """The S3 URI below which the partitions lie, with a slash at the end."""
     return batch.input or context.bucket.uri(Layout(model.name).batch_input())
 
 

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from common.batch.declare import Batch, declared_batch
+from common.batch.manifest import Manifest
+from common.batch.partitions import Partition
 from common.data.stored import Stored
 from common.deployment.shared.declare import SharedEndpoint
-from common.errors import DataError, MonitoringError, RegistryError
+from common.errors import DataError, MonitoringError, RegistryError, UsageError
 from common.experiments.report import Report
 from common.model import ROOT, Model
+from common.monitoring.checks import Metric
 from common.monitoring.declare import Monitor, declared_monitor
 from common.monitoring.files import live_files
-from common.monitoring.job import METRICS, Look
+from common.monitoring.job import METRICS, Files, Look
 from common.monitoring.looked import (
     BASELINE_CONSTRAINTS,
     BASELINE_PREDICTIONS,
@@ -28,10 +33,11 @@ from common.monitoring.metrics import put_metrics
 from common.monitoring.report import consequence, drifted_columns, monitoring_report, verdict
 from common.monitoring.results import decision, history, looked_at
 from common.monitoring.rules import Decision
-from common.monitoring.window import LiveWindow, asked, describe, yesterday
+from common.monitoring.window import BatchWindow, LiveWindow, asked, describe, yesterday
 from common.notifications import Notice, notify
 from common.notifications.links import object_page
 from common.registry import Package
+from common.steps.batch import batch_input, planned_tasks
 from common.steps.context import Context
 from common.steps.live import live_of
 from common.storage import Layout
@@ -43,17 +49,33 @@ class NothingToMonitor(MonitoringError):
     """There is no window, or nothing in it, that a package which serves has answered."""
 
 
-def monitor_model(context: Context, model: Model, *, since: str = "", until: str = "") -> None:
-    """Look at a window of live calls, and say whether the windows so far are a reason to retrain.
+@dataclass(frozen=True)
+class Scored:
+    """A partition of a batch that was scored."""
 
-    By default at yesterday's, in UTC. What was looked at, and has not changed since, is not looked at again.
+    partition: Partition
+    manifest: Manifest
+    batch: Batch
+
+    @property
+    def at(self) -> str:
+        """When, ISO 8601 in UTC."""
+        return self.manifest.scored_at
+
+
+def monitor_model(context: Context, model: Model, *, since: str = "", until: str = "", batch: str = "") -> None:
+    """Look at a window of live calls, or at a batch, and say whether the windows so far are a reason to retrain.
+
+    By default at yesterday's calls, in UTC, and at the batches that were scored since the last one that was looked at. What
+    was looked at, and has not changed since, is not looked at again.
 
     Args:
         since, until: of the window, ISO 8601.
+        batch: the partition.
 
     Raises:
-        UsageError: the model declares no `MONITOR`, or that is no window.
-        NothingToMonitor: a window was asked for, and nothing in it was captured, or not of the package that serves.
+        UsageError: the model declares no `MONITOR`, or no `BATCH` where a batch was asked for, or that is no window.
+        NothingToMonitor: a window was asked for, and nothing in it was captured or scored, or not by a package that serves.
         RegistryError: the package has no baseline.
         DataError: the data that it was trained on are gone.
         TrainingError: the job failed; its window does not count.
@@ -63,14 +85,30 @@ def monitor_model(context: Context, model: Model, *, since: str = "", until: str
     monitor = declared_monitor(model)
     now = datetime.now(UTC)
     if since:
-        look = _live_look(context, model, monitor, asked(since, until, now))
+        looks = [_live_look(context, model, monitor, asked(since, until, now))]
+    elif batch:
+        looks = [_batch_look(context, model, monitor, _scored(context, model, batch))]
     else:
-        try:
-            look = _live_look(context, model, monitor, yesterday(now))
-        except NothingToMonitor as error:
-            context.say(f"{model.name}: nothing to look at: {error.what}")
-            return
-    _look(context, look)
+        looks = _due(context, model, monitor, now)
+    for look in looks:
+        _look(context, look)
+
+
+def _due(context: Context, model: Model, monitor: Monitor, now: datetime) -> list[Look]:
+    """What a schedule looks at."""
+    looks = []
+    try:
+        looks.append(_live_look(context, model, monitor, yesterday(now)))
+    except NothingToMonitor as error:
+        context.say(f"{model.name}: no calls to look at: {error.what}")
+    try:
+        declared_batch(model)
+    except UsageError:
+        return looks
+    batches = _unseen(context, model)
+    if not batches:
+        context.say(f"{model.name}: no batch to look at: none was scored by what serves since the last one")
+    return looks + [_batch_look(context, model, monitor, scored) for scored in batches]
 
 
 def _live_look(context: Context, model: Model, monitor: Monitor, window: LiveWindow) -> Look:
@@ -109,7 +147,7 @@ def _live_look(context: Context, model: Model, monitor: Monitor, window: LiveWin
         model=model,
         package=package,
         monitor=monitor,
-        metric=METRICS[model.declaration("train_register", "TRAINING").gate.metric],
+        metric=_metric(model),
         manifest=manifest,
         window={**describe(window), "ends": window.until.isoformat()},
         answered_since=begin.strftime(_INFERENCE_TIME),
@@ -117,6 +155,66 @@ def _live_look(context: Context, model: Model, monitor: Monitor, window: LiveWin
         calls=calls,
         truth=truth,
     )
+
+
+def _batch_look(context: Context, model: Model, monitor: Monitor, scored: Scored) -> Look:
+    """A look at a partition beside what the package was trained on that scored it."""
+    partition, package = scored.partition, context.registry(model).describe(scored.manifest.package_arn)
+    output = Layout(model.name).batch_output(partition.name, package.version)
+    there = context.bucket.listing(output)
+    parts = {part["name"]: there[part["name"]][0] for part in scored.manifest.parts if part["name"] in there}
+    return Look(
+        model=model,
+        package=package,
+        monitor=monitor,
+        metric=_metric(model),
+        manifest=_baseline(context, model, package),
+        window={**describe(BatchWindow(partition.name)), "ends": scored.at},
+        batch=Files(
+            f"{batch_input(context, model, scored.batch)}{partition.name}/",
+            {file.name: file.etag for file in partition.files},
+        ),
+        answers=Files(context.bucket.uri(output), parts),
+    )
+
+
+def _scored(context: Context, model: Model, partition: str) -> Scored:
+    """The partition as it was scored last.
+
+    Raises:
+        NothingToMonitor: it was not scored, or its files have changed since.
+    """
+    found = [each for each in _batches(context, model) if each.partition.name == partition]
+    if not found:
+        raise NothingToMonitor(
+            f"The batch {partition} of {model.name} was not scored, or its files have changed since.",
+            f"`models batch {model.name} --plan` says which were; `models batch {model.name}` scores it.",
+        )
+    return found[0]
+
+
+def _unseen(context: Context, model: Model) -> list[Scored]:
+    """The batches that the package which serves has scored since the last one that was looked at; of none such, the newest."""
+    serving = context.registry(model).serving(live_of(context, model).package_arn)
+    if serving is None:
+        return []
+    seen = [each.ends for each in history(context.bucket, model.name, serving.version) if each.kind == "batch"]
+    mine = [each for each in _batches(context, model) if each.manifest.package_arn == serving.arn]
+    new = sorted((each for each in mine if each.at > max(seen, default="")), key=lambda each: each.at)
+    return new if seen else new[-1:]
+
+
+def _batches(context: Context, model: Model) -> list[Scored]:
+    """The partitions that were scored, and whose files have not changed since."""
+    package = context.registry(model).newest()
+    if package is None:
+        return []
+    tasks = planned_tasks(context, model, declared_batch(model), package)
+    return [Scored(task.partition, task.done, task.batch) for task in tasks if task.done]
+
+
+def _metric(model: Model) -> Metric:
+    return METRICS[model.declaration("train_register", "TRAINING").gate.metric]
 
 
 def _deployed(package: Package) -> datetime | None:
