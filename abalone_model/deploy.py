@@ -1,6 +1,7 @@
 """Serve the approved abalone package behind one endpoint, a canary first."""
 
 from abalone_model import MODEL
+from common.batch import Batch
 from common.deployment import Alarm, Canary, Capture, Endpoint
 from common.monitoring.declare import Monitor
 from common.steps import deploy
@@ -17,6 +18,8 @@ ENDPOINT = Endpoint(
 )
 
 MONITOR = Monitor()
+
+BATCH = Batch(instance_type="ml.m5.large")
 
 if __name__ == "__main__":
     deploy(MODEL, ENDPOINT)

@@ -1,5 +1,6 @@
 """The CircleCI files as they are have no problem; each way to break them has one, and is found."""
 
+import importlib
 import subprocess
 import sys
 from collections.abc import Callable
@@ -10,8 +11,9 @@ import pytest
 
 from common.lineage import FLEET_CODE, TABULAR_CODE, determines_training
 from common.local.pipeline.check import check, models, triggered
+from common.local.pipeline.config import load
 from common.local.pipeline.plan import SCHEDULES_FILE
-from common.model import all_models
+from common.model import Model, all_models
 from common.scaffold.wiring import CONTINUATION, SETUP
 from tests.e2e.pipeline_repo import ROOT, PipelineRepo, make_template
 
@@ -248,6 +250,13 @@ def test_schedule_with_a_parameter_that_is_not_declared_is_found(repo: PipelineR
     assert any("weekly: the argument action='weekly'" in str(problem) for problem in check(repo.path))
     repo.write(**{SCHEDULES_FILE: '{"name": "weekly"}'})
     assert any("is no list of schedules" in str(problem) for problem in check(repo.path))
+
+
+@pytest.mark.parametrize("model", all_models(), ids=lambda model: model.name)
+def test_what_a_model_declares_to_be_scored_and_monitored_is_what_the_schedules_run(model: Model) -> None:
+    jobs = {job.name for flow in load((ROOT / CONTINUATION).read_text(), "f").workflows.values() for job in flow.jobs}
+    for declared, job in (("BATCH", "batch"), ("MONITOR", "monitor"), ("MONITOR", "retrain")):
+        assert hasattr(importlib.import_module(f"{model.folder}.deploy"), declared) == (f"{job}-{model.name}" in jobs)
 
 
 def test_parameter_of_a_removed_model_is_found(repo: PipelineRepo) -> None:
