@@ -12,7 +12,7 @@ from common.batch.manifest import Manifest
 from common.deployment.live import Live
 from common.model import Model
 from common.monitoring.declare import Monitor
-from common.monitoring.findings import Findings
+from common.monitoring.findings import Findings, Quality
 from common.monitoring.looked import Looked
 from common.monitoring.rules import Decision, WindowResult, decide
 from common.operations.cost import Running
@@ -58,18 +58,22 @@ class Window:
         """The window as it was looked at.
 
         Raises:
-            ValueError: the findings hold what cannot be shown.
+            TypeError, ValueError: the findings hold what cannot be shown.
         """
         findings = looked.findings
+        if findings.quality is not None and not isinstance(findings.quality, Quality):
+            raise TypeError(f"{findings.quality!r} is no quality")
         quality = findings.quality.metrics[findings.quality.metric] if findings.quality else None
         estimates = [quality.before, quality.now] if quality else []
         _require_numbers(
             looked.rows, looked.version, *(test.effect for test in findings.tests),
             *(number for each in estimates for number in (each.value, each.low, each.high)),
         )  # fmt: skip
-        names = (*findings.features, *(violation.feature_name for violation in findings.violations))
-        if strange := [name for name in names if not isinstance(name, str)]:
-            raise ValueError(f"{strange[0]!r} is no name")
+        _require_texts(
+            *(text for test in findings.tests for text in (test.feature, test.kind, test.words)),
+            *(text for violation in findings.violations for text in (violation.feature_name, violation.description)),
+            *([findings.quality.words] if findings.quality else []),
+        )
         return cls(_name(looked.window), looked.version, _moment(looked.ends), looked.rows, findings, uri)
 
 
@@ -127,6 +131,12 @@ def _require_numbers(*values: object) -> None:
     for value in values:
         if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
             raise ValueError(f"{value!r} is no number")
+
+
+def _require_texts(*values: object) -> None:
+    for value in values:
+        if not isinstance(value, str):
+            raise TypeError(f"{value!r} is no text")
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -14,14 +15,18 @@ from common.report.plots.chart import CSS
 
 def render(template: str, **values: Any) -> str:
     """One self-contained page, which its own content policy forbids to fetch anything."""
-    environment = Environment(
+    return _environment().get_template(template).render(css=CSS, **values)
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(
         loader=FileSystemLoader(Path(__file__).parent),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    return environment.get_template(template).render(css=CSS, **values)
 
 
 def junit(model: str, verdict: Verdict) -> str:
