@@ -88,14 +88,14 @@ def due(context: Context, model: Model, now: datetime | None = None) -> Due:
         newest=registry.find(source),
         live=live,
         windows=history(context.bucket, model.name, serving.version),
-        gathered=_gathered(context, model, serving),
+        gathered=gathered_at(context, model, serving),
         attempt=last_attempt(context, model, serving),
     )
     because, words = reason(standing, monitor, now or datetime.now(UTC))
     return Due(model, because, words)
 
 
-def _gathered(context: Context, model: Model, package: Package) -> datetime:
+def gathered_at(context: Context, model: Model, package: Package) -> datetime:
     """When the data of a package were gathered: data versions are never written again."""
     key = Layout(model.name).data(package.data_version, "manifest.json")
     return context.bucket.written(key) or package.created
@@ -115,7 +115,7 @@ def reason(standing: Standing, monitor: Monitor, now: datetime) -> tuple[str, st
     if days is not None and now - max(since, standing.gathered) >= timedelta(days=days):
         words = f"its data are of {standing.gathered:%Y-%m-%d}, and it is to be retrained after {days} days"
         return words, words
-    tried = f"; since {attempt.at}, when it was trained again without a gain: {attempt.outcome}" if attempt else ""
+    tried = f", since it was trained again at {attempt.at}: {attempt.outcome}" if attempt else ""
     return "", f"{decided.words}{tried}"
 
 

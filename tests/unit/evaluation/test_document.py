@@ -46,6 +46,45 @@ def test_a_champion_that_cannot_answer_for_every_row_is_refused() -> None:
         assessed(TEST[:, 0], Champion("version 6", TEST[1:, 0]))
 
 
+FRESH_ROWS = np.column_stack([np.arange(100.0), np.arange(100.0)])
+HALF = np.arange(100) >= 50
+
+
+def retrained(predictions: np.ndarray, champion: np.ndarray, fresh: np.ndarray = HALF) -> Evaluation:
+    return assess(
+        "regression", Gate("rmse", at_most=9), TRAIN, FRESH_ROWS, predictions, Champion("v1", champion), fresh=fresh
+    )
+
+
+def test_a_retraining_is_held_against_the_champion_on_the_fresh_rows_alone() -> None:
+    """As good as the champion on what both know, and better on what is new: over all rows it is the same one way or another."""
+    truth, errors = FRESH_ROWS[:, 0], RANDOM.normal(0, 1, 100)
+    better = retrained(truth + errors, truth + errors + 4 * HALF)
+    assert better.verdict.passed
+    assert "on 50 fresh test rows rmse is better by" in better.verdict.checks[-1].detail
+    worse_there = retrained(truth + errors, truth + errors + 4 * ~HALF)
+    assert not worse_there.verdict.passed
+    assert worse_there.comparisons["rmse"].low > 0
+
+
+@pytest.mark.parametrize("fresh", [np.zeros(100, bool), np.arange(100) > 71], ids=["none", "too few"])
+def test_a_retraining_without_fresh_rows_to_show_it_on_is_not_better(fresh: np.ndarray) -> None:
+    truth = FRESH_ROWS[:, 0]
+    assert "too few to show" in retrained(truth, truth + 4, fresh).verdict.reason
+
+
+def test_a_retraining_is_no_better_than_its_equal() -> None:
+    truth = FRESH_ROWS[:, 0] + RANDOM.normal(0, 1, 100)
+    assert not retrained(truth, truth).verdict.passed
+
+
+def test_a_retraining_that_cannot_be_compared_is_left_to_a_person() -> None:
+    evaluation = assess(
+        "regression", GATE, TRAIN, TEST, TEST[:, 0], Champion("v1", reason="it is damaged"), fresh=np.ones(30, bool)
+    )
+    assert evaluation.verdict.passed
+
+
 def test_a_champion_has_predictions_or_a_reason_for_having_none() -> None:
     with pytest.raises(ValueError, match="either"):
         Champion("version 6")

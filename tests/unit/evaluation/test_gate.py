@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import UsageError
-from common.evaluation.gate import HIGHER_IS_BETTER, Check, Gate, Verdict, decide
+from common.evaluation.gate import HIGHER_IS_BETTER, Check, Gate, Verdict, decide, shown_better
 from common.evaluation.intervals import Comparison
 
 GATE = Gate(metric="rmse", at_most=2.6, may_lose_to_champion_by=0.02)
@@ -85,6 +85,26 @@ def test_small_figures_keep_the_digits_that_decide() -> None:
         "(gain between -4e-06 and -1.25e-06, 95 % interval); with 95 % confidence the loss is at least 1.5e-06, and "
         "1e-06 is allowed"
     )
+
+
+@pytest.mark.parametrize(("low", "passed"), [(0.01, True), (0.0, False), (-0.01, False), (math.nan, False)])
+def test_a_retraining_has_to_be_surely_better_on_fresh_rows(low: float, passed: bool) -> None:
+    check = shown_better(GATE, 400, Comparison(0.05, low, 0.1, at_best=0.09))
+    assert (check.passed, "400 fresh test rows" in check.detail) == (passed, True)
+
+
+def test_what_a_retraining_has_shown_is_told_with_its_figures() -> None:
+    check = shown_better(GATE, 1400, Comparison(-0.05, -0.08, -0.02, at_best=-0.0256))
+    assert check.detail == (
+        "on 1,400 fresh test rows rmse is worse by 0.0500 than the champion's (gain between -0.0800 and -0.0200, 95 % "
+        "interval): it is not shown to be any better"
+    )
+
+
+def test_too_few_fresh_rows_show_nothing() -> None:
+    check = shown_better(GATE, 12, None)
+    assert not check.passed
+    assert "12 are fresh, too few" in check.detail
 
 
 def test_the_reason_tells_what_failed_or_else_what_passed_and_fits_the_registry() -> None:
