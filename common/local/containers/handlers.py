@@ -61,8 +61,12 @@ XGBOOST = Defaults(_decode_matrix, lambda data, model: model.predict(data, valid
 def serve(entry: Path, folders: Folders, defaults: Defaults) -> None:
     """Import the script, load its model and answer requests until the process is killed."""
     module = import_script(entry, folders, defaults)
-    model = module.model_fn(str(folders.model))
-    http.serve(lambda body, content_type, accept: invoke(module, model, defaults, body, content_type, accept))
+
+    def load() -> http.Invoke:
+        model = module.model_fn(str(folders.model))
+        return lambda body, content_type, accept: invoke(module, model, defaults, body, content_type, accept)
+
+    http.serve(load)
 
 
 def import_script(entry: Path, folders: Folders, defaults: Defaults) -> ModuleType:

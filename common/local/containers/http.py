@@ -2,11 +2,13 @@
 
 import json
 import os
+import socket
 import threading
 import traceback
 from collections.abc import Callable
+from functools import partial
 
-from common.local.containers import server
+from common.local.containers import server, workers
 from common.local.containers.base import log
 from common.local.containers.server import Request, Response
 
@@ -33,8 +35,35 @@ Answer = Callable[[Request], Response]
 """A request to its answer; may raise Refusal."""
 
 
-def serve(invoke: Invoke) -> None:
-    """Answer invocations of the one model, which is loaded by now, until the process is killed."""
+def serve(load: Callable[[], Invoke]) -> None:
+    """Load the one model and answer its invocations until the process is killed.
+
+    With `SAGEMAKER_MODEL_SERVER_WORKERS` of two or more, so many processes load it and share what comes.
+    """
+    count = int(os.environ.get("SAGEMAKER_MODEL_SERVER_WORKERS", "1"))
+    if count == 1:
+        listen(_one_model(load()))
+        return
+    with server.bind(_port()) as listening:
+        workers.keep(count, lambda: partial(_listen, listening, _one_model(load())))
+
+
+def listen(answer: Answer) -> None:
+    """Answer requests at `SAGEMAKER_BIND_TO_PORT` until the process is killed."""
+    with server.bind(_port()) as listening:
+        _listen(listening, answer)
+
+
+def _listen(listening: socket.socket, answer: Answer) -> None:
+    limit = int(os.environ.get("MAX_CONTENT_LENGTH", MAX_PAYLOAD_BYTES))
+    server.serve(listening, lambda request: _reply(request, answer, limit), limit)
+
+
+def _port() -> int:
+    return int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
+
+
+def _one_model(invoke: Invoke) -> Answer:
     turns = threading.Semaphore(_AT_ONCE)
 
     def answer(request: Request) -> Response:
@@ -43,14 +72,7 @@ def serve(invoke: Invoke) -> None:
         with turns:
             return invoke(request.body, request.content_type, request.accept)
 
-    listen(answer)
-
-
-def listen(answer: Answer) -> None:
-    """Answer requests at `SAGEMAKER_BIND_TO_PORT` until the process is killed."""
-    limit = int(os.environ.get("MAX_CONTENT_LENGTH", MAX_PAYLOAD_BYTES))
-    port = int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
-    server.serve(port, lambda request: _reply(request, answer, limit), limit)
+    return answer
 
 
 def _reply(request: Request, answer: Answer, limit: int) -> Response:

@@ -74,11 +74,15 @@ class Model:
 
 def serve(folders: Folders) -> None:
     """Load the model and answer requests until the process is killed."""
-    try:
-        model = Model(folders.model)
-    except (ValueError, OSError) as error:
-        raise SystemExit(f"Unable to load model: {brief(error)}") from error
-    http.serve(lambda body, content_type, accept: invoke(model, body, content_type, accept))
+
+    def load() -> http.Invoke:
+        try:
+            model = Model(folders.model)
+        except (ValueError, OSError) as error:
+            raise SystemExit(f"Unable to load model: {brief(error)}") from error
+        return lambda body, content_type, accept: invoke(model, body, content_type, accept)
+
+    http.serve(load)
 
 
 def invoke(model: Model, body: bytes, content_type: str | None, accept: str | None) -> Response:

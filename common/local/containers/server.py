@@ -47,12 +47,16 @@ class _Malformed(Exception):
         self.response = Response.refuse(status, message)
 
 
-def serve(port: int, answer: Callable[[Request], Response], limit: int) -> None:
-    """Answer requests to a port of 127.0.0.1 until the process is killed; bodies above `limit` bytes with 413."""
-    with socket.create_server(("127.0.0.1", port), backlog=1024) as listening:
-        while True:
-            connection, _ = listening.accept()
-            threading.Thread(target=_converse, args=(connection, answer, limit), daemon=True).start()
+def bind(port: int) -> socket.socket:
+    """A port of 127.0.0.1 at which connections wait until they are served."""
+    return socket.create_server(("127.0.0.1", port), backlog=1024)
+
+
+def serve(listening: socket.socket, answer: Callable[[Request], Response], limit: int) -> None:
+    """Answer requests until the process is killed; bodies above `limit` bytes with 413."""
+    while True:
+        connection, _ = listening.accept()
+        threading.Thread(target=_converse, args=(connection, answer, limit), daemon=True).start()
 
 
 def _converse(connection: socket.socket, answer: Callable[[Request], Response], limit: int) -> None:

@@ -1,5 +1,6 @@
 """One instance of a transform job: the containers of its model as processes, and the requests that go through them."""
 
+import os
 import threading
 import time
 from collections.abc import Callable, Mapping
@@ -142,5 +143,7 @@ def _launch(
         (base / "model").mkdir(parents=True)
     else:
         unpack_artifact(aws.services, account, container.model_data_url, container.label, base / "model")
-    given = {**container.environment, **environment}
+    # as the images' own default for a machine of this instance's share of processors
+    workers = max(1, (os.cpu_count() or 1) // spec.instances)
+    given = {"SAGEMAKER_MODEL_SERVER_WORKERS": str(workers), **container.environment, **environment}
     return Launch(command, container_environment(aws, region, spec.role_arn, base, given), base)

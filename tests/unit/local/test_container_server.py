@@ -24,18 +24,9 @@ def answer(request: Request) -> Response:
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
-    with socket.socket() as reservation:  # until the end, so that no other test is given the port
-        reservation.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        reservation.bind(("127.0.0.1", 0))
-        number: int = reservation.getsockname()[1]
-        threading.Thread(target=server.serve, args=(number, answer, LIMIT), daemon=True).start()
-        while True:
-            try:
-                socket.create_connection(("127.0.0.1", number)).close()
-            except ConnectionRefusedError:
-                continue
-            yield number
-            return
+    with server.bind(0) as listening:
+        threading.Thread(target=server.serve, args=(listening, answer, LIMIT), daemon=True).start()
+        yield listening.getsockname()[1]
 
 
 @pytest.fixture
