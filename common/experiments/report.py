@@ -17,12 +17,13 @@ Tone = Literal["good", "bad", "soft"]
 
 @dataclass(frozen=True)
 class Section:
-    """Tables under a title, the sentence that says how to read them, and figures."""
+    """Tables under a title, the sentence that says how to read them, and figures; `prose`: the cells hold sentences."""
 
     title: str
     tables: tuple[Table, ...]
     note: str
     figures: tuple[Figure, ...] = ()
+    prose: bool = False
 
 
 @dataclass(frozen=True)

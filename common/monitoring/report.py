@@ -104,7 +104,7 @@ def _facts(looked: Looked) -> tuple[tuple[str, str, str], ...]:
         ("columns that differ", f"{len(different)} of {len(columns)}", some(different) or "none"),
     ]
     if (smallest := smallest_q(findings)) is not None:
-        facts.append(("smallest q", f"{smallest:.2g}", "the rate of false discoveries at which it is one"))
+        facts.append(("smallest q", f"{smallest:.2g}", "the smaller, the less chance explains it"))
     if quality := findings.quality:
         measured = quality.metrics[quality.metric]
         facts.append((METRICS[quality.metric], number(measured.now.value), _before(measured)))
@@ -129,7 +129,7 @@ def _found_section(findings: Findings) -> Section:
     rows = tuple((each.feature_name, each.constraint_check_type, each.description) for each in findings.violations)
     tables = (Table(("column", "check", "what is different"), rows),) if rows else ()
     note = "The checks are called as in SageMaker's constraint_violations.json." if rows else "Nothing."
-    return Section("What is different", tables, " ".join((note, *findings.notes)))
+    return Section("What is different", tables, " ".join((note, *findings.notes)), prose=True)
 
 
 def _columns_section(findings: Findings, baseline: Statistics, window: Statistics) -> Section:
@@ -146,7 +146,8 @@ def _columns_section(findings: Findings, baseline: Statistics, window: Statistic
         "A column differs where that is large enough to matter and q is below the declared rate of false discoveries."
     )
     sides = ({f["name"]: f for f in side["features"]} for side in (baseline, window))
-    figures = _figures(drifted_columns(findings), *sides)
+    moved = [test.feature for test in findings.tests if test.found and test.kind in ("values", "unseen")]
+    figures = _figures(list(dict.fromkeys(moved)), *sides)
     return Section("Column by column", (table,) if rows else (), note, figures)
 
 
@@ -227,7 +228,7 @@ def _joint_section(joint: Joint) -> Section:
         f"training set with an AUC of {joint.auc:.3f} (p {joint.p:.2g}): 0.5 is not at all, 1 always. It also sees columns that "
         "are as before each by itself, and no longer go together."
     )
-    return Section("All columns together", (table,) if rows else (), note)
+    return Section("All columns together", (table,) if rows else (), note, prose=True)
 
 
 def _quality_section(quality: Quality) -> Section:
@@ -249,4 +250,4 @@ def _history_section(history: Sequence[Looked], decision: Decision) -> Section:
         for each in reversed(history[-_WINDOWS:])
     )
     table = Table(("window", "records", "found", "columns"), rows)
-    return Section("The last windows of this version", (table,), f"{decision.words}.")
+    return Section("The last windows of this version", (table,), f"{decision.words}.", prose=True)
