@@ -65,6 +65,10 @@ class DeploymentError(ModelsError):
     """The wanted package is not serving after the deploy. What served before still does."""
 
 
+class RolledBackError(DeploymentError):
+    """The wanted package served, did not answer as it did when it was trained, and was taken back."""
+
+
 class MonitoringError(ModelsError):
     """A window of production could not be compared with the training set; it counts neither for nor against the model."""
 

@@ -35,7 +35,7 @@ from common.deployment.plan import (
 )
 from common.deployment.rollout import deployment_config
 from common.deployment.verify import check_artifact, check_endpoint, check_unchanged
-from common.errors import DeploymentError
+from common.errors import DeploymentError, RolledBackError
 from common.registry import Registry, metadata_values, now
 from common.settings import Run
 from common.storage import Bucket, Layout
@@ -336,7 +336,7 @@ class Deployment:
                 f"{what}The way back to {configuration} failed, too: {_serving(live)}. {live.failure}".rstrip(),
                 f"Deploy another approved version: `./models deploy {model} --version N`.",
             )
-        raise DeploymentError(
+        raise RolledBackError(
             f"{what}Rolled back: {_serving(live)} again.",
             f"Compare the container's image and `./models show {model}`; reject the package if the artifact is wrong.",
         )

@@ -20,6 +20,7 @@ from common.deployment.plan import CHANGING, Wanted
 from common.errors import DeploymentError, RegistryError
 from common.model import Model
 from common.registry import Package, Registry
+from common.steps.announce import announce_rolled_back
 from common.steps.context import Context
 
 
@@ -58,6 +59,7 @@ def roll_back(
         DeploymentError: there is nothing to go back from or to, somebody holds or changes the endpoint, or the package
             from before does not answer as it did; then what served goes on serving.
         RegistryError: that version cannot be gone back to.
+        NotificationError: it serves again, but nobody could be told.
     """
     registry = context.registry(model)
     live = observe(context.aws, model)
@@ -73,6 +75,7 @@ def roll_back(
     _mark(context, registry, way, reason)
     Deployment(context.aws, registry, wanted, context.run, context.say).execute()
     context.say(outcome(model.name, way))
+    announce_rolled_back(context, model, model.name, way.bad)
 
 
 def _mark(context: Context, registry: Registry, way: WayBack, reason: str) -> None:

@@ -11,6 +11,7 @@ from common.deployment.shared.execute import SharedDeployment, describe_shared_p
 from common.deployment.shared.live import observe_member, served_by
 from common.model import Model
 from common.operations.rollback import outcome, way_back
+from common.steps.announce import announce_rolled_back
 from common.steps.context import Context
 from common.steps.deploy_shared import placement
 
@@ -43,3 +44,4 @@ def roll_back_shared(
         registry.mark_rolled_back(way.bad, context.run, reason, way.to)
     SharedDeployment(context.aws, registry, place, context.run, context.say).execute()
     context.say(outcome(model.name, way))
+    announce_rolled_back(context, model, endpoint.name, way.bad)

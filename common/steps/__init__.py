@@ -74,10 +74,13 @@ def train_and_register(model: Model, training: XGBoost) -> None:
     )
     options = parser.parse_args()
     with failures_explained():
+        from common.steps.announce import announce_waiting
         from common.steps.context import Context
         from common.steps.train import train_model
 
-        train_model(Context.from_environment(), model, training, testing=options.testing, because=options.because)
+        context = Context.from_environment()
+        package = train_model(context, model, training, testing=options.testing, because=options.because)
+        announce_waiting(context, model, package)
 
 
 def train_fleet(model: Model, fleet: Fleet) -> None:
@@ -86,10 +89,12 @@ def train_fleet(model: Model, fleet: Fleet) -> None:
     parser.add_argument("--testing", action="store_true", help="try it out: nothing is registered")
     options = parser.parse_args()
     with failures_explained():
+        from common.steps.announce import announce_waiting
         from common.steps.context import Context
         from common.steps.train_fleet import train_fleet_model
 
-        train_fleet_model(Context.from_environment(), model, fleet, testing=options.testing)
+        context = Context.from_environment()
+        announce_waiting(context, model, train_fleet_model(context, model, fleet, testing=options.testing))
 
 
 def deploy(model: Model, endpoint: DeclaredEndpoint | SharedEndpoint) -> None:

@@ -11,9 +11,10 @@ from common.deployment.modes import DeclaredEndpoint
 from common.deployment.plan import Wanted, describe_plan
 from common.deployment.shared.declare import SharedEndpoint
 from common.deployment.sweep import sweep
-from common.errors import RegistryError
+from common.errors import RegistryError, RolledBackError
 from common.model import Model
 from common.registry import PENDING, Package, Registry
+from common.steps.announce import announce_deployed, announce_taken_back
 from common.steps.context import Context
 from common.steps.deploy_shared import deploy_shared
 
@@ -39,6 +40,7 @@ def deploy_model(
         RegistryError: there is no approved package to deploy, or production went back from it.
         ArtifactError: the package's artifact is missing or damaged; nothing was changed.
         DeploymentError: the package does not serve; what served before still does.
+        NotificationError: the package serves, but nobody could be told.
     """
     context.checkout.require_main(model)
     registry = context.registry(model)
@@ -58,12 +60,18 @@ def deploy_model(
             context.say(f"     {guard}")
         return
     deployment = Deployment(context.aws, registry, wanted, context.run, context.say, despite_alarms=despite_alarms)
-    if deployment.execute():
+    try:
+        changed = deployment.execute()
+    except RolledBackError as error:
+        announce_taken_back(context, model, model.name, package, error)
+        raise
+    if changed:
         context.say(f"{model.name}: version {package.version} serves, and answers as it did when it was trained")
     else:
         context.say(f"{model.name}: version {package.version} serves already, and its golden predictions match")
     for name in sweep(context.aws, registry, model, endpoint.keep):
         context.say(f"  deleted {name}: {endpoint.keep} packages were deployed since")
+    announce_deployed(context, model, model.name, package)
 
 
 def _warn_of_lost_customers(context: Context, registry: Registry, package: Package) -> None:

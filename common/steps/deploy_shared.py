@@ -13,8 +13,10 @@ from common.deployment.shared.execute import (
     wanted_beside,
 )
 from common.deployment.shared.live import served_by
+from common.errors import RolledBackError
 from common.model import Model, all_models
 from common.registry import Package
+from common.steps.announce import announce_deployed, announce_taken_back
 from common.steps.context import Context
 
 
@@ -48,7 +50,12 @@ def deploy_shared(
         return
     deployment = SharedDeployment(context.aws, registry, place, context.run, context.say, despite_alarms)
     said = f"{model.name}: version {package.version} serves behind the shared endpoint {endpoint.name}"
-    if deployment.execute():
+    try:
+        changed = deployment.execute()
+    except RolledBackError as error:
+        announce_taken_back(context, model, endpoint.name, package, error)
+        raise
+    if changed:
         context.say(f"{said}, and all its models answer as they did when they were trained")
     else:
         context.say(f"{said} already, and the golden predictions of all its models match")
@@ -59,6 +66,7 @@ def deploy_shared(
             f"  warning: the endpoint {model.name}, which the model had for itself, still runs and costs money: delete it "
             "when nobody calls it any more"
         )
+    announce_deployed(context, model, endpoint.name, package)
 
 
 def placement(context: Context, model: Model, endpoint: SharedEndpoint, package: Package) -> Placement:

@@ -21,6 +21,7 @@ from common.experiments.run import Laboratory, Running, require_approved, runnin
 from common.experiments.shadow_report import shadow_report
 from common.experiments.traffic import Traffic, variant_traffic
 from common.model import Model
+from common.steps.announce import announce_deployed
 from common.steps.context import Context
 from common.steps.deploy import deploy_model, package_of_main
 from common.storage import Layout
@@ -164,6 +165,7 @@ def conclude_ab(context: Context, model: Model, endpoint: DeclaredEndpoint, choi
     require_approved(lab.registry, version)
     lab.end(experiment, version)
     context.say(f"{model.name}: version {version} alone answers now")
+    announce_deployed(context, model, model.name, lab.registry.version(version))
 
 
 def _winner(context: Context, model: Model, experiment: Running) -> int:

@@ -1,0 +1,113 @@
+"""Deploys and rollbacks are told once, each time that they happen, with the links that help."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from common.aws import Aws
+from common.errors import RolledBackError
+from common.registry import Package
+from common.settings import Run
+from common.steps.announce import announce_waiting
+from common.steps.context import Context
+from tests.functional.deployment.deployment_kit import ENDPOINT, Project, prepared
+from tests.functional.local.events_kit import Queue, queue
+from tests.functional.operations.operations_kit import Main, OnCall
+
+CONSOLE = "https://eu-west-1.console.aws.amazon.com/sagemaker/home?region=eu-west-1#/endpoints/abalone"
+
+
+@pytest.fixture
+def inbox(project: Project) -> Queue:
+    return queue(project.account, "inbox", open_to_events=False)
+
+
+@pytest.fixture
+def person(project: Project, inbox: Queue) -> OnCall:
+    """Package 1 was deployed; main's is 2, and a topic that the inbox subscribes to hears of everything from now on."""
+    first, second = project.package(1), project.package(2)
+    prepared(project, first)
+    sns = project.account.client("sns")
+    topic = sns.create_topic(Name="alerts")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=inbox.arn)
+    aws = project.another_process()
+    return OnCall(project, main=second, aws=replaced(aws, topic))
+
+
+def replaced(aws: Aws, topic: str) -> Aws:
+    """The same clients, with a topic."""
+    told = Aws(replace(aws.settings, notify_topic=topic))
+    vars(told).update({name: value for name, value in vars(aws).items() if name != "settings"})
+    return told
+
+
+def links(message: str) -> dict[str, str]:
+    return dict(re.findall(r"^([A-Z][^:\n]*): (https://\S+)$", message, re.MULTILINE))
+
+
+def test_a_deploy_and_a_rollback_are_told_once_each(project: Project, person: OnCall, inbox: Queue) -> None:
+    person.deploy()
+    person.deploy()
+    (deployed,) = inbox.events()
+    assert deployed["Subject"] == "abalone: deployed: version 2"
+    assert links(deployed["Message"])["Job"] == "https://ci/7"
+    assert links(deployed["Message"])["Endpoint"] == CONSOLE
+    assert "packages/0000000000000002-00000002/report.html" in links(deployed["Message"])["Report"]
+    person.roll_back("password=hunter2 is what it answers")
+    person.roll_back("again")
+    (back,) = inbox.events()
+    assert back["Subject"] == "abalone: rolled back: from version 2 to 1"
+    assert "Version 1 serves again. Version 2 was rolled back at " in back["Message"]
+    assert "CircleCI user 7" in back["Message"]
+    assert "hunter2" not in back["Message"]
+    assert links(back["Message"])["Endpoint"] == CONSOLE
+    assert inbox.is_quiet()
+    assert project.answers() == 1
+
+
+def test_a_deploy_that_takes_its_package_back_is_told(
+    project: Project, person: OnCall, inbox: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.deploy(project.registry.version(1))
+    monkeypatch.setattr("common.deployment.execute.check_endpoint", lambda *_: "rings: 200 and not 201")
+    with pytest.raises(RolledBackError):
+        person.deploy()
+    (told,) = inbox.events()
+    assert told["Subject"] == "abalone: rolled back: version 2 did not answer as it was trained"
+    assert "rings: 200 and not 201. Rolled back:" in told["Message"]
+    assert links(told["Message"])["Job"] == "https://ci/7"
+    assert project.answers() == 1
+
+
+def test_a_package_that_waits_is_told_in_circleci_once_with_the_page_where_one_clicks(
+    project: Project, person: OnCall, inbox: Queue
+) -> None:
+    waiting = project.package(3, approved=False)
+    run = Run("ada", pipeline="5034460f")
+
+    def announce(run: Run, package: Package | None) -> None:
+        context = Context(person.context.aws, Main(), run, person.said.append)
+        announce_waiting(context, project.model, package)
+
+    announce(Run("ada"), waiting)
+    announce(run, None)
+    announce(run, project.registry.version(1))
+    assert inbox.is_quiet(0)
+    announce(run, waiting)
+    announce(run, waiting)
+    (told,) = inbox.events()
+    assert told["Subject"] == "abalone: approval waiting: version 3"
+    assert links(told["Message"])["Click request-deployment here"] == (
+        "https://app.circleci.com/pipelines/workflows/5034460f"
+    )
+    assert inbox.is_quiet()
+
+
+def test_a_deploy_of_a_model_without_a_topic_says_that_nobody_hears_of_it(project: Project) -> None:
+    first = project.package(1)
+    assert ENDPOINT.rollout is not None
+    said = OnCall(project, main=first).deploy()
+    assert said[-1] == "  nobody is notified of «abalone: deployed: version 1»: NOTIFY_TOPIC_ARN is not set"
