@@ -11,8 +11,10 @@ from common.model import Model
 from common.monitoring.declare import Monitor
 from common.monitoring.findings import PREDICTION, Estimate, Findings, Measured, Quality, Test
 from common.monitoring.formats import Violation
+from common.monitoring.looked import Looked
 from common.operations.cost import Running
 from common.registry import APPROVED, PENDING, REJECTED, Package
+from common.steps.due import Due
 
 NOW = datetime(2026, 11, 21, 7, 30, tzinfo=UTC)
 ABALONE = Model("abalone", "How old a shell is, <b>in rings</b> & years.", "rings", "regression")
@@ -66,14 +68,9 @@ def window(days_ago: int, version: int, found: Findings) -> Window:
     """A day of live data that ended so many days ago."""
     end = NOW.replace(hour=0, minute=0) - timedelta(days=days_ago)
     name = f"live-{end - timedelta(days=1):%Y%m%dT%H}-{end:%Y%m%dT%H}"
-    return Window(
-        f"{end - timedelta(days=1):%Y-%m-%d}",
-        version,
-        end,
-        800,
-        found,
-        f"s3://models/abalone/monitoring/{version}/{name}/findings.json",
-    )
+    about = {"since": (end - timedelta(days=1)).isoformat(), "until": end.isoformat()}
+    looked = Looked(name, "live", about["until"], 800, version, "0f", about, found)
+    return Window.of(looked, f"s3://models/abalone/monitoring/{version}/{name}/findings.json")
 
 
 def abalone() -> ModelFacts:
@@ -95,6 +92,7 @@ def abalone() -> ModelFacts:
         model=ABALONE, metric="rmse", endpoint="abalone", packages=tuple(packages), older=400,
         live=Live(status="InService", configuration="abalone-model-10-0123", package_arn=packages[3].arn),
         serving=packages[3], problem="version 10 serves, main's is version 12", held="", monitor=Monitor(),
+        due=Due(ABALONE, "drift in 3 of the last 5 windows", "drift in 3 of the last 5 windows"),
         windows=tuple(windows), batches=tuple(batches), earlier_windows=12, earlier_batches=4,
         unreadable=("s3://models/abalone/monitoring/10/live-x/findings.json is damaged: KeyError().",),
         alarms=(Firing("abalone", "abalone-ModelLatency-p99", NOW - timedelta(hours=3), "Threshold crossed: 1 datapoint"),),

@@ -22,8 +22,11 @@ from common.monitoring.declare import Monitor, declared_monitor
 from common.monitoring.looked import FINDINGS
 from common.monitoring.results import looked_at
 from common.operations.cost import Running, what_runs
+from common.registry import Package
 from common.steps.context import Context
+from common.steps.due import Due, Standing, gathered_at, reason
 from common.steps.live import endpoint_name
+from common.steps.retraining import last_attempt
 from common.steps.status import ModelStatus, model_status
 from common.storage import Bucket, Layout
 
@@ -84,7 +87,9 @@ def _model(context: Context, model: Model, calls: Executor) -> ModelFacts:
     keys, partitions = looked.result(), scored.result()
     windows = list(calls.map(lambda key: _window(bucket, model, key), keys[:_MOST_WINDOWS]))
     batches = list(calls.map(lambda key: _batch(bucket, key), partitions[:_MOST_BATCHES]))
-    status = asked.result()
+    shown = tuple(sorted(_only(Window, windows), key=lambda each: (each.end, each.name), reverse=True))
+    status, monitor = asked.result(), _monitor(model)
+    due = _due(context, status, monitor, packages, shown) if isinstance(status, ModelStatus) and monitor else None
     return ModelFacts(
         model=model,
         metric=str(model.declaration("train_register", "TRAINING").gate.metric),
@@ -95,12 +100,13 @@ def _model(context: Context, model: Model, calls: Executor) -> ModelFacts:
         serving=status.serving if isinstance(status, ModelStatus) else None,
         problem=status.problem if isinstance(status, ModelStatus) else status,
         held=status.held if isinstance(status, ModelStatus) else "",
-        monitor=_monitor(model),
-        windows=tuple(sorted(_only(Window, windows), key=lambda each: (each.end, each.name), reverse=True)),
+        monitor=monitor,
+        due=due if isinstance(due, Due) else None,
+        windows=shown,
         batches=tuple(sorted(_only(Scored, batches), key=lambda each: (each.ended, each.partition), reverse=True)),
         earlier_windows=max(0, len(keys) - _MOST_WINDOWS),
         earlier_batches=max(0, len(partitions) - _MOST_BATCHES),
-        unreadable=_only(str, (*windows, *batches)),
+        unreadable=_only(str, (*windows, *batches, due)),
     )
 
 
@@ -117,6 +123,28 @@ def _monitor(model: Model) -> Monitor | None:
         return declared_monitor(model)
     except UsageError:  # it is not monitored
         return None
+
+
+def _due(
+    context: Context, status: ModelStatus, monitor: Monitor, packages: Sequence[Package], windows: Sequence[Window]
+) -> Due | str | None:
+    """As `models due` says it, from what was read already; or why nobody can tell."""
+    model, serving = status.model, status.serving
+    if serving is None:
+        return None
+    try:
+        standing = Standing(
+            source=status.source,
+            serving=serving,
+            newest=next((package for package in packages if package.source == status.source), None),
+            live=status.live,
+            windows=[each.looked for each in reversed(windows) if each.looked.version == serving.version],
+            gathered=gathered_at(context, model, serving),
+            attempt=last_attempt(context, model, serving),
+        )
+    except DataError as error:
+        return error.what
+    return Due(model, *reason(standing, monitor, datetime.now(UTC)))
 
 
 def _findings(bucket: Bucket, model: Model) -> list[tuple[int, str]]:

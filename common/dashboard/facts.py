@@ -14,9 +14,9 @@ from common.model import Model
 from common.monitoring.declare import Monitor
 from common.monitoring.findings import Findings, Quality
 from common.monitoring.looked import Looked
-from common.monitoring.rules import Decision, WindowResult, decide
 from common.operations.cost import Running
 from common.registry import APPROVED, PENDING, Package
+from common.steps.due import Due
 
 
 @dataclass(frozen=True)
@@ -40,18 +40,19 @@ class Window:
 
     Attributes:
         name: the window in words: `2026-11-20`, `2026-11-20 06:00 to 2026-11-20 12:00` or `batch dt=2026-11-20`.
-        version: of the package that answered.
         end: when the last of its data came in.
-        rows: records in it.
+        looked: what is kept of it.
         uri: of its `findings.json`.
     """
 
     name: str
-    version: int
     end: datetime
-    rows: int
-    findings: Findings
+    looked: Looked
     uri: str
+
+    @property
+    def findings(self) -> Findings:
+        return self.looked.findings
 
     @classmethod
     def of(cls, looked: Looked, uri: str) -> Window:
@@ -74,7 +75,7 @@ class Window:
             *(text for violation in findings.violations for text in (violation.feature_name, violation.description)),
             *([findings.quality.words] if findings.quality else []),
         )
-        return cls(_name(looked.window), looked.version, _moment(looked.ends), looked.rows, findings, uri)
+        return cls(_name(looked.window), _moment(looked.ends), looked, uri)
 
 
 @dataclass(frozen=True)
@@ -152,6 +153,7 @@ class ModelFacts:
         problem: why the endpoint is not in step with main; empty where it is.
         held: who keeps it from being in step, and why; empty where nobody does.
         monitor: what the model declares of its monitoring; None where it declares none.
+        due: whether it is to be trained again, and why or why not; None where nobody watches it, or nothing serves.
         windows: newest first.
         batches: newest first.
         earlier_windows, earlier_batches: how many there are that are not listed.
@@ -169,6 +171,7 @@ class ModelFacts:
     problem: str
     held: str
     monitor: Monitor | None = None
+    due: Due | None = None
     windows: tuple[Window, ...] = ()
     batches: tuple[Scored, ...] = ()
     earlier_windows: int = 0
@@ -190,14 +193,6 @@ class ModelFacts:
             for package in self.packages
             if package.status == APPROVED and not package.deployed_at and self._is_news(package)
         )
-
-    @property
-    def decision(self) -> Decision | None:
-        """Whether the windows of what serves are a reason to retrain; None where there are none, or nobody watches."""
-        if self.monitor is None or self.serving is None:
-            return None
-        own = [each for each in reversed(self.windows) if each.version == self.serving.version]
-        return decide([WindowResult.of(each.name, each.findings) for each in own], self.monitor.rule) if own else None
 
     def _is_news(self, package: Package) -> bool:
         return self.serving is None or package.version > self.serving.version

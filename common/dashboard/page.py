@@ -164,7 +164,8 @@ def _windows(facts: Facts, model: ModelFacts) -> Listing:
         "What came in",
         header,
         rows,
-        f"Source: s3://{facts.bucket}/{model.model.name}/monitoring/, a findings.json for each window."
+        (f"Not due to be trained again: {model.due.words}. " if model.due and not model.due.because else "")
+        + f"Source: s3://{facts.bucket}/{model.model.name}/monitoring/, a findings.json for each window."
         + _not_listed(model.earlier_windows, "windows"),
     )
 
@@ -175,9 +176,9 @@ def _window(facts: Facts, window: Window) -> tuple[str, ...]:
     report = object_page(facts.region, bucket, key.rpartition("/")[0] + "/report.html")
     return (
         window.name,
-        str(window.version),
+        str(window.looked.version),
         moment(window.end),
-        f"{window.rows:,}",
+        f"{window.looked.rows:,}",
         drift(findings),
         str(len(findings.violations) or "–"),
         f"{metric_name(quality.metric)} {number(quality.metrics[quality.metric].now.value)}" if quality else "–",

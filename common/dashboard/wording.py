@@ -54,8 +54,8 @@ def _notes(model: ModelFacts) -> Iterator[Note]:
         yield Note(
             "bad", f"The alarm {alarm.name} fires since {moment(alarm.since)}: {alarm.reason}.".replace("..", ".")
         )
-    if (decision := model.decision) and decision.retrain:
-        yield Note("small", f"There is a reason to retrain: {decision.words}.")
+    if model.due and model.due.because:
+        yield Note("small", f"It is due to be trained again: {model.due.because}.")
     if model.windows:
         yield from _found(model.windows[0])
     if model.batches and (last := model.batches[0]).rejected:

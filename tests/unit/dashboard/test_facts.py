@@ -67,7 +67,7 @@ def damaged(document: Any, draw: st.DataObject) -> Any:
 )
 def test_a_window_is_named_as_a_person_would(window: dict[str, Any], name: str) -> None:
     found = Window.of(replace(LOOKED, window=window), "s3://models/x")
-    assert (found.name, found.end, found.rows) == (name, datetime(2026, 11, 21, tzinfo=UTC), 900)
+    assert (found.name, found.end, found.looked.rows) == (name, datetime(2026, 11, 21, tzinfo=UTC), 900)
 
 
 def test_a_batch_is_told_with_the_most_frequent_reason() -> None:

@@ -13,10 +13,10 @@ from common.dashboard.facts import Facts, ModelFacts
 from common.dashboard.page import dashboard_page
 from common.deployment.live import Live
 from common.monitoring.declare import Monitor
-from common.monitoring.rules import Rule
 from common.operations.cost import Running
 from common.registry import APPROVED, PENDING, REJECTED
-from tests.dashboards import TRAP, abalone, churn, dashboard, energy, findings, full, package, served, window
+from common.steps.due import Due
+from tests.dashboards import CHURN, TRAP, abalone, churn, dashboard, energy, findings, full, package, served, window
 from tests.pages import Page
 
 TEXT = st.text(max_size=30)
@@ -151,16 +151,12 @@ def test_a_loss_of_quality_and_broken_records_are_told_first() -> None:
     assert order == sorted(order)
 
 
-def test_a_reason_to_retrain_is_told_by_the_declared_rule_and_of_the_version_that_serves() -> None:
-    drifting = tuple(window(day, 1, findings(0.4)) for day in range(3))
-    told = (
-        "There is a reason to retrain: data had drifted in 3 of the last 3 windows: 2026-11-18, 2026-11-19, 2026-11-20."
-    )
-    assert told in of(replace(churn(), windows=drifting, monitor=Monitor()))
-    for other in (Monitor(rule=Rule(4, 5)), None):
-        assert "reason to retrain" not in of(replace(churn(), windows=drifting, monitor=other))
-    of_another = tuple(replace(each, version=7) for each in drifting)
-    assert "reason to retrain" not in of(replace(churn(), windows=of_another, monitor=Monitor()))
+def test_whether_it_is_due_to_be_trained_again_is_told_with_the_reason() -> None:
+    due = replace(churn(), windows=(window(0, 1, findings()),), due=Due(CHURN, "data had drifted in 3 windows", ""))
+    assert "! It is due to be trained again: data had drifted in 3 windows." in of(due)
+    not_due = replace(due, due=Due(CHURN, "", "1 of the last 5 windows; 3 of 5 are a reason"), running=())
+    assert "Not due to be trained again: 1 of the last 5 windows; 3 of 5 are a reason." in of(not_due)
+    assert of(not_due).startswith("✓")
 
 
 def test_the_newest_rows_are_open_and_the_others_a_click_away() -> None:
