@@ -121,7 +121,7 @@ def _prepare_part(task: Task, reader: Reader, output: Path) -> dict[str, Any]:
             writer.writerows(zip(chunk.lines, *chunk.texts, strict=True))
             for line, reason, record in chunk.rejected:
                 told = {"file": task.path.name, "line": line, "reason": reason, "record": record}
-                aside.write(json.dumps(told, ensure_ascii=False) + "\n")
+                aside.write(json.dumps(told) + "\n")
                 reasons[reason] += 1
             batches.append(_batch(task.path.name, chunk, reader))
             counts.update(blank=chunk.blank, records=len(chunk.lines), rejected=len(chunk.rejected))
