@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import threading
 import traceback
 from collections.abc import Callable
@@ -44,23 +43,31 @@ def serve(load: Callable[[], Invoke]) -> None:
     if count == 1:
         listen(_one_model(load()))
         return
+    limit = _limit()
     with server.bind(_port()) as listening:
-        workers.keep(count, lambda: partial(_listen, listening, _one_model(load())))
+        workers.keep(
+            count, lambda: partial(server.serve_one_by_one, listening, _whole(_one_model(load()), limit), limit)
+        )
 
 
 def listen(answer: Answer) -> None:
     """Answer requests at `SAGEMAKER_BIND_TO_PORT` until the process is killed."""
+    limit = _limit()
     with server.bind(_port()) as listening:
-        _listen(listening, answer)
-
-
-def _listen(listening: socket.socket, answer: Answer) -> None:
-    limit = int(os.environ.get("MAX_CONTENT_LENGTH", MAX_PAYLOAD_BYTES))
-    server.serve(listening, lambda request: _reply(request, answer, limit), limit)
+        server.serve(listening, _whole(answer, limit), limit)
 
 
 def _port() -> int:
     return int(os.environ.get("SAGEMAKER_BIND_TO_PORT", "8080"))
+
+
+def _limit() -> int:
+    return int(os.environ.get("MAX_CONTENT_LENGTH", MAX_PAYLOAD_BYTES))
+
+
+def _whole(answer: Answer, limit: int) -> Answer:
+    """With what every container answers."""
+    return lambda request: _reply(request, answer, limit)
 
 
 def _one_model(invoke: Invoke) -> Answer:

@@ -59,16 +59,25 @@ def serve(listening: socket.socket, answer: Callable[[Request], Response], limit
         threading.Thread(target=_converse, args=(connection, answer, limit), daemon=True).start()
 
 
-def _converse(connection: socket.socket, answer: Callable[[Request], Response], limit: int) -> None:
-    """All requests of one connection."""
+def serve_one_by_one(listening: socket.socket, answer: Callable[[Request], Response], limit: int) -> None:
+    """The same for one process of several: a connection for each request, which goes to a process that is idle."""
+    while True:
+        connection, _ = listening.accept()
+        _converse(connection, answer, limit, closing=True)
+
+
+def _converse(
+    connection: socket.socket, answer: Callable[[Request], Response], limit: int, closing: bool = False
+) -> None:
+    """All requests of one connection; with `closing` the first alone."""
     connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     with suppress(OSError), connection, connection.makefile("rb") as reader:  # the other side may leave at any time
         try:
             while (head := _read_head(reader)) is not None:
                 start, headers = head
                 request = _read_request(start, headers, reader, connection, limit)
-                connection.sendall(_written(answer(request)))
-                if headers.get("connection", "").lower() == "close":
+                connection.sendall(_written(answer(request), closing))
+                if closing or headers.get("connection", "").lower() == "close":
                     return
         except _Malformed as fault:
             connection.sendall(_written(fault.response, closing=True))
