@@ -49,7 +49,7 @@ def test_one_command_brings_back_what_served_before_in_seconds_without_a_failed_
     assert seconds < 20  # waits are short here, so that this is the work itself
     assert project.answers() == 2
     assert project.live().configuration == kept
-    assert said[-1].startswith(
+    assert said[-2].startswith(
         "abalone: version 2 serves again, and answers as it did when it was trained. Version 3 is held"
     )
     bad = metadata(person, 3)
@@ -115,8 +115,8 @@ def test_a_rerun_finds_the_work_done_and_does_not_go_further_back(project: Proje
     marked, documents = metadata(person, 3), project.documents()
     for to in (0, 2):
         said = person.roll_back("second", to=to)
-        assert "version 2 serves already; version 3 was rolled back at" in said[-1]
-        assert "Nothing was changed" in said[-1]
+        assert "version 2 serves already; version 3 was rolled back at" in said[-2]
+        assert "Nothing was changed" in said[-2]
     assert metadata(person, 3) == marked
     assert project.documents() == documents
     person.roll_back("2 is bad, too", to=1)
