@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -27,6 +28,7 @@ from .checks import Column
 from .values import aligned
 
 Floats = NDArray[np.float64]
+Singles = NDArray[np.floating[Any]]
 
 FEWEST_ROWS = 50
 """Of each side, below which nothing is said."""
@@ -35,7 +37,7 @@ _FOLDS = 5
 _CATEGORIES, _RAREST = 6, 0.02
 _PRODUCTS = 1000
 _OUTERMOST = 6.0
-_FIRST_DEALS, _DEALS, _HOPELESS = 99, 999, 0.1
+_FIRST_DEALS, _DEALS, _HOPELESS = 39, 999, 0.1
 _BATCH = 250
 _SEED = 0
 
@@ -146,32 +148,33 @@ def _standardised(features: Floats) -> Floats:
 def _tested(values: Floats, is_now: Floats) -> tuple[float, float]:
     """The cross-fitted AUC, and how often deals of the records reach it; few deals show that a difference is nothing."""
     random = np.random.default_rng(_SEED)
+    values = values.astype(np.float32)  # twice as fast, and all deals are rounded alike
     folds = random.permutation(len(values)) % _FOLDS
-    auc = float(_aucs(values, is_now[:, np.newaxis], folds)[0])
+    auc = float(_aucs(values, is_now[:, np.newaxis].astype(np.float32), folds)[0])
     reached = dealt = 0
     while dealt < _DEALS:
         count = min(_BATCH, _DEALS - dealt) if dealt else _FIRST_DEALS
-        deals = np.column_stack([random.permutation(is_now) for _ in range(count)])
+        deals = np.column_stack([random.permutation(is_now) for _ in range(count)]).astype(np.float32)
         reached, dealt = reached + int((_aucs(values, deals, folds) >= auc).sum()), dealt + count
         if dealt == _FIRST_DEALS and (1 + reached) / (1 + dealt) > _HOPELESS:
             break
     return auc, (1 + reached) / (1 + dealt)
 
 
-def _aucs(values: Floats, deals: Floats, folds: NDArray[np.int64]) -> Floats:
+def _aucs(values: Singles, deals: Singles, folds: NDArray[np.int64]) -> Floats:
     """The cross-fitted AUC of each deal, a column that is 1 for the records of the window."""
     scores = np.empty_like(deals)
     for fold in range(_FOLDS):
         out = folds == fold
         scores[out] = values[out] @ _weights(values[~out], deals[~out])
-    order = np.argsort(scores, axis=0)
-    ranks = np.arange(1, len(deals) + 1)[:, np.newaxis]
-    inside = deals.sum(axis=0)
-    above = (np.take_along_axis(deals, order, axis=0) * ranks).sum(axis=0) - inside * (inside + 1) / 2
-    return np.asarray(above / (inside * (len(deals) - inside)))
+    inside = deals.sum(axis=0, dtype=float)
+    above = np.array(
+        [np.flatnonzero(deal[order]).sum() for deal, order in zip(deals.T, scores.argsort(axis=0).T, strict=True)]
+    )
+    return np.asarray((above - inside * (inside - 1) / 2) / (inside * (len(deals) - inside)))
 
 
-def _weights(values: Floats, deals: Floats) -> Floats:
+def _weights(values: Singles, deals: Singles) -> Singles:
     """Features × deals: how far apart the two sets' means are, in standard errors, beyond what chance makes of so many.
 
     The largest of k such differences is about √(2 ln k) by chance (Donoho and Johnstone, 1994). Where none is larger, the
@@ -183,7 +186,7 @@ def _weights(values: Floats, deals: Floats) -> Floats:
     threshold = np.minimum(np.sqrt(2 * np.log(len(apart))), 0.8 * size.max(axis=0))
     weights = np.sign(apart) * np.maximum(size - threshold, 0)
     # Of one length in every fold, since the folds' scores are ranked together.
-    return np.asarray(weights / np.maximum(np.sqrt((weights**2).sum(axis=0)), np.finfo(float).tiny))
+    return np.asarray(weights / np.maximum(np.sqrt((weights**2).sum(axis=0)), np.finfo(np.float32).tiny))
 
 
 def _shares(features: _Features, is_now: Floats, names: Sequence[str]) -> dict[tuple[str, ...], float]:
