@@ -5,21 +5,25 @@ from __future__ import annotations
 import json
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
+from common.aws import Aws
+from common.batch.declare import declared_batch
+from common.batch.manifest import Manifest
 from common.data.dataset import to_csv, to_records, write_records
 from common.data.schema import Columns, Number
 from common.local.hosting.capture import CaptureSpec, Event, line
-from common.registry import Package
+from common.registry import Package, now
 from common.serving.archive import load_predictor
 from common.serving.inference import Encoder, Predictor
+from common.steps.batch import planned_tasks
 from common.steps.context import Context
 from common.steps.monitor import monitor_model
 from common.storage import Bucket, Layout
@@ -50,15 +54,26 @@ def animals(rows: int = _ROWS, seed: int = 0) -> pd.DataFrame:
     return pd.DataFrame(table, columns=list(COLUMNS)).assign(rings=rings)
 
 
+def window_of(day: datetime) -> str:
+    """The id of the window of that day's calls."""
+    return f"live-{day:%Y%m%dT00}-{day + timedelta(days=1):%Y%m%dT00}"
+
+
 @dataclass
 class Monitored:
-    """The model of a project, watched."""
+    """The model of a project, watched.
+
+    Attributes:
+        topic: ARN of the one that people are told by.
+    """
 
     project: Project
+    topic: str = ""
 
-    @property
+    @cached_property
     def context(self) -> Context:
-        return context(self.project)
+        here = context(self.project)
+        return replace(here, aws=Aws(replace(here.aws.settings, notify_topic=self.topic)))
 
     @property
     def bucket(self) -> Bucket:
@@ -126,21 +141,39 @@ class Monitored:
     def write_truth(self, day: datetime, content: bytes) -> None:
         self.bucket.write(f"{self.layout.truth()}/{day:%Y/%m/%d}/20/truth.jsonl", content)
 
-    def look(self, day: datetime | None = None) -> str:
-        """Run `models monitor`, for that day or as by schedule; what it said."""
+    def score(self, partition: str, records: pd.DataFrame) -> None:
+        """A partition of raw records, and what `models batch` leaves when it has scored them."""
+        inputs = records[list(COLUMNS)]
+        key = f"{self.layout.batch_input()}{partition}/animals.csv"
+        self.bucket.write(key, inputs.to_csv(index=False).encode())
+        model, package = self.project.model, self.project.registry.version(1)
+        tasks = planned_tasks(self.context, model, declared_batch(model), package)
+        [task] = [task for task in tasks if task.partition.name == partition]
+        predictions = predictor().scores(to_records(inputs))
+        part = inputs.assign(prediction=predictions).to_csv(index=False).encode()
+        output = self.layout.batch_output(partition, package.version)
+        self.bucket.write(f"{output}part-00000.csv", part)
+        manifest = Manifest(
+            partition, package.version, package.arn, task.partition.inputs, task.batch.of_output(), task.digest,
+            records=len(records), rejected=0, reasons={}, files=(), jobs={}, scored_at=now(),
+            parts=({"name": "part-00000.csv", "rows": len(records)},),
+        )  # fmt: skip
+        self.bucket.write_json(f"{output}manifest.json", manifest.to_json())
+
+    def look(self, day: datetime | None = None, batch: str = "") -> str:
+        """Run `models monitor`, for that day or batch, or as by schedule; what it said."""
         self.project.said.clear()
         window = {"since": day.isoformat(), "until": (day + timedelta(days=1)).isoformat()} if day else {}
-        monitor_model(self.context, self.project.model, **window)
+        monitor_model(self.context, self.project.model, batch=batch, **window)
         return "\n".join(self.project.said)
 
-    def results(self, day: datetime) -> dict[str, bytes]:
-        """What lies in the bucket about that day, by name."""
-        window = f"live-{day:%Y%m%dT00}-{day + timedelta(days=1):%Y%m%dT00}/"
-        prefix = self.layout.monitoring(1, window)
+    def results(self, window: str) -> dict[str, bytes]:
+        """What lies in the bucket about a window, by name."""
+        prefix = self.layout.monitoring(1, f"{window}/")
         return {name: self.bucket.read(prefix + name) or b"" for name in self.bucket.listing(prefix)}
 
-    def findings(self, day: datetime) -> dict[str, Any]:
-        return dict(json.loads(self.results(day)["findings.json"]))
+    def findings(self, window: str) -> dict[str, Any]:
+        return dict(json.loads(self.results(window)["findings.json"]))
 
     def jobs(self) -> list[tuple[str, str]]:
         """(name, status) of every processing job."""

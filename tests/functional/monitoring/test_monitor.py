@@ -8,12 +8,14 @@ from datetime import timedelta
 import pytest
 
 import abalone_model.deploy
-from common.errors import RegistryError, TrainingError
+from common.batch import Batch
+from common.errors import MonitoringError, RegistryError, TrainingError
 from common.monitoring.declare import Monitor, Rule
 from common.monitoring.results import history
 from common.steps.monitor import NothingToMonitor
 from tests.functional.deployment.deployment_kit import Project
-from tests.functional.monitoring.monitoring_kit import TODAY, YESTERDAY, Monitored, animals
+from tests.functional.monitoring.monitoring_kit import YESTERDAY, Monitored, animals, window_of
+from tests.functional.notifications.conftest import Ears
 from tests.pages import Page
 
 BEFORE = YESTERDAY - timedelta(days=1)
@@ -25,15 +27,16 @@ def monitored(project: Project) -> Monitored:
 
 
 def test_days_are_looked_at_once_and_add_up_and_a_job_that_fails_counts_for_nothing(
-    monitored: Monitored, monkeypatch: pytest.MonkeyPatch
+    monitored: Monitored, ears: Ears, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monitored.topic = ears.topic
     monitored.put_baseline(monitored.deploy())
     quiet = animals(seed=3)
     ids = monitored.call(YESTERDAY, quiet)
     monitored.write_truth(YESTERDAY, b"nonsense\n")
     with pytest.raises(TrainingError, match=r"abalone/truth/.*/truth\.jsonl, line 1, is no ground truth"):
         monitored.look()
-    assert monitored.results(YESTERDAY) == {}
+    assert monitored.results(window_of(YESTERDAY)) == {}
     assert history(monitored.bucket, "abalone", 1) == []
     assert monitored.metric("Rows") == []
 
@@ -41,16 +44,16 @@ def test_days_are_looked_at_once_and_add_up_and_a_job_that_fails_counts_for_noth
     said = monitored.look()
     assert "nothing has changed" in said
     assert "No reason to retrain" in said
-    found = monitored.findings(YESTERDAY)
+    found = monitored.findings(window_of(YESTERDAY))
     assert (found["drifted"], found["degraded"], found["broken"]) == (False, False, False)
     assert (found["window"]["rows"], found["window"]["version"], found["window"]["kind"]) == (400, 1, "live")
-    assert set(monitored.results(YESTERDAY)) == {
+    assert set(monitored.results(window_of(YESTERDAY))) == {
         "findings.json", "statistics.json", "constraint_violations.json", "report.html",
     }  # fmt: skip
     assert (monitored.metric("Rows"), monitored.metric("DriftedColumns")) == ([400], [0])
-    before, jobs = monitored.results(YESTERDAY), monitored.jobs()
+    before, jobs = monitored.results(window_of(YESTERDAY)), monitored.jobs()
     assert "was looked at before, and has not changed" in monitored.look()
-    assert (monitored.results(YESTERDAY), monitored.jobs()) == (before, jobs)
+    assert (monitored.results(window_of(YESTERDAY)), monitored.jobs()) == (before, jobs)
 
     odd = animals(seed=4)
     odd["length"] += 0.4
@@ -60,21 +63,45 @@ def test_days_are_looked_at_once_and_add_up_and_a_job_that_fails_counts_for_noth
     said = monitored.look(BEFORE)
     assert "the data have drifted" in said
     assert "A reason to retrain" in said
-    assert "nobody is notified" in said
-    found = monitored.findings(BEFORE)
+    [told] = map(json.loads, ears.inbox.receive())
+    assert told["Subject"].startswith(f"abalone: drift found: version 1, {window_of(BEFORE)}: the data have drifted")
+    assert "- length: " in told["Message"]
+    assert f"/monitoring/1/{window_of(BEFORE)}/report.html" in told["Message"]
+    monitored.look(BEFORE)
+    assert ears.inbox.is_quiet()
+    found = monitored.findings(window_of(BEFORE))
     assert (found["drifted"], found["degraded"]) == (True, True)
-    violations = json.loads(monitored.results(BEFORE)["constraint_violations.json"])["violations"]
+    violations = json.loads(monitored.results(window_of(BEFORE))["constraint_violations.json"])["violations"]
     assert ("length", "baseline_drift_check") in {(v["feature_name"], v["constraint_check_type"]) for v in violations}
-    page = Page(monitored.results(BEFORE)["report.html"].decode())
+    page = Page(monitored.results(window_of(BEFORE))["report.html"].decode())
     assert "the data have drifted" in page.text
-    assert [each.id for each in history(monitored.bucket, "abalone", 1)] == [
-        f"live-{BEFORE:%Y%m%dT00}-{YESTERDAY:%Y%m%dT00}",
-        f"live-{YESTERDAY:%Y%m%dT00}-{TODAY:%Y%m%dT00}",
-    ]
+    assert [each.id for each in history(monitored.bucket, "abalone", 1)] == [window_of(BEFORE), window_of(YESTERDAY)]
+
+
+def test_a_batch_is_looked_at_raw_once_it_was_scored(monitored: Monitored, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(abalone_model.deploy, "BATCH", Batch("ml.m5.large", format="csv"), raising=False)
+    monitored.put_baseline(monitored.deploy())
+    assert "no batch to look at" in monitored.look()
+    with pytest.raises(NothingToMonitor, match="The batch dt=1 of abalone was not scored"):
+        monitored.look(batch="dt=1")
+    odd = animals(seed=4)
+    odd["width"] *= 1000
+    monitored.score("dt=0", animals(seed=3))
+    monitored.score("dt=1", odd)
+    said = monitored.look()
+    assert "abalone, batch-dt=1: the records are not what the model was made for" in said
+    assert "dt=0" not in said
+    found = monitored.findings("batch-dt=1")
+    assert (found["broken"], found["window"]["rows"], found["window"]["partition"]) == (True, 400, "dt=1")
+    assert {test["feature"] for test in found["tests"]} == {"length", "width", "weight", "(prediction)"}
+    assert "no batch to look at" in monitored.look()
+    monitored.bucket.write(f"{monitored.layout.batch_input()}dt=1/more.csv", b"length\n")
+    with pytest.raises(NothingToMonitor, match="its files have changed since"):
+        monitored.look(batch="dt=1")
 
 
 def test_what_cannot_be_looked_at_is_said_and_leaves_nothing(monitored: Monitored) -> None:
-    assert "nothing to look at: No package of abalone serves" in monitored.look()
+    assert "no calls to look at: No package of abalone serves" in monitored.look()
     with pytest.raises(NothingToMonitor, match="No package of abalone serves"):
         monitored.look(YESTERDAY)
     package = monitored.deploy()
@@ -87,3 +114,9 @@ def test_what_cannot_be_looked_at_is_said_and_leaves_nothing(monitored: Monitore
     with pytest.raises(NothingToMonitor, match="serves since 2026-01-01"):
         monitored.look(YESTERDAY.replace(year=2025))
     assert monitored.jobs() == []
+    half = monitored.layout.monitoring(1, "live-half/")
+    monitored.bucket.write(f"{half}statistics.json", b"{}")
+    assert history(monitored.bucket, "abalone", 1) == []
+    monitored.bucket.write(f"{half}findings.json", b'{"version": 1')
+    with pytest.raises(MonitoringError, match=r"live-half/findings\.json is damaged"):
+        history(monitored.bucket, "abalone", 1)
