@@ -15,7 +15,9 @@ from common.local.context import LocalAws
 from common.local.events.details import KINDS, envelope, events_of, iso
 from common.local.events.mend import deliver
 from common.local.events.schedules import schedule
-from common.local.store import Change
+from common.local.store import Change, Document
+from common.local.tuning.jobs import counters, training_jobs
+from common.local.tuning.state import KIND as TUNING
 
 log = logging.getLogger(__name__)
 
@@ -93,11 +95,18 @@ class EventBus:
                 log.exception("no event of %s %s", change.kind, change.name)
 
     def _emit(self, change: Change, moment: float) -> None:
+        if change.kind == TUNING and change.after is not None:
+            change = change._replace(after=change.after | self._counters(change.scope, change.after))
         account, _, region = change.scope.partition("/")
         resource = (change.after or {}).get(KINDS[change.kind].arn, "")
         tagged = self._aws.store.get(change.scope, "tags", resource) or {}
         for body in events_of(change, tagged.get("Tags", {})):
             self.put(account, region, envelope(account, region, moment, resource, body, str(uuid.uuid4())))
+
+    def _counters(self, scope: str, tuning: Document) -> Document:
+        """How the trials of a tuning job stand: nothing of it is in its document."""
+        metric = tuning["HyperParameterTuningJobConfig"]["HyperParameterTuningJobObjective"]["MetricName"]
+        return counters(training_jobs(self._aws.store, scope, tuning), metric)
 
     def _keep_schedules(self) -> None:
         while not self._aws.closing.wait(_LOOK_SECONDS):

@@ -67,7 +67,7 @@ KINDS = {
         (
             "HyperParameterTuningJobName", "HyperParameterTuningJobArn", "HyperParameterTuningJobConfig",
             "TrainingJobDefinition", "HyperParameterTuningJobStatus", "HyperParameterTuningEndTime", "FailureReason",
-            "WarmStartConfig", *_TIMES,
+            "WarmStartConfig", "TrainingJobStatusCounters", "ObjectiveStatusCounters", *_TIMES,
         ),
     ),
     "model-package": Kind(
