@@ -83,13 +83,11 @@ class Rows(Association):
         return _lines(answer)
 
     def _sent(self, records: Sequence[bytes]) -> bytes:
-        return _written([self.given.of_row(row) for row in _read(records)])
+        return _chosen(records, self.given)
 
     def _associated(self, records: Sequence[bytes], answers: Sequence[bytes]) -> bytes:
         joined = [b"%s,%s" % pair for pair in zip(records, answers, strict=True)] if self.joins else answers
-        if self.kept.keeps_all:
-            return b"\n".join(joined)
-        return _written([self.kept.of_row(row) for row in _read(joined)])
+        return b"\n".join(joined) if self.kept.keeps_all else _chosen(joined, self.kept)
 
 
 class Values(Association):
@@ -150,19 +148,18 @@ def association(job: Mapping[str, Any]) -> Association | None:
 
 
 def _lines(text: bytes) -> list[bytes]:
-    return [line.rstrip(b"\r") for line in text.split(b"\n") if line.strip()]
+    return [line for line in text.replace(b"\r\n", b"\n").split(b"\n") if line and not line.isspace()]
 
 
-def _read(records: Sequence[bytes]) -> list[list[str]]:
-    rows = list(csv.reader([record.decode() for record in records], strict=True))
-    if len(rows) < len(records):
+def _chosen(rows: Sequence[bytes], by: Filter) -> bytes:
+    """What a filter chooses of rows of CSV, which are read as such only where a cell may be quoted."""
+    if not any(b'"' in row for row in rows):
+        return b"\n".join(b",".join(cells) for cells in by.of_rows(row.split(b",") for row in rows))
+    read = list(csv.reader([row.decode() for row in rows], strict=True))
+    if len(read) < len(rows):
         raise ValueError("a quoted cell does not end on its line")
-    return rows
-
-
-def _written(rows: Sequence[Sequence[str]]) -> bytes:
     target = io.StringIO()
-    csv.writer(target, lineterminator="\n").writerows(rows)
+    csv.writer(target, lineterminator="\n").writerows(by.of_rows(read))
     return target.getvalue().removesuffix("\n").encode()
 
 

@@ -6,9 +6,12 @@ Choosing one element goes deeper; choosing several makes an object or an array o
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from operator import itemgetter
+from typing import Any, TypeVar
+
+Cell = TypeVar("Cell", str, bytes)
 
 _STEP = re.compile(
     r"""\.?\[(?P<quoted>\s*'[^']*'(?:\s*,\s*'[^']*')*\s*)\]
@@ -54,11 +57,14 @@ class Filter:
             value = self._chosen(value, step)
         return value
 
-    def of_row(self, row: Sequence[str]) -> list[str]:
-        """The cells that it chooses of a row. Raises FilterError."""
-        for step in self.steps:
-            row = self._items(row, step)
-        return list(row)
+    def of_rows(self, rows: Iterable[Sequence[Cell]]) -> Iterator[Sequence[Cell]]:
+        """The cells that it chooses of each row. Raises FilterError."""
+        pickers: dict[int, Callable[[Sequence[Cell]], Sequence[Cell]]] = {}
+        for row in rows:
+            width = len(row)
+            if width not in pickers:  # what it chooses depends on nothing else
+                pickers[width] = _picker(self.of_value(list(range(width))))
+            yield pickers[width](row)
 
     def require_csv(self) -> None:
         """Raise FilterError unless it fits rows, which have neither names nor depth."""
@@ -89,6 +95,13 @@ class Filter:
             else:
                 raise FilterError(f"{self.text} is not within the data, which have {len(value)} elements")
         return chosen
+
+
+def _picker(chosen: list[int] | int) -> Callable[[Sequence[Cell]], Sequence[Cell]]:
+    places = [chosen] if isinstance(chosen, int) else chosen
+    if len(places) < 2:
+        return lambda row: [row[place] for place in places]
+    return itemgetter(*places)
 
 
 def parse(text: str) -> Filter:

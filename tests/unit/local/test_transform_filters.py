@@ -4,6 +4,8 @@ import json
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from common.local.transform.association import Mismatch, association
 from common.local.transform.filters import FilterError, parse
@@ -38,7 +40,7 @@ def test_a_filter_chooses_of_a_value(text: str, chosen: Any) -> None:
     [("$", "abcd"), ("$[1:]", "bcd"), ("$[0,-1]", "ad"), ("$[2]", "c"), ("$[0,2:]", "acd"), ("$[:2,3]", "abd")],
 )
 def test_a_filter_chooses_cells_of_a_row(text: str, cells: str) -> None:
-    assert parse(text).of_row(list("abcd")) == list(cells)
+    assert [list(row) for row in parse(text).of_rows([list("abcd"), list("abcd")])] == [list(cells)] * 2
 
 
 @pytest.mark.parametrize(
@@ -71,6 +73,15 @@ def test_csv_rows_lose_their_id_on_the_way_in_and_keep_it_on_the_way_out() -> No
     """SageMaker's own example: `$[1:]` in, `$[0,-1]` out."""
     described = job("text/csv", InputFilter="$[1:]", JoinSource="Input", OutputFilter="$[0,-1]")
     assert through(described, 'a7,1,"x, y"\r\nb8,3,z\n', "0.1\n0.2\n") == ('1,"x, y"\n3,z', "a7,0.1\nb8,0.2")
+
+
+@given(st.lists(st.lists(st.text("ab7. ", max_size=3), min_size=3, max_size=5), min_size=1, max_size=4))
+def test_rows_with_quotes_lose_them_and_nothing_else(rows: list[list[str]]) -> None:
+    described = job("text/csv", InputFilter="$[1:]", JoinSource="Input", OutputFilter="$[0,-1]")
+    plain = "\n".join(",".join(row) for row in rows)
+    quoted = "\n".join(",".join(f'"{cell}"' for cell in row) for row in rows)
+    answer = "0.5\n" * len(rows)
+    assert through(described, plain, answer) == through(described, quoted, answer)
 
 
 def test_joined_rows_keep_their_own_text() -> None:
