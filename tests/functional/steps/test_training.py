@@ -74,6 +74,15 @@ def test_the_evaluation_that_travels_with_the_package_compares_with_linear_and_m
     assert evaluation["regression_metrics"]["rmse"]["value"] == metrics["model"]
     assert package["CustomerMetadataProperties"]["rmse"] == f"{metrics['model']:.6g}"
 
+    baseline = package["DriftCheckBaselines"]["ModelDataQuality"]
+    kept = json.loads(read(aws, baseline["Statistics"]["S3Uri"]))
+    assert kept["dataset"]["item_count"] == len(train)
+    lengths = next(feature for feature in kept["features"] if feature["name"] == "length")["numerical_statistics"]
+    assert lengths["mean"] == pytest.approx(train[:, 4].mean())  # after the label and three indicators
+    assert "rings" not in {feature["name"] for feature in kept["features"]}
+    limits = json.loads(read(aws, baseline["Constraints"]["S3Uri"]))
+    assert [each["name"] for each in limits["features"]] == [each["name"] for each in kept["features"]]
+
 
 def test_an_unknown_hyperparameter_is_named(clone: Clone, aws: Account) -> None:
     clone.edit(TRAINING, '"max_depth"', '"depth"')
