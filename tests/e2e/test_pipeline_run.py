@@ -85,6 +85,7 @@ def test_what_is_due_is_trained_with_its_reason_then_asked_for_and_deployed(
         "approve-churn": "success",
         "deploy-churn": "success",
         "check": "success",
+        "dashboard": "success",
     }
     assert asked == ["retrain-churn/request-deployment"]
     assert '-m churn_model.train_register --because drift in "day minutes"; exit 3' in result.job("retrain-churn").log
