@@ -33,13 +33,14 @@ def score_batches(context: Context, model: Model, batch: Batch, *, partition: st
     """
     package = serving_package(context, model)
     planned = planned_tasks(context, model, batch, package, partition)
-    for task in planned if plan else [task for task in planned if task.done and partition]:
-        context.say(f"{model.name} {task}")
     waiting = [task for task in planned if not task.done]
+    if plan or partition:
+        for task in planned if plan else [task for task in planned if task.done]:
+            context.say(f"{model.name} {task}")
     if plan:
         return
     if not waiting:
-        context.say(f"{model.name}: {len(planned)} partitions, all of them scored")
+        context.say(f"{model.name}: nothing to score; {len(planned)} of its partitions are scored already")
         return
     wanted = Wanted(model, package, model.declaration("deploy", "ENDPOINT"))
     check_artifact(context.aws, wanted)
@@ -49,7 +50,7 @@ def score_batches(context: Context, model: Model, batch: Batch, *, partition: st
     for task in waiting:
         try:
             context.say(f"{model.name} {task}")
-            _say_scored(context, model, _scoring(context, model, task, wanted.model_name).run())
+            _say_scored(context, model, scoring_of(context, model, task, wanted.model_name).run())
         except ModelsError as error:
             context.say(f"{model.name} {task.partition.name} was not scored: {error}")
             failures[task.partition.name] = error
@@ -106,7 +107,8 @@ def serving_package(context: Context, model: Model) -> Package:
     return package
 
 
-def _scoring(context: Context, model: Model, task: Task, model_name: str) -> Scoring:
+def scoring_of(context: Context, model: Model, task: Task, model_name: str) -> Scoring:
+    """How a partition is scored: `run` does it, by the SageMaker model of that name."""
     folder = f"{batch_input(context, model, task.batch)}{task.partition.name}/"
     return Scoring(context.aws, model, task, folder, model_name, context.say)
 

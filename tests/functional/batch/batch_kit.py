@@ -15,7 +15,8 @@ import pyarrow.parquet as pq
 
 from common.batch import Batch
 from common.batch.manifest import Manifest, scored
-from common.steps.batch import score_batches
+from common.batch.run import Scoring
+from common.steps.batch import planned_tasks, score_batches, scoring_of, serving_package
 from common.steps.context import Context
 from common.storage import Layout
 from tests.functional.deployment.deployment_kit import COLUMNS, MODEL, Project
@@ -50,6 +51,12 @@ class Batches:
         score_batches(self.context, MODEL, batch, **options)
         return list(self.said)
 
+    def scoring(self, batch: Batch, partition: str) -> Scoring:
+        """What the step does for one partition, without what it asks before."""
+        package = serving_package(self.context, MODEL)
+        [task] = planned_tasks(self.context, MODEL, batch, package, partition)
+        return scoring_of(self.context, MODEL, task, f"{MODEL.name}-model-{package.version}")
+
     def manifest(self, partition: str) -> Manifest:
         [manifest] = scored(self.context.bucket, MODEL, partition)
         return manifest
@@ -76,9 +83,11 @@ class Batches:
     def jobs(self) -> list[str]:
         """The names of all jobs of the account."""
         sagemaker = self.project.account.client("sagemaker")
-        processing = sagemaker.list_processing_jobs()["ProcessingJobSummaries"]
-        transform = sagemaker.list_transform_jobs()["TransformJobSummaries"]
-        return sorted([job["ProcessingJobName"] for job in processing] + [job["TransformJobName"] for job in transform])
+        names = []
+        for operation, kind in (("list_processing_jobs", "Processing"), ("list_transform_jobs", "Transform")):
+            for page in sagemaker.get_paginator(operation).paginate():
+                names += [job[f"{kind}JobName"] for job in page[f"{kind}JobSummaries"]]
+        return sorted(names)
 
 
 def animals(count: int, seed: int = 0) -> bytes:

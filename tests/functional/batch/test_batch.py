@@ -1,17 +1,126 @@
 """Partitions through the real jobs of the local AWS, to rows with predictions."""
 
 import json
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
 
-from tests.functional.batch.batch_kit import Batches, animals, lines_of
+import pytest
+
+from common.errors import BatchError, DeploymentError, RegistryError
+from common.serving.archive import load_predictor
+from tests.accounts import Account
+from tests.functional.batch.batch_kit import BATCH, LAYOUT, Batches, Killed, animals, killed_at_call, lines_of
+from tests.functional.deployment.deployment_kit import COLUMNS, Project, on_call, trained
+
+SMALL = replace(BATCH, piece_mb=2)
+"""With `small_pieces`: 2 kB, some thirty records."""
+WORK = LAYOUT.batch_work("")[:-1]
+MOST_CALLS = 60
+"""To score one partition takes fewer calls of AWS, those that wait for jobs aside."""
 
 
-def test_every_record_comes_out_once_with_its_prediction_or_its_reason(batches: Batches) -> None:
-    good = animals(30)
-    spoilt = good + b'0.5,"never closed,0.5,0.5,\n0.5,tag x,0.5,many,\n\n0.5,tag y,0.5\n0.5,,0.5,0.5,\n'
+@pytest.fixture
+def small_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pieces of a thousandth of what is declared: files of many pieces are written in no time."""
+    monkeypatch.setattr("common.batch.jobs._MEGABYTE", 1000)
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_every_record_comes_out_once_although_the_step_is_killed_at_any_call(batches: Batches, tmp_path: Path) -> None:
+    spoilt = animals(60) + b'0.5,"never closed,0.5,0.5,\n0.5,tag x,0.5,many,\n\n0.5,tag y,0.5\n0.5,,0.5,0.5,\n'
     record = {"animal": "tag j", "length": 0.25, "width": 0.5, "weight": 1}
     listed = "\n".join([json.dumps(record), "{", json.dumps({**record, "width": None})]).encode()
-    batches.put("dt=1", a_csv=spoilt, b_jsonl=listed)
-    batches.score()
-    assert batches.fates("dt=1") == {("a.csv", line): 1 for line in lines_of(spoilt)} | {
-        ("b.jsonl", n): 1 for n in (1, 2, 3)
-    }
+    batches.put("dt=1", a_csv=spoilt, b_jsonl=listed, _SUCCESS=b"")
+    before, scoring = batches.jobs(), batches.scoring(SMALL, "dt=1")
+    for call in range(1, MOST_CALLS):
+        with suppress(Killed), killed_at_call(batches, call):
+            scoring.run()
+            break
+    jobs = batches.jobs()
+    assert len(set(jobs) - set(before)) == 3, "no job was done twice"
+    assert not batches.context.bucket.listing(WORK), "what the jobs have left for each other is gone"
+
+    wanted = [("a.csv", line) for line in lines_of(spoilt)] + [("b.jsonl", line) for line in (1, 2, 3)]
+    assert batches.fates("dt=1") == dict.fromkeys(wanted, 1)
+    rows = batches.rows("dt=1")
+    assert sorted(row["animal"] for row in rows) == sorted([*(f"tag {n}" for n in range(60)), "tag j"])
+    (tmp_path / "model.tar.gz").write_bytes(trained(1)[0])
+    answers = load_predictor(tmp_path / "model.tar.gz").answers([{name: row[name] for name in COLUMNS} for row in rows])
+    assert [row["prediction"] for row in rows] == pytest.approx([answer["prediction"] for answer in answers])
+    assert {row["package_version"] for row in rows} == {1}
+    manifest = batches.manifest("dt=1")
+    assert (manifest.records, manifest.rejected, manifest.package_version) == (61, 6, 1)
+    assert manifest.reasons["width: no number"] == 1
+    assert len(manifest.parts) > 1
+
+    assert batches.score(SMALL, partition="dt=1") == [
+        f"abalone dt=1: scored by version 1 at {manifest.scored_at}",
+        "abalone: nothing to score; 1 of its partitions are scored already",
+    ]
+    assert batches.jobs() == jobs
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_after_a_failed_transform_only_what_has_no_answer_is_scored_again(batches: Batches) -> None:
+    body = animals(150, seed=2)
+    batches.put("dt=2", a_csv=body)
+    bucket, asked = batches.context.bucket, "prepared/todo/part-00002.csv"
+    kept: dict[str, bytes] = {}
+
+    def spoil() -> None:
+        for key in [WORK + name for name in bucket.listing(WORK) if name.endswith(asked)]:
+            kept[key] = bucket.read(key) or b""
+            bucket.write(key, b"1,many,2,3\n")
+
+    refused = pytest.raises(BatchError, match=r"Transform job abalone-score-\w+ is Failed: (.|\n)*length: no number")
+    with refused, on_call(batches.project.aws.sagemaker, "CreateTransformJob", spoil):
+        batches.score(SMALL, partition="dt=2")
+    [(key, content)] = kept.items()
+    bucket.write(key, content)
+    sent: list[str] = []
+    todo = key.removesuffix("part-00002.csv")
+    with on_call(batches.project.aws.sagemaker, "CreateTransformJob", lambda: sent.extend(bucket.listing(todo))):
+        batches.score(SMALL, partition="dt=2")
+    assert sent == ["part-00002.csv"]
+    assert batches.fates("dt=2") == {("a.csv", line): 1 for line in lines_of(body)}
+
+
+@pytest.mark.usefixtures("small_pieces")
+def test_a_partition_that_cannot_be_scored_keeps_no_other_from_it(batches: Batches) -> None:
+    batches.put("dt=2", a_csv=b"animal,length,width,weight\n")  # scored before, with many rows
+    batches.put("dt=3", a_xml=b"<animal/>")
+    batches.put("dt=4", a_csv=b"animal,length\ntag 1,0.5\n")
+    assert batches.score(SMALL, plan=True)[-3:] == [
+        "abalone dt=2: version 1 scores 1 file, 0.0 MB",
+        "abalone dt=3: version 1 scores 0 files, 0.0 MB",
+        "abalone dt=4: version 1 scores 1 file, 0.0 MB",
+    ]
+    with pytest.raises(BatchError) as caught:
+        batches.score(SMALL)
+    assert "2 of 3 partitions of abalone were not scored" in caught.value.what
+    assert "dt=3: dt=3 has files that are neither CSV nor JSON lines: a.xml." in caught.value.what
+    assert "dt=4: None of the 1 records of dt=4 can be scored: the file's header has no width, weight." in (
+        caught.value.what
+    )
+    assert batches.manifest("dt=2").records == 0
+    assert list(batches.output("dt=2")) == ["version=1/manifest.json"], "what other files have left is gone"
+
+
+def test_a_package_that_is_rejected_by_now_scores_nothing(batches: Batches) -> None:
+    sagemaker, arn = batches.project.account.client("sagemaker"), batches.project.live().package_arn
+    sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Rejected", ApprovalDescription="biased")
+    try:
+        with pytest.raises(RegistryError, match="Version 1 of abalone serves, but is Rejected by now: biased"):
+            batches.score()
+    finally:
+        sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
+
+
+def test_without_a_package_that_serves_there_is_nothing_to_score_with(
+    aws: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in aws.env.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(DeploymentError, match="No package of abalone serves"):
+        Batches(Project(aws)).score()

@@ -48,7 +48,7 @@ def predictor() -> Predictor:
 
 
 PREDICTOR = predictor()
-EXAMPLES = 25
+EXAMPLES = 15
 
 
 def reader() -> Reader:
