@@ -16,7 +16,14 @@ from hypothesis import strategies as st
 from common.errors import DataError
 from common.experiments.outcomes import read_answers
 from common.local.hosting.capture import CaptureSpec, Event, line
-from common.monitoring.reading import Thinned, outcomes, read_batch, read_captured, read_ground_truth
+from common.monitoring.reading import (
+    Thinned,
+    outcomes,
+    read_batch,
+    read_captured,
+    read_ground_truth,
+    read_predictions,
+)
 from common.serving.inference import Category, Encoder, Number
 
 ENCODER = Encoder((Number("length"), Category("sex", ("F", "M"))), {"sex": ("F", "M")}, {})
@@ -126,3 +133,13 @@ def test_every_row_is_as_likely_to_be_sampled() -> None:
         counts[thinned.frame["row"]] += 1
     expected = 300 / 6
     assert ((counts - expected) ** 2 / expected).sum() < 100  # chi-squared with 59 degrees of freedom: p 0.0007
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_the_predictions_of_a_batch_are_those_of_all_its_parts(suffix: str, tmp_path: Path) -> None:
+    for number in range(2):
+        part = pd.DataFrame({"name": ["x", "y"], "probability": [number, number + 0.5]})
+        write = part.to_parquet if suffix == "parquet" else part.to_csv
+        write(tmp_path / f"part-0000{number}.{suffix}", index=False)
+    assert read_predictions(tmp_path, "probability").tolist() == [0, 0.5, 1, 1.5]
+    assert read_predictions(tmp_path / "none", "probability").tolist() == []
