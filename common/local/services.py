@@ -17,6 +17,7 @@ log = logging.getLogger(__name__)
 MAX_METRIC_VALUES = 200_000
 """How many metric values an account keeps: about 100 MB, which moto would let grow for ever."""
 
+_PART_BYTES = 1 << 20
 
 NEW_ALARM_REASON = "Unchecked: Initial alarm creation"
 """CloudWatch's `StateReason` of an alarm that it has not evaluated yet."""
@@ -63,17 +64,23 @@ class Services:
         return content
 
     def download(self, account: str, bucket: str, key: str, to: Path) -> None:
-        """Write the object to a file. Raises KeyError when bucket or object are missing."""
-        to.write_bytes(self.read_object(account, bucket, key))
+        """Write the object to a file. Raises KeyError as `parts` does."""
+        parts = self.parts(account, bucket, key)
+        first = next(parts, b"")  # before the file is made
+        with to.open("wb") as file:
+            file.write(first)
+            file.writelines(parts)
 
-    def read_part(self, account: str, bucket: str, key: str, start: int, size: int) -> bytes:
-        """That many bytes of the object, fewer at its end. Raises KeyError when bucket or object are missing."""
+    def parts(self, account: str, bucket: str, key: str) -> Iterator[bytes]:
+        """The object's content, piece by piece. Raises KeyError when it is missing, also when it goes while it is read."""
         found = self._object(account, bucket, key)
-        found.etag  # noqa: B018 - moto computes it from the same buffer, once, without the lock
-        with found.lock:
-            found._value_buffer.seek(start)
-            part: bytes = found._value_buffer.read(size)
-        return part
+        start = 0
+        try:
+            while part := _part(found, start):
+                yield part
+                start += len(part)
+        except ValueError:  # moto closes the content of an object that is deleted or replaced
+            raise KeyError(f"{bucket}/{key}") from None
 
     def object_size(self, account: str, bucket: str, key: str) -> int:
         """The object's size in bytes. Raises KeyError when bucket or object are missing."""
@@ -222,6 +229,14 @@ class Services:
         if found is None:
             raise KeyError(f"{bucket}/{key}")
         return found
+
+
+def _part(key: Any, start: int) -> bytes:
+    with key.lock:
+        key.etag  # noqa: B018 - moto computes it once, from the same file and without the lock
+        key._value_buffer.seek(start)
+        part: bytes = key._value_buffer.read(_PART_BYTES)
+    return part
 
 
 def _s3(account: str) -> Any:

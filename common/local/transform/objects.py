@@ -6,9 +6,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TypeVar
 
-from common.local.jobs.inputs import InputObject, Source
+from common.local.jobs.inputs import InputObject
 
-PART_BYTES = 1 << 20
 Given = TypeVar("Given")
 Made = TypeVar("Made")
 
@@ -41,14 +40,6 @@ def target_key(output_prefix: str, uri: str, is_prefix: bool, item: InputObject)
         folder = prefix if item.key.startswith(prefix + "/") else prefix.rpartition("/")[0]
         below = item.key.removeprefix(folder).lstrip("/")
     return "/".join(filter(None, (output_prefix.strip("/"), f"{below}.out")))
-
-
-def parts(s3: Source, item: InputObject) -> Iterator[bytes]:
-    """The object's content. Raises KeyError when it is gone, also while it is read."""
-    start = 0
-    while part := s3.services.read_part(s3.account, item.bucket, item.key, start, PART_BYTES):
-        yield part
-        start += len(part)
 
 
 def in_order(

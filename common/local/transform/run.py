@@ -22,7 +22,7 @@ from common.local.jobs.runner import Runner
 from common.local.jobs.state import Ending, TransformState
 from common.local.transform.association import Mismatch, association
 from common.local.transform.instance import TransformInstance, Unanswered
-from common.local.transform.objects import Item, in_order, parts, target_key
+from common.local.transform.objects import Item, in_order, target_key
 from common.local.transform.payloads import BadInput, payloads
 from common.local.transform.settings import Settings, as_the_container_asks, environment, settings
 
@@ -145,7 +145,8 @@ class TransformRun(JobRun[TransformState]):
             try:
                 self._transform_object(lane, item)
             except KeyError:
-                self._fail(lane, item, "The object, or the bucket of the output, does not exist.", blames_content=True)
+                gone = "The object was deleted or replaced, or the bucket of the output does not exist."
+                self._fail(lane, item, gone, blames_content=True)
             except (BadInput, Mismatch) as fault:
                 self._fail(lane, item, str(fault), blames_content=True)
             except Unanswered as fault:
@@ -154,7 +155,8 @@ class TransformRun(JobRun[TransformState]):
     def _transform_object(self, lane: Lane, item: Item) -> None:
         """Write the object's output, or nothing."""
         whole = lane.folder / f"{uuid4().hex}.out"
-        bodies = payloads(parts(self._s3, item.source), lane.settings)
+        parts = self._aws.services.parts(self._account, item.source.bucket, item.source.key)
+        bodies = payloads(parts, lane.settings)
         at_once = lane.settings.concurrency if lane.settings.by_line else 1
         with ThreadPoolExecutor(at_once) as pool, whole.open("wb") as output:
             for answer in in_order(pool, partial(self._answer, lane), bodies, at_once):

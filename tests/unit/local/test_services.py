@@ -38,15 +38,40 @@ def test_objects_are_written_listed_and_read(services: Services, bucket: str, tm
     assert (tmp_path / "file").read_bytes() == b"two"
 
 
+def test_a_large_object_goes_from_file_to_file_in_parts(services: Services, bucket: str, tmp_path: Path) -> None:
+    content = bytes(range(256)) * 9000
+    (tmp_path / "from").write_bytes(content)
+    services.upload(ACCOUNT, bucket, "large", tmp_path / "from")
+    parts = list(services.parts(ACCOUNT, bucket, "large"))
+    assert (b"".join(parts), len(parts)) == (content, 3)
+    services.download(ACCOUNT, bucket, "large", tmp_path / "to")
+    assert (tmp_path / "to").read_bytes() == content
+    (tmp_path / "empty").touch()
+    services.upload(ACCOUNT, bucket, "large", tmp_path / "empty")
+    assert list(services.parts(ACCOUNT, bucket, "large")) == []
+
+
+def test_an_object_that_is_replaced_while_it_is_read_is_gone(services: Services, bucket: str) -> None:
+    services.write_object(ACCOUNT, bucket, "k", b"1" * (3 << 20))
+    parts = services.parts(ACCOUNT, bucket, "k")
+    next(parts)
+    services.write_object(ACCOUNT, bucket, "k", b"2" * (3 << 20))
+    with pytest.raises(KeyError):
+        next(parts)
+
+
 def test_every_write_is_reported(services: Services, bucket: str, changes: list[str]) -> None:
     services.write_object(ACCOUNT, bucket, "k", b"")
     assert changes == ["s3"]
 
 
 @pytest.mark.parametrize(("name", "key"), [("no-such-bucket", "k"), ("bucket", "no/such/key")])
-def test_what_is_missing_raises_key_error(services: Services, bucket: str, name: str, key: str) -> None:
+def test_what_is_missing_raises_key_error(services: Services, bucket: str, tmp_path: Path, name: str, key: str) -> None:
     with pytest.raises(KeyError):
         services.read_object(ACCOUNT, name, key)
+    with pytest.raises(KeyError):
+        services.download(ACCOUNT, name, key, tmp_path / "file")
+    assert not (tmp_path / "file").exists()
 
 
 def test_missing_bucket_raises_key_error_in_lists_and_writes(services: Services) -> None:
