@@ -58,6 +58,30 @@ def local_down(state: State = Path(".local-aws")) -> None:
         typer.echo(f"Stopped {down(state).url}")
 
 
+@local.command("clock")
+def local_clock(
+    advance: Annotated[
+        str, typer.Option(metavar="TIME", help="Skip so much, e.g. 90m, 6h, 1d.", show_default=False)
+    ] = "",
+    state: State = Path(".local-aws"),
+) -> None:
+    """The time on the AWS on this machine, which can be skipped.
+
+    Schedules that are due meanwhile have been sent when it returns. Time never goes back, not even after a restart.
+
+    \b
+    Examples:
+      models local clock
+      models local clock --advance 1d
+    """
+    with failures_explained():
+        from common.local.skip import local_time, running_on, skip, span
+
+        running = running_on(state)
+        moment = skip(running, span(advance)) if advance else local_time(running)
+        typer.echo(moment.isoformat(timespec="seconds"))
+
+
 def ci(
     branch: Annotated[str, typer.Option(help="By default the branch that is checked out.")] = "",
     tag: Annotated[str, typer.Option(help="Play the pipeline of a tag instead.")] = "",

@@ -1,12 +1,19 @@
 """EventBridge: SageMaker's events reach queues and topics, as their rules, transformers and policies say."""
 
 import json
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from botocore.exceptions import ClientError
 
+from common.commands.local import local_clock
+from common.errors import UsageError
+from common.local import daemon
+from common.local.skip import span
 from tests.accounts import Account
 from tests.functional.local.events_kit import queue, rule, statement
 from tests.functional.local.processing_support import job_request
@@ -172,3 +179,32 @@ def test_a_key_of_ones_own_lets_a_topic_take_events_when_its_policy_says_so(aws:
     kms.put_key_policy(KeyId=key, PolicyName="default", Policy=statement("kms:*", "*"))
     put(aws, job="after")
     assert ['"after"' in event["Message"] for event in inbox.events()] == [True]
+
+
+@pytest.mark.long
+def test_the_command_line_skips_time_which_a_restart_keeps(
+    own_server: tuple[Path, Callable[[], Account]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    state, start = own_server
+    aws = start()
+    inbox = queue(aws, "inbox")
+    rule(aws, "daily", inbox.arn, ScheduleExpression="rate(1 day)")
+    local_clock(advance="36h", state=state)
+    assert len(inbox.events()) == 1
+    daemon.down(state)
+    start()
+    local_clock(advance="", state=state)
+    skipped, after = map(datetime.fromisoformat, capsys.readouterr().out.split())
+    assert timedelta(hours=35) < skipped - datetime.now(UTC) < timedelta(hours=37)
+    assert after >= skipped
+
+
+@pytest.mark.parametrize(("text", "seconds"), [("30s", 30), ("90m", 5400), ("6h", 21_600), ("2d", 172_800)])
+def test_a_time_to_skip_is_read(text: str, seconds: int) -> None:
+    assert span(text).total_seconds() == seconds
+
+
+@pytest.mark.parametrize("text", ["tomorrow", "1", "-1d", "1.5h"])
+def test_what_is_no_time_to_skip_is_refused(text: str) -> None:
+    with pytest.raises(UsageError, match="is no time to skip"):
+        span(text)
