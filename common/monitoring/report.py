@@ -84,8 +84,7 @@ def consequence(model: Model, findings: Findings, decision: Decision) -> str:
     """What follows from it."""
     if decision.retrain:
         return (
-            f"A reason to retrain: {decision.words}. The next scheduled pipeline does it, or "
-            f"`./models train {model.name} --refresh`."
+            f"A reason to retrain: {decision.words}. `./models due {model.name}` says whether the next pipeline does."
         )
     if findings.broken:
         return (
