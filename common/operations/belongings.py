@@ -20,7 +20,7 @@ _TAG = "model"
 
 @dataclass(frozen=True)
 class Job:
-    """A running job. `kind` is `training`, `processing` or `tuning`."""
+    """A running job. `kind` is `training`, `processing`, `transform` or `tuning`."""
 
     kind: str
     name: str
@@ -112,6 +112,7 @@ _JOBS = {
     "tuning": ("list_hyper_parameter_tuning_jobs", "HyperParameterTuningJobSummaries", "HyperParameterTuningJob"),
     "training": ("list_training_jobs", "TrainingJobSummaries", "TrainingJob"),
     "processing": ("list_processing_jobs", "ProcessingJobSummaries", "ProcessingJob"),
+    "transform": ("list_transform_jobs", "TransformJobSummaries", "TransformJob"),
 }
 
 

@@ -26,7 +26,7 @@ class Running:
 
     Attributes:
         what: the endpoint's variant, or the job.
-        use: as in AWS's usage types: `Host`, `Train`, `Processing`.
+        use: as in AWS's usage types: `Host`, `Train`, `Processing`, `Tsform`.
         instance_type: empty where there are no instances: serverless.
         note: what the price does not tell.
     """
@@ -107,9 +107,13 @@ def _declared(aws: Aws, configuration: str) -> dict[str, Mapping[str, Any]]:
 
 
 def _of_job(aws: Aws, job: Job, model: str) -> Running:
+    resources: Any
     if job.kind == "training":
-        resources: Any = aws.sagemaker.describe_training_job(TrainingJobName=job.name)["ResourceConfig"]
+        resources = aws.sagemaker.describe_training_job(TrainingJobName=job.name)["ResourceConfig"]
         use = "Train"
+    elif job.kind == "transform":
+        resources = aws.sagemaker.describe_transform_job(TransformJobName=job.name)["TransformResources"]
+        use = "Tsform"
     else:
         found = aws.sagemaker.describe_processing_job(ProcessingJobName=job.name)
         resources, use = found["ProcessingResources"]["ClusterConfig"], "Processing"

@@ -98,6 +98,7 @@ def _delete_endpoint(aws: Aws, name: str, say: Say) -> None:
 _STOP = {
     "training": ("stop_training_job", "TrainingJobName"),
     "processing": ("stop_processing_job", "ProcessingJobName"),
+    "transform": ("stop_transform_job", "TransformJobName"),
     "tuning": ("stop_hyper_parameter_tuning_job", "HyperParameterTuningJobName"),
 }
 

@@ -12,11 +12,13 @@ from common.deployment.hold import put_hold
 from common.deployment.scaling import Scaling
 from common.errors import DeploymentError, UsageError
 from common.model import Model
+from common.operations.cost import what_runs
 from common.operations.teardown import tear_down
 from common.settings import Run
 from tests.accounts import Account
 from tests.functional.deployment.deployment_kit import ENDPOINT, Project, on_call
-from tests.functional.local.training_support import XGBOOST, regression_csv
+from tests.functional.local.training_support import XGBOOST, put, regression_csv
+from tests.functional.local.transform_support import job_request, make_model, wait_until
 
 SCALED = replace(ENDPOINT, instance_type="ml.m5.large", scaling=Scaling(1, 2, invocations_per_instance=1000))
 OTHERS = ("abalone2", "bigabalone")
@@ -154,6 +156,28 @@ def test_everything_of_the_model_goes_and_everything_of_the_others_stays(three: 
         sagemaker.stop_training_job(TrainingJobName="abalone2-long")
         for name in OTHERS:
             sagemaker.delete_endpoint(EndpointName=name)
+
+
+def test_a_batch_that_runs_costs_and_is_stopped(project: Project) -> None:
+    account = project.account
+    make_model(account, "sums")
+    put(account, "in/rows.csv", b"slow")
+    for model in ("abalone", "abalone2"):
+        request = job_request(account, f"{model}-batch") | {"Tags": [{"Key": "model", "Value": model}]}
+        account.client("sagemaker").create_transform_job(**request)
+    try:
+        [cost] = what_runs(project.aws, ["abalone"])
+        assert (cost.what, cost.use, cost.instance_type, cost.count) == (
+            "transform job abalone-batch", "Tsform", "ml.m5.large", 1,
+        )  # fmt: skip
+        said: list[str] = []
+        tear_down(project.aws, "abalone", said.append, confirmed=True)
+        assert "stop transform job abalone-batch" in said[0]
+        assert wait_until(account, "abalone-batch")["TransformJobStatus"] == "Stopped"
+        described = account.client("sagemaker").describe_transform_job(TransformJobName="abalone2-batch")
+        assert described["TransformJobStatus"] == "InProgress"
+    finally:
+        account.client("sagemaker").stop_transform_job(TransformJobName="abalone2-batch")
 
 
 @pytest.mark.parametrize("operation", ["DeleteEndpoint", "DeleteEndpointConfig", "DeleteModel"])
