@@ -175,11 +175,14 @@ class Candidate:
     @cached_property
     def fresh(self) -> NDArray[np.bool_]:
         """Which test rows were not among those that the champion was evaluated on; all where these are not known."""
-        package = self.champion_package
+        package, known = self.champion_package, set()
         before = Stored.open(self.context.bucket, self.model.name, package.data_version) if package else None
-        if before is None:
-            return np.ones(len(self.test_frame), dtype=bool)
-        known = set(_as_text(before.records("test")))
+        try:
+            known = set(_as_text(before.records("test"))) if before else set()
+        except DataError as error:
+            self.context.say(
+                f"  warning: all test rows count as fresh, since the champion's are not known: {error.what}"
+            )
         return np.array([row not in known for row in _as_text(self.test_frame)])
 
     @cached_property

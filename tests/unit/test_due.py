@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import cast
 
 import pytest
 from hypothesis import given
@@ -11,13 +13,15 @@ from hypothesis import strategies as st
 
 from common.deployment.hold import Hold
 from common.deployment.live import Live
+from common.errors import DataError
 from common.model import find_model
 from common.monitoring.declare import Monitor, Rule
 from common.monitoring.findings import Findings
 from common.monitoring.looked import Looked
 from common.registry import APPROVED, PENDING, REJECTED, Package
+from common.steps.context import Context
 from common.steps.due import Due, Standing, parameters, reason
-from common.steps.retraining import Attempt
+from common.steps.retraining import Attempt, last_attempt
 
 NOW = datetime(2026, 11, 20, 5, tzinfo=UTC)
 MONITOR = Monitor(rule=Rule(windows=2, of=3), retrain_after_days=30)
@@ -131,6 +135,14 @@ def test_windows_before_an_attempt_never_count(drifted: list[bool], tried: int) 
     assert (
         reason(standing(*windows, attempt_days_ago=tried), monitor, NOW)[0] == reason(standing(*later), monitor, NOW)[0]
     )
+
+
+def test_a_damaged_record_of_the_last_attempt_is_told() -> None:
+    context = SimpleNamespace(
+        bucket=SimpleNamespace(read_json=lambda key: {"when": "?"}, uri=lambda key: f"s3://b/{key}")
+    )
+    with pytest.raises(DataError, match=r"s3://b/abalone/monitoring/retrain/1\.json is damaged"):
+        last_attempt(cast("Context", context), find_model("abalone"), package(1))
 
 
 def test_only_what_is_due_is_passed_on() -> None:
