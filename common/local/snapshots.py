@@ -1,19 +1,24 @@
 """Keeps moto's services over a restart: every backend that can be pickled is written soon after it changed."""
 
 import copyreg
+import io
 import logging
 import pickle
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any, NamedTuple, TypeVar, cast
 
 from moto.backends import get_backend
+from moto.s3.models import FakeKey
 
 from common.errors import ModelsError
 
 log = logging.getLogger(__name__)
+
+Dumped = TypeVar("Dumped")
 
 _backends: Callable[[str], Any] = cast(Any, get_backend)
 
@@ -28,8 +33,64 @@ _SHARE_OF_TIME = 10
 """Writing may take one tenth of the time at most: a large state is written less often, not at the cost of requests."""
 
 
+_LARGE_BYTES = 1 << 20
+_PART_BYTES = 1 << 20
+
+
+class _Body(NamedTuple):
+    """Stands for the content of a large object of S3, which is in a file of its own: together they may not fit in memory."""
+
+    name: str
+
+
+class _Pickler(pickle.Pickler):
+    """Writes the contents of large objects into a folder, each once, and their names into the snapshot."""
+
+    def __init__(self, file: IO[bytes], bodies: Path) -> None:
+        super().__init__(file, pickle.HIGHEST_PROTOCOL)
+        self._bodies = bodies
+        self.used: set[str] = set()
+
+    def reducer_override(self, thing: Any) -> Any:
+        if not isinstance(thing, FakeKey) or thing.contentsize < _LARGE_BYTES:
+            return NotImplemented
+        try:
+            body = _Body(self._keep(thing))
+        except ValueError:  # it has just been deleted or replaced
+            return NotImplemented
+        state = {name: value for name, value in vars(thing).items() if name not in ("_value_buffer", "lock")}
+        return copyreg.__newobj__, (FakeKey,), state | {"value": body}  # type: ignore[attr-defined]
+
+    def persistent_id(self, thing: Any) -> str | None:
+        return thing.name if type(thing) is _Body else None
+
+    def _keep(self, key: FakeKey) -> str:
+        with key.lock:
+            name = f"{key.etag.strip(chr(34))}-{key.contentsize}"
+            path = self._bodies / name
+            if not path.exists():
+                new = path.with_suffix(".new")
+                new.touch(mode=0o600)
+                with new.open("wb") as file:
+                    key._value_buffer.seek(0)
+                    while part := key._value_buffer.read(_PART_BYTES):
+                        file.write(part)
+                new.replace(path)
+        self.used.add(name)
+        return name
+
+
+class _Unpickler(pickle.Unpickler):
+    def __init__(self, file: IO[bytes], bodies: Path) -> None:
+        super().__init__(file)
+        self._bodies = bodies
+
+    def persistent_load(self, name: Any) -> bytes:
+        return Path(self._bodies, name).read_bytes()
+
+
 class Snapshots:
-    """moto's backends as files under a folder, one for each service.
+    """moto's backends as files under a folder, one for each service, and one for each large object.
 
     The files are pickles: they are read back only from this project's own state folder, which only its owner can write.
     """
@@ -38,7 +99,9 @@ class Snapshots:
         self._folder = folder
         self._changed: set[str] = set()
         self._lock = threading.Lock()
+        self._bodies = folder / "objects"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._bodies.mkdir(mode=0o700, exist_ok=True)
 
     def mark(self, service: str) -> None:
         """Say that a service (by moto's name for it) has changed."""
@@ -53,7 +116,8 @@ class Snapshots:
         """
         for path in sorted(self._folder.glob("*.pickle")):
             try:
-                accounts, attributes = pickle.loads(path.read_bytes())  # noqa: S301 - our own file, see the class
+                with path.open("rb") as file:
+                    accounts, attributes = _Unpickler(file, self._bodies).load()
             except Exception as error:
                 raise ModelsError(
                     f"The saved state {path} of the local AWS cannot be read ({error!r}).",
@@ -91,7 +155,7 @@ class Snapshots:
 
     def _write(self, service: str) -> None:
         try:
-            content = _steady(lambda: pickle.dumps(_state(service), protocol=pickle.HIGHEST_PROTOCOL))
+            content, used = _steady(partial(self._dump, service))
         except (TypeError, AttributeError, pickle.PicklingError) as error:
             log.info("%s is not kept over a restart: %s", service, error)
             return
@@ -100,6 +164,17 @@ class Snapshots:
         temporary.touch(mode=0o600)
         temporary.write_bytes(content)
         temporary.replace(path)
+        if service == "s3":
+            for body in self._bodies.iterdir():
+                if body.name not in used:
+                    body.unlink()
+
+    def _dump(self, service: str) -> tuple[bytes, set[str]]:
+        """The snapshot of a service, and the names of the contents that it leaves out."""
+        target = io.BytesIO()
+        pickler = _Pickler(target, self._bodies)
+        pickler.dump(_state(service))
+        return target.getvalue(), pickler.used
 
 
 def _state(service: str) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
@@ -109,7 +184,7 @@ def _state(service: str) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
     return {account: dict(regions.items()) for account, regions in list(backends.items())}, attributes
 
 
-def _steady(dump: Callable[[], bytes]) -> bytes:
+def _steady(dump: Callable[[], Dumped]) -> Dumped:
     """Requests go on while their state is written: a dictionary that grows under the pickler is simply read again."""
     while True:
         try:

@@ -66,3 +66,31 @@ def test_queues_and_their_messages_are_there_again(tmp_path: Path, account: str)
     Snapshots(tmp_path).restore()
     [message] = queues["eu-west-1"].receive_message("results", 1, 0, 0)
     assert message.body == "waits"
+
+
+def test_a_large_object_is_written_once_and_its_file_goes_with_it(tmp_path: Path, account: str) -> None:
+    s3: Any = get_backend("s3")[account]["aws"]
+    s3.create_bucket(f"large-{account}", "eu-west-1")
+    large, small = b"0123456789" * 150_000, b"1"
+    for key, content in (("large", large), ("small", small)):
+        s3.put_object(f"large-{account}", key, content)
+    kept = Snapshots(tmp_path)
+
+    def files() -> dict[str, int]:
+        kept.mark("s3")
+        kept.write()
+        etag = s3.get_object(f"large-{account}", "large").etag.strip('"')
+        return {path.name: path.stat().st_mtime_ns for path in (tmp_path / "objects").glob(f"{etag}*")}
+
+    first = files()
+    assert len(first) == 1
+    assert large not in (tmp_path / "s3.pickle").read_bytes()
+    assert files() == first
+    get_backend("s3")[account]["aws"].reset()
+    Snapshots(tmp_path).restore()
+    s3 = get_backend("s3")[account]["aws"]
+    assert [s3.get_object(f"large-{account}", key).value for key in ("large", "small")] == [large, small]
+    assert files() == first
+    s3.put_object(f"large-{account}", "large", small)
+    assert files() == {}
+    assert not list(tmp_path.glob(f"objects/{next(iter(first))}"))
