@@ -26,7 +26,8 @@ def each(work: Callable[[Item], Made], items: Sequence[Item]) -> list[Made]:
     shares: list[Iterator[Made]] = []
     for number in range(count):
         receiving, sending = fork.Pipe(duplex=False)
-        process = fork.Process(target=_work, args=(work, items[number::count], sending, os.getpid()))
+        # A daemon ends with this program: another one may wait for somebody who takes what it has to tell.
+        process = fork.Process(target=_work, args=(work, items[number::count], sending, os.getpid()), daemon=True)
         process.start()
         sending.close()
         shares.append(_received(receiving, process))

@@ -2,11 +2,13 @@
 
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
 
 from common.batch.program.shares import each
+from common.model import ROOT
 
 
 def test_what_was_made_comes_back_in_order() -> None:
@@ -29,6 +31,16 @@ def test_a_process_that_fails_ends_the_program(capfd: pytest.CaptureFixture[str]
 def test_a_process_that_is_killed_ends_the_program_with_its_signal() -> None:
     with pytest.raises(SystemExit, match="a process was killed by signal 9, as when memory runs out"):
         each(lambda item: os.kill(os.getpid(), signal.SIGKILL), [1, 2])
+
+
+def test_a_failure_ends_the_program_also_while_another_process_has_more_to_tell_than_a_pipe_holds() -> None:
+    program = (
+        "import os\n"
+        "from common.batch.program.shares import each\n"
+        "each(lambda item: os._exit(3) if item == 0 else b'x' * 1_000_000, [0, 1])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.returncode, "a process failed" in done.stderr) == (1, True)
 
 
 PARENT = os.getpid()
