@@ -197,12 +197,12 @@ class Services:
         _cloudwatch(account, region).delete_alarms(list(names))
         self.changed("cloudwatch")
 
-    def publish(self, topic_arn: str, message: str) -> None:
+    def publish(self, topic_arn: str, message: str, subject: str | None = None) -> None:
         """Publish a message to an SNS topic, whose subscriptions get it. Raises KeyError when there is no such topic."""
         _, _, _, region, account, _ = topic_arn.split(":")
         topic: Any = get_backend("sns")[account][region].topics[topic_arn]
         try:
-            topic.publish(message)
+            topic.publish(message, subject=subject)
         except Exception:
             # A publisher does not learn that a subscription's queue or URL is gone.
             log.warning("a subscription to %s did not get a message", topic_arn, exc_info=True)

@@ -1,5 +1,6 @@
 """CloudWatch as a guarded deployment sees it: alarms keep their state, and statistics are those of one variant."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -7,6 +8,7 @@ import pytest
 from botocore.exceptions import ClientError
 
 from tests.accounts import Account
+from tests.functional.local.events_kit import queue
 
 NOW = datetime.now(UTC).replace(second=0, microsecond=0)
 ALARM = {
@@ -95,3 +97,21 @@ def test_what_cloudwatch_refuses_is_refused(aws: Account, changes: dict[str, Any
     with pytest.raises(ClientError, match=said) as error:
         asked(aws.client("cloudwatch"), **changes)
     assert error.value.response["Error"]["Code"] == "InvalidParameterCombination"
+
+
+def test_an_alarm_tells_the_topics_of_its_state_when_that_changes_and_not_otherwise(aws: Account) -> None:
+    inbox, sns, cloudwatch = queue(aws, "inbox", open_to_events=False), aws.client("sns"), aws.client("cloudwatch")
+    topic = sns.create_topic(Name="alerts")["TopicArn"]
+    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=inbox.arn)
+    actions = {"AlarmActions": [topic, "arn:aws:sns:eu-west-1:1:gone"], "OKActions": [topic]}
+    cloudwatch.put_metric_alarm(**ALARM | {"Dimensions": variant("v1")}, **actions)
+    for state in ("ALARM", "ALARM", "OK"):
+        cloudwatch.set_alarm_state(AlarmName="errors", StateValue=state, StateReason="a drill")
+    fired, over = inbox.events(2)
+    assert [fired["Subject"], over["Subject"]] == ['ALARM: "errors" in eu-west-1', 'OK: "errors" in eu-west-1']
+    told = json.loads(fired["Message"])
+    assert (told["NewStateValue"], told["NewStateReason"], told["AWSAccountId"]) == ("ALARM", "a drill", aws.account)
+    assert told["Trigger"]["Dimensions"][0] == {"value": "e", "name": "EndpointName"}
+    cloudwatch.disable_alarm_actions(AlarmNames=["errors"])
+    cloudwatch.set_alarm_state(AlarmName="errors", StateValue="ALARM", StateReason="a drill")
+    assert inbox.is_quiet()
