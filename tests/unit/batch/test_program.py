@@ -260,6 +260,14 @@ def test_rows_may_be_csv(tmp_path: Path) -> None:
     assert (row["animal"], row["place"], row["package_version"]) == ("a", "over, there", 7)
 
 
+def test_what_tools_leave_to_mark_a_folder_is_passed_over_as_in_the_plan(tmp_path: Path) -> None:
+    (tmp_path / "input").mkdir()
+    for name in ("a.csv", "_committed.csv", ".b.jsonl"):
+        (tmp_path / "input" / name).write_text(f"{HEADER}\na,1,2,3,F,here\n")
+    prepared = prepare(tmp_path / "input", tmp_path / "prepared", reader(), 1000)
+    assert [file["name"] for file in prepared["files"]] == ["a.csv"]
+
+
 def test_answers_for_other_records_are_never_joined(tmp_path: Path) -> None:
     (tmp_path / "input").mkdir()
     (tmp_path / "input/a.csv").write_text(f"{HEADER}\na,1.5,2,,F,x\nb,1.5,2,,M,x\n")
