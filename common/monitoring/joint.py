@@ -39,6 +39,7 @@ _PRODUCTS = 1000
 _OUTERMOST = 6.0
 _FIRST_DEALS, _DEALS, _HOPELESS = 39, 999, 0.1
 _BATCH = 250
+_BY_CHANCE = 0.001
 _SEED = 0
 
 
@@ -190,9 +191,15 @@ def _weights(values: Singles, deals: Singles) -> Singles:
 
 
 def _shares(features: _Features, is_now: Floats, names: Sequence[str]) -> dict[tuple[str, ...], float]:
-    """What the classifier of all records goes by: the distance between the sets' mean scores, feature by feature."""
-    apart = features.values[is_now == 1].mean(axis=0) - features.values[is_now == 0].mean(axis=0)
-    parts = apart * _weights(features.values, is_now[:, np.newaxis])[:, 0]
+    """What the classifier of all records goes by: the distance between the sets' mean scores, feature by feature.
+
+    Named is the feature that is furthest apart, and those that would be found if each were tested alone, among so many.
+    """
+    centred = is_now - is_now.mean()
+    apart = features.values.T @ centred / np.sqrt((centred**2).sum())
+    size = np.abs(apart)
+    certain = size >= min(stats.norm.isf(_BY_CHANCE / len(size) / 2), size.max())
+    parts = np.where(certain, apart * _weights(features.values, is_now[:, np.newaxis])[:, 0], 0)
     shares: dict[tuple[str, ...], float] = {}
     for columns, part in zip(features.columns, parts.tolist(), strict=True):
         if part > 0:

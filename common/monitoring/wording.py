@@ -16,7 +16,7 @@ from .values import Values, aligned
 
 Floats = NDArray[np.float64]
 
-_MOVED = 0.25
+_MOVED = 0.15
 """Of the middle half's width: from where on a median counts as moved."""
 _WIDER = 1.25
 _EXAMPLES = 3
