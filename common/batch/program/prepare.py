@@ -24,7 +24,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -32,6 +32,9 @@ import pyarrow.parquet as pq
 from .lines import Piece, first_line, lines, pieces
 from .records import Bad, Chunk, Field, Input, Reader, Take
 from .shares import each
+
+if TYPE_CHECKING:
+    from .records import Values
 
 FILE, LINE = "input_file", "input_line"
 RESERVED = (FILE, LINE, "prediction", "probability", "label", "package_version")
@@ -146,15 +149,16 @@ def _chunks(task: Task, reader: Reader) -> Iterator[Chunk]:
 
 def _batch(file: str, chunk: Chunk, reader: Reader) -> pa.RecordBatch:
     fields: tuple[Field, ...] = (*reader.keys, *reader.inputs)
-    columns = {field.name: pa.array(values, _type(field)) for field, values in zip(fields, chunk.values, strict=True)}
+    columns = {field.name: _array(field, values) for field, values in zip(fields, chunk.values, strict=True)}
     where = {FILE: pa.array([file] * len(chunk.lines), pa.string()), LINE: pa.array(chunk.lines, pa.int64())}
     return pa.RecordBatch.from_pydict(where | columns)
 
 
-def _type(field: Field) -> pa.DataType:
+def _array(field: Field, values: Values) -> pa.Array:
     if not (isinstance(field, Input) and field.is_number):
-        return pa.string()
-    return pa.int64() if field.is_whole else pa.float64()
+        return pa.array(values, pa.string())
+    numbers = pa.array(values, pa.float64(), from_pandas=True)  # by which NaN is missing
+    return numbers.cast(pa.int64()) if field.is_whole else numbers
 
 
 def _package(archive: Path, folder: Path) -> tuple[ModuleType, dict[str, Any]]:

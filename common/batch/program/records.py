@@ -1,7 +1,7 @@
 """Records as the package's own code reads them: a line becomes values, and a value what its column takes, or a fault.
 
 `column.read` of the package decides on every value, as it does when an endpoint is asked. It is asked about each distinct
-text once, since most columns have few.
+text once, since most columns have few; newer packages read good numbers by whole columns.
 """
 
 from __future__ import annotations
@@ -10,11 +10,19 @@ import csv
 import json
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from .lines import LONGEST_LINE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Values = list[Any] | NDArray[np.float64]
 
 _MOST_REMEMBERED = 100_000
 _SHOWN = 2_000
@@ -38,14 +46,14 @@ class Chunk:
     Attributes:
         lines: the numbers of the records that can be scored.
         texts: of each input column their texts, as the transform is given them.
-        values: of each key and each input column their values, in its type; None where missing.
+        values: of each key and each input column their values, in its type; None or NaN where missing.
         rejected: (line number, why, the record as far as it can be shown) of every other record.
         blank: how many lines held nothing.
     """
 
     lines: list[int] = field(default_factory=list)
     texts: list[Sequence[str]] = field(default_factory=list)
-    values: list[list[Any]] = field(default_factory=list)
+    values: list[Values] = field(default_factory=list)
     rejected: list[tuple[int, str, str]] = field(default_factory=list)
     blank: int = 0
 
@@ -61,6 +69,10 @@ class Field(dict[str, Any]):
         super().__init__()
         self.name = name
 
+    def all(self, texts: Sequence[str]) -> Values:
+        """What it makes of each of them."""
+        return [self[text] for text in texts]
+
 
 class Input(Field):
     """A column that the model takes."""
@@ -70,6 +82,13 @@ class Input(Field):
         self._column, self._fault, self._names = column, fault, names
         self.is_number = hasattr(column, "integer")
         self.is_whole = self.is_number and column.integer and max(-column.at_least, column.at_most) <= _EXACT
+
+    def all(self, texts: Sequence[str]) -> Values:
+        """Numbers at once, where all are good and the package's code can; otherwise one by one."""
+        if hasattr(self._column, "read_all"):
+            with suppress(self._fault):
+                return np.asarray(self._column.read_all(texts))
+        return super().all(texts)
 
     def __missing__(self, text: str) -> Any:
         if len(self) >= _MOST_REMEMBERED:
@@ -85,7 +104,7 @@ class Input(Field):
         if isinstance(value, float):
             if value != value:  # NaN: an optional number is missing
                 return None
-            return int(value) if self.is_whole else value
+            return value
         if _UNSENDABLE.search(text):
             return Bad(f"{self.name}: a line break, or a character that is none")
         if (
@@ -158,23 +177,23 @@ class Reader:
                 taken.append((number, line, found))
         fields: tuple[Field, ...] = (*self.keys, *self.inputs)
         texts: list[Sequence[str]] = [*zip(*(found for _, _, found in taken), strict=True)] or [()] * len(fields)
-        values = [[field[text] for text in given] for field, given in zip(fields, texts, strict=True)]
+        values = [field.all(given) for field, given in zip(fields, texts, strict=True)]
         if bad := _bad_rows(values):
             chunk.rejected += [(taken[row][0], reason, _shown(taken[row][1])) for row, reason in bad.items()]
             good = [row for row in range(len(taken)) if row not in bad]
             taken = [taken[row] for row in good]
             texts = [[each[row] for row in good] for each in texts]
-            values = [[each[row] for row in good] for each in values]
+            values = [each[good] if isinstance(each, np.ndarray) else [each[row] for row in good] for each in values]
         chunk.lines = [number for number, _, _ in taken]
         chunk.texts, chunk.values = texts[len(self.keys) :], values
         return chunk
 
 
-def _bad_rows(values: Sequence[Sequence[Any]]) -> dict[int, str]:
+def _bad_rows(values: Sequence[Values]) -> dict[int, str]:
     """By the rows that hold something bad, everything that is."""
     reasons: dict[int, list[str]] = {}
     for column in values:
-        if Bad in set(map(type, column)):
+        if not isinstance(column, np.ndarray) and Bad in set(map(type, column)):
             for row, value in enumerate(column):
                 if isinstance(value, Bad):
                     reasons.setdefault(row, []).append(value.reason)
