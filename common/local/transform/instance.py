@@ -22,6 +22,8 @@ _STARTUP_SECONDS = 600.0
 _FIRST_PAUSE_SECONDS = 0.2
 """Before a request is sent again; it doubles each time."""
 _PARAMETERS_SECONDS = 10.0
+_SHOWN_BYTES = 2048
+"""Of an answer that is an error."""
 
 
 class Unanswered(Exception):
@@ -107,7 +109,7 @@ class TransformInstance:
                 break
             if attempt < settings.retries and not self._ended.wait(pause):
                 pause *= 2
-        text = reply.body.decode(errors="replace")
+        text = reply.body[:_SHOWN_BYTES].decode(errors="replace")
         if not reply.status:
             raise Unanswered(f"Unable to get response from algorithm: {text}", is_client=False)
         kind, is_client = ("ClientError", True) if reply.status < 500 else ("AlgorithmError", False)

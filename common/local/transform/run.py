@@ -90,6 +90,9 @@ class TransformRun(JobRun[TransformState]):
             lanes = [self._lane(ends) for _ in range(self._spec.instances)]
             for lane in lanes:
                 lane.instance.wait_until_healthy(self._is_over)
+            if self._is_over():
+                self._halted.set()
+                return
             lanes = [self._tuned(lane) for lane in lanes]
             drivers = [lane for lane in lanes for _ in range(1 if lane.settings.by_line else lane.settings.concurrency)]
             with ThreadPoolExecutor(len(drivers), f"transform job {self._state.name}") as pool:
@@ -158,13 +161,14 @@ class TransformRun(JobRun[TransformState]):
         parts = self._aws.services.parts(self._account, item.source.bucket, item.source.key)
         bodies = payloads(parts, lane.settings)
         at_once = lane.settings.concurrency if lane.settings.by_line else 1
-        with ThreadPoolExecutor(at_once) as pool, whole.open("wb") as output:
-            for answer in in_order(pool, partial(self._answer, lane), bodies, at_once):
-                output.write(answer + lane.settings.assembled)
-        bucket, _ = parse_s3_uri(self._job["TransformOutput"]["S3OutputPath"])
-        if not self._halted.is_set():
+        try:
+            with ThreadPoolExecutor(at_once) as pool, whole.open("wb") as output:
+                for answer in in_order(pool, partial(self._answer, lane), bodies, at_once):
+                    output.write(answer + lane.settings.assembled)
+            bucket, _ = parse_s3_uri(self._job["TransformOutput"]["S3OutputPath"])
             self._aws.services.upload(self._account, bucket, item.target, whole)
-        whole.unlink()
+        finally:
+            whole.unlink(missing_ok=True)
 
     def _answer(self, lane: Lane, payload: bytes) -> bytes:
         if self._association is None:

@@ -109,15 +109,19 @@ def test_a_program_finds_the_containers_paths_in_all_that_the_request_says(aws: 
     assert not os.path.exists(base)  # noqa: PTH110 - text from another machine's point of view
 
 
-def test_a_program_acts_as_the_role_and_bash_runs_as_it_is(aws: Account) -> None:
+def test_a_program_acts_as_the_role_and_bash_runs_as_it_is_with_several_outputs(aws: Account) -> None:
     whoami = "import boto3; print(boto3.client('sts').get_caller_identity()['Arn'])"
-    entrypoint = ["/bin/bash", "-c", 'python3 "$0/program.py" && echo done > "$1/note"', CODE, MADE]
-    request = job_request(aws, "bash", whoami, Outputs=[result(aws, "made", "made", MADE)])
+    report = "/opt/ml/processing/report"
+    run = 'python3 "$0/program.py" && echo done > "$1/note" && echo more > "$2/note"'
+    entrypoint = ["/bin/bash", "-c", run, CODE, MADE, report]
+    outputs = [result(aws, "made", "made", MADE), result(aws, "report", "reports/bash", report)]
+    request = job_request(aws, "bash", whoami, Outputs=outputs)
     request["AppSpecification"]["ContainerEntrypoint"] = entrypoint
     assert run_job(aws, request)["ProcessingJobStatus"] == "Completed"
     [line] = log_lines(aws, "bash")
     assert line == f"arn:aws:sts::{aws.account}:assumed-role/SageMakerExecution/SageMaker"
     assert objects(aws, "made/") == {"note": b"done\n"}
+    assert objects(aws, "reports/") == {"bash/note": b"more\n"}
 
 
 def test_a_manifest_names_the_objects(aws: Account) -> None:

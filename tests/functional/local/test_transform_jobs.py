@@ -28,7 +28,7 @@ def done(aws_url: str) -> tuple[Account, dict[str, Any]]:
     for request in requests:
         aws.client("sagemaker").create_transform_job(**request)
     names = [request["TransformJobName"] for request in requests]
-    return aws, {name: wait_until(aws, name, seconds=60) for name in names}
+    return aws, {name: wait_until(aws, name, seconds=120) for name in names}
 
 
 OBJECTS: dict[str, dict[str, str | bytes]] = {
@@ -164,7 +164,7 @@ def test_a_job_that_is_stopped_keeps_what_is_whole(done: Done) -> None:
     aws.client("sagemaker").create_transform_job(**request)
     eventually(lambda: outputs(aws, "stopped"))
     aws.client("sagemaker").stop_transform_job(TransformJobName="stopped")
-    job = wait_until(aws, "stopped", seconds=15)
+    job = wait_until(aws, "stopped", seconds=50)
     assert (job["TransformJobStatus"], job.get("FailureReason")) == ("Stopped", None)
     assert outputs(aws, "stopped") == {"1.csv.out": "3.0\n"}
 
