@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -198,9 +198,22 @@ def _unseen(context: Context, model: Model) -> list[Scored]:
     serving = context.registry(model).serving(live_of(context, model).package_arn)
     if serving is None:
         return []
-    seen = [each.ends for each in history(context.bucket, model.name, serving.version) if each.kind == "batch"]
-    mine = [each for each in _batches(context, model) if each.manifest.package_arn == serving.arn]
-    new = sorted((each for each in mine if each.at > max(seen, default="")), key=lambda each: each.at)
+    seen = {
+        (each.id, each.ends) for each in history(context.bucket, model.name, serving.version) if each.kind == "batch"
+    }
+    return not_seen([each for each in _batches(context, model) if each.manifest.package_arn == serving.arn], seen)
+
+
+def not_seen(scored: Iterable[Scored], seen: Collection[tuple[str, str]]) -> list[Scored]:
+    """Those to look at, the first that was scored first: since the first look all that was not looked at, before it the newest.
+
+    Args:
+        seen: (id, end) of the windows that were looked at. A later one among them does not stand for those before it, whose
+            jobs may have failed.
+    """
+    ordered = sorted(scored, key=lambda each: each.at)
+    since = min((ends for _, ends in seen), default="")
+    new = [each for each in ordered if each.at >= since and (BatchWindow(each.partition.name).id, each.at) not in seen]
     return new if seen else new[-1:]
 
 
