@@ -61,6 +61,13 @@ def test_a_champion_that_could_not_be_compared_is_still_what_a_click_replaces() 
         assert "No champion" not in text
 
 
+def test_a_retraining_says_why_on_page_and_in_the_summary() -> None:
+    again = replace(abalone_report(), because="data had drifted in 2 of the last 3 windows: <live>")
+    for text in (words(again), again.summary()):
+        assert "Trained again because data had drifted in 2 of the last 3 windows: <live>." in text
+    assert "Trained again" not in words(abalone_report()) + abalone_report().summary()
+
+
 def test_the_page_is_well_formed_and_fetches_nothing(report: Report) -> None:
     page = Page(report.html())
     assert page.open == []
