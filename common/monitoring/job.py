@@ -79,7 +79,8 @@ class Look:
 
     Attributes:
         window: `common.monitoring.window.describe`, and `ends`, see `Looked`.
-        answered_since: calls from before it were answered by another package, and do not count; ISO 8601 with `Z`.
+        since, until: of the window's calls, as `inferenceTime` is written; empty for a batch.
+        serves_since: calls from before it were answered by another package, and do not count.
         manifest: of the data version that the package was trained on.
         calls, truth: captured files, and files of ground truth.
         batch, answers: the input of a batch, and its rows with predictions.
@@ -91,8 +92,9 @@ class Look:
     metric: Metric
     manifest: Mapping[str, Any]
     window: Mapping[str, Any]
-    answered_since: str = ""
-    answered_until: str = ""
+    since: str = ""
+    until: str = ""
+    serves_since: str = ""
     calls: Files = NONE
     truth: Files = NONE
     batch: Files = NONE
@@ -120,8 +122,9 @@ class Look:
             "classes": self.manifest["classes"],
             "metric": self.metric,
             "checks": self.monitor.checks.to_json(),
-            "answered_since": self.answered_since,
-            "answered_until": self.answered_until,
+            "since": self.since,
+            "until": self.until,
+            "serves_since": self.serves_since,
             "truth_files": {name: f"{self.truth.prefix}{name}" for name in self.truth.etags},
         }
 

@@ -106,8 +106,7 @@ def look(folders: Folders) -> Looked:
 
 def _live(folders: Folders, plan: dict[str, Any]) -> Read:
     encoder = Encoder.from_state(json.loads((folders.encoder / "encoder.json").read_bytes()))
-    since, until = plan["answered_since"], plan["answered_until"]
-    captured = read_captured(folders.calls, encoder, since, until)
+    captured = read_captured(folders.calls, encoder, plan["since"], plan["until"], plan["serves_since"])
     known: Outcomes | None = None
     if folders.truth.is_dir():
         truth = read_ground_truth(folders.truth, plan["truth_files"], tuple(plan["classes"]))

@@ -90,17 +90,18 @@ class Captured:
     unreadable: int
 
 
-def read_captured(folder: Path, encoder: Encoder, since: str, until: str) -> Captured:
+def read_captured(folder: Path, encoder: Encoder, since: str, until: str, serves_since: str = "") -> Captured:
     """The captured calls in a folder.
 
     Args:
         since, until: of the window, as `inferenceTime` is written. Calls from before it are read for their answers only.
+        serves_since: what was answered before was answered by another package, and is left out.
     """
     records, answers = Thinned(), []
-    unreadable = 0
+    unreadable, since = 0, max(since, serves_since)
     for path in sorted(folder.rglob("*.jsonl")):
         lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        answers += [answer for answer in read_answers(lines) if answer.at < until]
+        answers += [answer for answer in read_answers(lines) if serves_since <= answer.at < until]
         found, faulty = _requests(lines, encoder, since, until)
         records.add(pd.DataFrame(found))
         unreadable += faulty

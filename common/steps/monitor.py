@@ -13,7 +13,7 @@ from common.batch.manifest import Manifest
 from common.batch.partitions import Partition
 from common.data.stored import Stored
 from common.deployment.shared.declare import SharedEndpoint
-from common.errors import DataError, MonitoringError, RegistryError, UsageError
+from common.errors import DataError, ModelsError, MonitoringError, RegistryError, UsageError
 from common.experiments.report import Report
 from common.model import ROOT, Model
 from common.monitoring.checks import Metric
@@ -90,8 +90,20 @@ def monitor_model(context: Context, model: Model, *, since: str = "", until: str
         looks = [_batch_look(context, model, monitor, _scored(context, model, batch))]
     else:
         looks = _due(context, model, monitor, now)
+    failures = []
     for look in looks:
-        _look(context, look)
+        try:
+            _look(context, look)
+        except ModelsError as error:
+            if len(looks) == 1:
+                raise
+            context.say(f"{model.name}, {look.window['id']}: {error}")
+            failures.append(look.window["id"])
+    if failures:
+        raise MonitoringError(
+            f"{len(failures)} of {len(looks)} windows of {model.name} could not be looked at: {', '.join(failures)}.",
+            "Each remedy is told above. Run the same again: what was looked at is not looked at again.",
+        )
 
 
 def _due(context: Context, model: Model, monitor: Monitor, now: datetime) -> list[Look]:
@@ -122,8 +134,8 @@ def _live_look(context: Context, model: Model, monitor: Monitor, window: LiveWin
     package = context.registry(model).serving(live.package_arn)
     if package is None:
         raise NothingToMonitor(f"No package of {model.name} serves.", f"`models deploy {model.name}` deploys main's.")
-    begin = max(window.since, _deployed(package) or window.since)
-    if begin >= window.until:
+    deployed = datetime.fromisoformat(package.deployed_at) if package.deployed_at else None
+    if deployed and deployed >= window.until:
         raise NothingToMonitor(
             f"Version {package.version} of {model.name} serves since {package.deployed_at}, and has answered none of {window}.",
             "Look at a later window: --since, --until.",
@@ -150,8 +162,9 @@ def _live_look(context: Context, model: Model, monitor: Monitor, window: LiveWin
         metric=_metric(model),
         manifest=manifest,
         window={**describe(window), "ends": window.until.isoformat()},
-        answered_since=begin.strftime(_INFERENCE_TIME),
-        answered_until=window.until.strftime(_INFERENCE_TIME),
+        since=window.since.strftime(_INFERENCE_TIME),
+        until=window.until.strftime(_INFERENCE_TIME),
+        serves_since=deployed.astimezone(UTC).strftime(_INFERENCE_TIME) if deployed else "",
         calls=calls,
         truth=truth,
     )
@@ -230,10 +243,6 @@ def _metric(model: Model) -> Metric:
     return METRICS[model.declaration("train_register", "TRAINING").gate.metric]
 
 
-def _deployed(package: Package) -> datetime | None:
-    return datetime.fromisoformat(package.deployed_at) if package.deployed_at else None
-
-
 def _baseline(context: Context, model: Model, package: Package) -> Mapping[str, Any]:
     """The manifest of the data version that the package was trained on, once everything that is compared with is there.
 
@@ -263,17 +272,17 @@ def _look(context: Context, look: Look) -> Looked:
     """Look at the window unless that was done; then say, and tell people, what was found."""
     model, bucket = look.model, context.bucket
     looked = looked_at(bucket, model.name, look.package.version, look.window["id"])
-    again = looked is not None and looked.inputs == look.inputs
-    if looked is None or not again:
+    windows = history(bucket, model.name, look.package.version)
+    if looked is None or looked.inputs != look.inputs:
         results = look.run(bucket, context.say)
         looked = Looked.from_json(json.loads(results[FINDINGS]))
         if not put_metrics(context.aws, model.name, looked):
             context.say("  no metrics: CloudWatch takes none of a window that ended more than two weeks ago")
-        windows = _with(history(bucket, model.name, looked.version), looked)
+        windows = _with(windows, looked)
         _write(context, look, results, _report(context, look, windows, looked, results))
     else:
         context.say(f"{model.name}: {look.window['id']} was looked at before, and has not changed")
-    decided = decision(history(bucket, model.name, looked.version), look.monitor.rule)
+    decided = decision(windows, look.monitor.rule)
     _keep(context, look)
     _tell(context, look, looked, decided)
     return looked

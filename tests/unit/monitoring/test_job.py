@@ -61,7 +61,7 @@ def test_equal_looks_end_in_one_job_and_anything_that_changes_the_findings_in_an
         replace(LOOK, calls=Files(CALLS.prefix, {**CALLS.etags, "a.jsonl": "3"})),
         replace(LOOK, truth=CALLS),
         replace(LOOK, metric="mae"),
-        replace(LOOK, answered_since="2026-11-20T00:00:00Z"),
+        replace(LOOK, serves_since="2026-11-20T00:00:00Z"),
         replace(LOOK, package=replace(PACKAGE, version=8)),
         replace(LOOK, package=replace(PACKAGE, metadata={"source": "s", "data_version": "e"})),
         replace(LOOK, monitor=Monitor(checks=Checks(least_distance=0.2))),

@@ -83,6 +83,14 @@ def test_what_is_no_captured_call_is_counted_and_what_is_of_another_time_is_not_
     assert sorted(answer.predictions for answer in read.answers) == [(1,), (1,), (7,)]
 
 
+def test_what_another_package_has_answered_before_is_left_out(tmp_path: Path) -> None:
+    body = '{"length": 1, "sex": "F"}'
+    lines = [call(body, answers(number), moment=NOON + 60 * number) for number in (-1500, 0, 1)]
+    read = read_captured(captured(tmp_path, *lines), ENCODER, SINCE, UNTIL, "2026-11-20T12:00:30Z")
+    assert (read.rows, read.predictions.tolist()) == (1, [1])
+    assert [answer.predictions for answer in read.answers] == [(1,)]
+
+
 def test_truth_joins_the_predictions_it_is_about_whenever_they_were_made(tmp_path: Path) -> None:
     given = read_answers([call("{}", answers(1, 2), id="a", moment=NOON - DAY), call("{}", answers(3), id="b")])
     path = tmp_path / "2026/11/20/05/t.jsonl"
