@@ -81,17 +81,23 @@ def notify(context: Teller, notice: Notice) -> None:
         context.say(f"  nobody is notified of «{notice.title}»: NOTIFY_TOPIC_ARN is not set")
         return
     claim = Claim(Bucket(aws), notice.key, {"kind": notice.kind, "model": notice.model, "title": notice.title})
-    if not claim.taken():
-        context.say(f"  notified before: {notice.title}")
-        return
     try:
-        answer = aws.sns.publish(TopicArn=topic, Subject=notice.title, Message=notice.message)
+        told = claim.taken() and _published(aws, topic, notice, claim)
     except (ClientError, BotoCoreError) as error:
-        claim.give_up()
         raise NotificationError(
             f"«{notice.title}» could not be sent to {topic}. {explain(error).what}",
             "What it tells of is done. See docs/notifications.md for the topic and its permissions, then run the same "
             "again: it finds its work done, and sends.",
         ) from error
+    context.say(f"  notified: {notice.title}" if told else f"  notified before: {notice.title}")
+
+
+def _published(aws: Aws, topic: str, notice: Notice, claim: Claim) -> bool:
+    """Publish what is claimed; what SNS does not take is left to the next one."""
+    try:
+        answer = aws.sns.publish(TopicArn=topic, Subject=notice.title, Message=notice.message)
+    except (ClientError, BotoCoreError):
+        claim.give_up()
+        raise
     claim.done(answer["MessageId"])
-    context.say(f"  notified: {notice.title}")
+    return True

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from typing import Any
 
 from botocore.exceptions import ClientError
 
 from common.aws import Aws, error_code
+from common.errors import NotificationError
 from common.notifications.rules import (
     OWNER_TAG,
     PREFIX,
@@ -82,12 +84,21 @@ def _carry_out(aws: Aws, wanted: Wiring) -> None:
     for rule in wanted.put:
         _put(aws, rule)
     for rule in wanted.aim:
-        aws.events.put_targets(Rule=rule.name, Targets=[rule.target(wanted.topic)])
+        _require_all(aws.events.put_targets(Rule=rule.name, Targets=[rule.target(wanted.topic)]))
     for name in wanted.remove:
         targets = [target["Id"] for target in aws.events.list_targets_by_rule(Rule=name)["Targets"]]
         if targets:
-            aws.events.remove_targets(Rule=name, Ids=targets)
+            _require_all(aws.events.remove_targets(Rule=name, Ids=targets))
         aws.events.delete_rule(Name=name)
+
+
+def _require_all(answer: dict[str, Any]) -> None:
+    """EventBridge answers with success when it has refused a target."""
+    for failed in answer["FailedEntries"]:
+        raise NotificationError(
+            f"EventBridge refused the target {failed['TargetId']}: {failed['ErrorCode']}: {failed['ErrorMessage']}",
+            "Mend the cause, then run `./models events` again.",
+        )
 
 
 def _put(aws: Aws, rule: Rule) -> None:

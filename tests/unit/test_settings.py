@@ -79,3 +79,12 @@ def test_an_endpoint_that_is_no_url_is_refused() -> None:
     with pytest.raises(SettingsError, match="AWS_ENDPOINT_URL is malformed: 'localhost:4566'"):
         Settings.from_environment(GOOD | {"AWS_ENDPOINT_URL": "localhost:4566"})
     assert Settings.from_environment(GOOD | {"AWS_ENDPOINT_URL": "http://127.0.0.1:4566"}).bucket == "models"
+
+
+def test_a_topic_is_optional_and_belongs_to_the_region() -> None:
+    assert Settings.from_environment(GOOD).notify_topic == ""
+    topic = "arn:aws:sns:eu-west-1:123456789012:alerts"
+    assert Settings.from_environment({**GOOD, "NOTIFY_TOPIC_ARN": topic}).notify_topic == topic
+    for wrong in (topic.replace("eu-west-1", "eu-west-2"), f"{topic}.fifo", "alerts"):
+        with pytest.raises(SettingsError, match=f"NOTIFY_TOPIC_ARN is malformed: '{wrong}'"):
+            Settings.from_environment({**GOOD, "NOTIFY_TOPIC_ARN": wrong})

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from common.aws import Aws
 from common.errors import NotificationError
 from common.notifications import Notice, notify
 from tests.functional.notifications.conftest import Ears
@@ -45,6 +46,15 @@ def test_what_sns_refuses_is_said_and_sent_by_the_next_run(ears: Ears) -> None:
     ears.topic = topic
     notify(ears, NOTICE)
     assert len(ears.inbox.events()) == 1
+
+
+def test_a_bucket_that_cannot_be_written_is_said_and_what_was_done_with_it(ears: Ears) -> None:
+    settings = replace(ears.aws.settings, bucket="no-such-bucket-anywhere")
+    ears.made = Aws(settings)
+    vars(ears.made)["_session"] = ears.account.session()
+    with pytest.raises(NotificationError, match=r"NoSuchBucket(.|\n)*What it tells of is done"):
+        notify(ears, NOTICE)
+    assert ears.inbox.is_quiet(0)
 
 
 @pytest.mark.parametrize(("minutes", "sent"), [(5, 0), (15, 1)])

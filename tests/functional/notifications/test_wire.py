@@ -6,6 +6,10 @@ import json
 import re
 from typing import Any
 
+import pytest
+
+from common.commands.events import events
+from common.errors import NotificationError
 from common.notifications.rules import declared_rules
 from common.notifications.wire import wire_events
 from tests.functional.local import processing_support, training_support, transform_support, tuning_support
@@ -76,3 +80,29 @@ def test_whatever_fails_outside_ci_is_told_once_with_its_link_and_nothing_that_i
     ]
     assert "hunter2" not in json.dumps(told)
     assert ears.inbox.is_quiet()
+
+
+def test_a_target_that_eventbridge_refuses_is_no_success(ears: Ears) -> None:
+    ears.made = ears.aws
+    refused = [{"TargetId": "topic", "ErrorCode": "LimitExceeded", "ErrorMessage": "too many"}]
+    answered = {"FailedEntryCount": 1, "FailedEntries": refused}
+    ears.made.events.meta.events.register("after-call.events.PutTargets", lambda parsed, **_: parsed.update(answered))
+    with pytest.raises(NotificationError, match="refused the target topic: LimitExceeded: too many"):
+        wire(ears)
+
+
+def test_the_command_says_what_is_left_to_do(
+    ears: Ears, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in ears.account.env.items():
+        monkeypatch.setenv(name, value)
+    events(plan=True)
+    said = capsys.readouterr().out
+    topic = f"arn:aws:sns:eu-west-1:{ears.account.account}:models-notifications"
+    assert f"  create topic {topic}\n" in said
+    assert f"NOTIFY_TOPIC_ARN={topic}\n" in said
+    assert f"aws sns subscribe --topic-arn {topic} --protocol email" in said
+    monkeypatch.setenv("NOTIFY_TOPIC_ARN", ears.topic)
+    events()
+    assert "NOTIFY_TOPIC_ARN" not in capsys.readouterr().out
+    assert set(rules(ears)) == {rule.name for rule in declared_rules()}
