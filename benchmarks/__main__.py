@@ -9,12 +9,14 @@ from benchmarks import (
     fleet_serving,
     forecasting,
     gate,
+    monitoring,
     rollouts,
     serving,
     shared,
     training,
     tuning,
     warehouse,
+    year,
 )
 
 for module in (
@@ -22,6 +24,8 @@ for module in (
     churn,
     gate,
     experiments,
+    monitoring,
+    year,
     tuning,
     training,
     serving,

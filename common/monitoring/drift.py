@@ -3,12 +3,14 @@
 **How often nothing is taken for something.** Where nothing has changed, a window drifts at most as often as
 `Checks.false_discovery_rate` says. Four fifths of that rate go to the tests of single columns and of the predictions together,
 by Benjamini and Hochberg's procedure (1995), and one fifth to the classifier's. The procedure is proven for independent tests
-and for those that depend positively, as columns that rise and fall together make them (Benjamini and Yekutieli, 2001); the
-correction for any dependence would cost a factor of about ln(tests), and the declared rate holds without it in a benchmark of
-strongly correlated columns (`make bench`). The quality of the predictions has the whole rate for itself, as `degraded` says
-something else than `drifted`.
+and for those that depend positively, as columns that rise and fall together make them (Benjamini and Yekutieli, 2001). Their
+correction for any dependence would cost a factor of about ln(tests); `make bench` measures the rate with strongly correlated
+columns, without it. The quality of the predictions has the whole rate for itself, as `degraded` says something else than
+`drifted`.
 
-The tests take records for independent. A caller who sends one record a thousand times a night makes a drift of it; that is one.
+The rate is that of one window, over training sets and windows. Windows that are compared with one training set share its
+oddities, and so do their alarms; the smallest distance that matters is there for that, too. The tests take records for
+independent: a caller who sends one record a thousand times a night makes a drift of it, and that is one.
 """
 
 from __future__ import annotations
