@@ -55,8 +55,9 @@ def test_a_hundred_of_many_categories_are_told_and_no_domain_is_made_of_them() -
     frame = pd.DataFrame({"sex": [f"c{number}" for number in range(150)] + ["c7"] * 5})
     (feature,) = Statistics.from_json(statistics(frame, [NAME])).features
     assert isinstance(feature.values, Text)
-    assert (feature.values.distinct_count, len(feature.values.categories)) == (150, 100)
-    assert feature.values.categories[0] == ("c7", 6)
+    counts = dict(feature.values.categories)
+    assert (feature.values.distinct_count, len(counts)) == (150, 100)
+    assert (max(counts, key=counts.__getitem__), max(counts.values())) == ("c7", 6)
     (constraint,) = Constraints.from_json(constraints(frame, [NAME])).features
     assert constraint.domains == ()
 
