@@ -44,7 +44,8 @@ def score_batches(context: Context, model: Model, batch: Batch, *, partition: st
         return
     wanted = Wanted(model, package, model.declaration("deploy", "ENDPOINT"))
     check_artifact(context.aws, wanted)
-    create_model(context.aws, wanted)  # there is one, unless the package serves behind a shared endpoint
+    if live_of(context, model).model_name != wanted.model_name:  # behind a shared endpoint a package has none of its own
+        create_model(context.aws, wanted)
     require_own_model(context.aws, wanted)
     failures = {}
     for task in waiting:
