@@ -2,6 +2,7 @@
 
 from benchmarks import (
     accuracy,
+    batch,
     churn,
     commands,
     experiments,
@@ -34,6 +35,7 @@ for module in (
     fleet,
     fleet_serving,
     rollouts,
+    batch,
     commands,
     warehouse,
 ):

@@ -19,6 +19,7 @@ from common.batch.jobs import Place, join_request, prepare_request, transform_re
 from common.batch.manifest import Manifest, unaccounted
 from common.batch.partitions import File, Partition, Task, partitions, tasks
 from common.batch.progress import Progress, answer, progress, todo
+from common.commands.batch import batch
 from common.errors import UsageError
 from common.registry import Package
 from common.settings import Settings
@@ -224,3 +225,10 @@ def test_models_without_batches_say_so(monkeypatch: pytest.MonkeyPatch) -> None:
         declared_batch(ABALONE)
     with pytest.raises(UsageError, match="energy is a fleet"):
         declared_batch(energy_model.MODEL)
+
+
+def test_the_command_says_which_models_score_no_batches(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        batch("energy")
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.startswith("Error: energy is a fleet: batches are scored with models of rows.\n  → ")
