@@ -20,6 +20,7 @@ def done(aws_url: str) -> tuple[Account, dict[str, Any]]:
     aws = Account(aws_url, "626262626262")
     aws.client("s3").create_bucket(Bucket=aws.bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
     make_model(aws, "sums", OWN="model", SAGEMAKER_OVERRIDDEN="model")
+    make_model(aws, "broken", "def model_fn(folder):\n    raise ValueError('half a model')\n")
     for prefix, objects in OBJECTS.items():
         for name, content in objects.items():
             put(aws, prefix + name, content)
@@ -68,6 +69,7 @@ def jobs(aws: Account) -> list[dict[str, Any]]:
             Environment={"SAGEMAKER_OVERRIDDEN": "job"},
         ),
         job_request(aws, "nowhere", "nothing/"),
+        job_request(aws, "unhealthy", ModelName="broken"),
     ]
 
 
@@ -138,6 +140,13 @@ def test_what_an_input_lacks_is_the_reason(done: Done) -> None:
     assert f'No S3 objects found under S3 URL "s3://{aws.bucket}/nothing/"' in described["nowhere"]["FailureReason"]
 
 
+def test_a_container_that_does_not_start_fails_the_job(done: Done) -> None:
+    aws, described = done
+    reason = "AlgorithmError: The primary container did not pass the ping health check."
+    assert described["unhealthy"]["FailureReason"].startswith(reason)
+    assert "ValueError: half a model" in "\n".join(log_lines(aws, "unhealthy"))
+
+
 def test_jobs_are_described_listed_and_tagged(done: Done) -> None:
     aws, described = done
     sagemaker = aws.client("sagemaker")
@@ -148,7 +157,7 @@ def test_jobs_are_described_listed_and_tagged(done: Done) -> None:
         {"Key": "model", "Value": "sums"}
     ]
     failed = sagemaker.list_transform_jobs(StatusEquals="Failed", SortBy="Name", SortOrder="Ascending")
-    assert [item["TransformJobName"] for item in failed["TransformJobSummaries"]] == ["nowhere", "odd"]
+    assert [item["TransformJobName"] for item in failed["TransformJobSummaries"]] == ["nowhere", "odd", "unhealthy"]
     with pytest.raises(ClientError, match=r"ResourceInUse.*already exists"):
         sagemaker.create_transform_job(**request)
     with pytest.raises(ClientError, match="the transform job is in status Completed"):
