@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from common.monitoring.job import Files
 from common.monitoring.window import hours
@@ -29,7 +29,7 @@ def _below(bucket: Bucket, prefix: str, day: str) -> Iterator[tuple[str, str]]:
 
 
 def live_files(
-    bucket: Bucket, calls: str, truth: str, since: datetime, until: datetime, truth_within: timedelta
+    bucket: Bucket, calls: str, truth: str, since: datetime, until: datetime, earliest: datetime
 ) -> tuple[Files, Files]:
     """(captured files, files of ground truth) of a window.
 
@@ -38,6 +38,7 @@ def live_files(
 
     Args:
         calls, truth: the prefixes, without a slash at the end.
+        earliest: no truth is about a prediction of before.
     """
     known = filed(bucket, truth, since, until)
-    return filed(bucket, calls, since - truth_within if known else since, until), known
+    return filed(bucket, calls, min(earliest, since) if known else since, until), known

@@ -141,13 +141,14 @@ def _live_look(context: Context, model: Model, monitor: Monitor, window: LiveWin
             "Look at a later window: --since, --until.",
         )
     manifest, layout = _baseline(context, model, package), Layout(model.name)
+    earliest = window.since - timedelta(days=monitor.truth_within_days)
     calls, truth = live_files(
         context.bucket,
         f"{layout.capture()}/{model.name}/{live.variants[0]}",
         layout.truth(),
         window.since,
         window.until,
-        timedelta(days=monitor.truth_within_days),
+        max(earliest, deployed) if deployed else earliest,
     )
     if not calls:
         raise NothingToMonitor(

@@ -95,6 +95,7 @@ def test_wrong_usage_exits_with_2_and_says_how_it_is_meant(arguments: tuple[str,
         (("invoke", "energy", "{", "--customer", "8"), "The request is not JSON"),
         (("invoke", "energy", "{}", "--customer", "8", "--plot", "x.png"), "x.png is no file for a forecast's plot"),
         (("invoke", "abalone", "{}", "--customer", "8"), "abalone is one model, which answers for records"),
+        (("monitor", "energy"), "energy is a fleet"),
         (("add-customer", "abalone", "8"), "abalone is one model, and has no customers"),
     ],
 )

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
+from common.aws import Aws
 from common.model import Model
 from common.monitoring import findings as found
 from common.monitoring.findings import PREDICTION, Estimate, Findings, Joint, Measured, Part, Quality
 from common.monitoring.formats import Violation
 from common.monitoring.looked import Looked
-from common.monitoring.metrics import metrics
+from common.monitoring.metrics import metrics, put_metrics
 from common.monitoring.report import distribution, monitoring_report, verdict
 from common.monitoring.rules import Decision
 from tests.pages import Page
@@ -138,6 +139,11 @@ def test_the_metrics_are_what_an_alarm_would_go_by() -> None:
         "Outcomes": (600, "Count"),
     }
     assert metrics(looked(QUIET)) == {"Rows": (1500, "Count"), "DriftedColumns": (0, "Count")}
+
+
+def test_cloudwatch_is_not_asked_to_take_what_it_refuses_for_its_age() -> None:
+    old = looked(QUIET, ends="2020-01-01T00:00:00+00:00")
+    assert not put_metrics(cast(Aws, None), "churn", old)
 
 
 def test_what_was_looked_at_reads_back() -> None:
