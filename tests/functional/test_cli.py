@@ -110,6 +110,9 @@ def test_an_account_without_anything_is_no_error(clone: Clone, aws: Account) -> 
     assert re.fullmatch(r"abalone  [0-9a-f]{16} .* –  +–  +–  +–  +NO  +no approved package of main's source", status)
     assert len(clone.succeed(aws, "history", "abalone").splitlines()) == 2
     assert clone.succeed(aws, "cost") == "Nothing runs that costs money by the hour.\n"
+    said = clone.succeed(aws, "dashboard").splitlines()
+    assert said == ["1 of 1 models wants somebody's attention: abalone.", "build/dashboard.html has the whole."]
+    assert (clone.path / "build/dashboard.html").read_text().startswith("<!DOCTYPE html>")
     assert clone.succeed(aws, "teardown", "fraud").startswith("fraud: nothing of it runs")  # also of no folder here
     for arguments, message in (
         (("status", "--check"), "Not in step with main: abalone: no approved package of main's source"),

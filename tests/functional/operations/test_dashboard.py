@@ -1,4 +1,4 @@
-"""What the dashboard collects of an account, and `models dashboard`."""
+"""What the dashboard collects of an account."""
 
 from __future__ import annotations
 
@@ -22,8 +22,6 @@ from common.errors import UsageError
 from common.monitoring.looked import Looked
 from common.settings import Run
 from common.storage import Bucket, Layout
-from tests.accounts import Account
-from tests.clones import Clone
 from tests.dashboards import findings
 from tests.functional.deployment.deployment_kit import Project
 from tests.functional.operations.operations_kit import OnCall
@@ -199,10 +197,3 @@ def test_a_file_that_cannot_be_written_is_told(project: Project, tmp_path: Path)
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"file/page.html cannot be written"):
         write_dashboard(OnCall(project).context, [], tmp_path / "file" / "page.html")
-
-
-def test_the_command_writes_the_page_of_the_checkouts_models(aws: Account, tmp_path: Path) -> None:
-    clone = Clone.create(tmp_path)
-    said = clone.succeed(aws, "dashboard").splitlines()
-    assert said == ["1 of 1 models wants somebody's attention: abalone.", "build/dashboard.html has the whole."]
-    assert (clone.path / "build/dashboard.html").read_text().startswith("<!DOCTYPE html>")
