@@ -2,115 +2,18 @@
 
 from __future__ import annotations
 
-import json
-import sys
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from common.evaluation.golden import Golden
-from common.local.pipeline.run import PipelineResult, Settings, play
 from tests.accounts import Account
-from tests.clones import Clone, packages, serving, training_jobs
-
-
-class Project:
-    """A repository, its CircleCI project, and the account that its jobs work in."""
-
-    def __init__(self, aws: Account, folder: Path) -> None:
-        self.aws = aws
-        self.clone = Clone.create(folder)
-        shared = {
-            name: aws.env[name] for name in aws.env if not name.startswith(("AWS_ACCESS", "AWS_SECRET", "AWS_SESSION"))
-        }
-        role = f"arn:aws:iam::{aws.account}:role/circleci"
-        contexts = {name: shared | {"AWS_ROLE_ARN": role} for name in ("train", "approve", "deploy")}
-        self._settings = Settings(folder / "circleci", contexts, project={}, venv=Path(sys.prefix))
-
-    def play(
-        self,
-        branch: str,
-        *,
-        click: bool = False,
-        commit: str = "",
-        parameters: Mapping[str, str | int] | None = None,
-        wait_minutes: float = 1,
-    ) -> PipelineResult:
-        """Play the pipeline of a branch's tip, without the job that runs all tests.
-
-        Args:
-            wait_minutes: how long in-step waits for a deploy; 0 where none will come.
-        """
-        return play(
-            self.clone.path,
-            replace(self._settings, project={"IN_STEP_WAIT_MINUTES": str(wait_minutes)}),
-            branch=branch,
-            commit=commit,
-            parameters=parameters,
-            approve=lambda _: click,
-            skip=("check",),
-        )
-
-    def push(self, branch: str, *, click: bool) -> str:
-        """Push the branch, play its pipeline, and click or not; returns the ARN of the package that was registered."""
-        self.clone.push(branch)
-        assert self.play(branch, click=click).ok
-        package = packages(self.aws)[-1]
-        assert package["CustomerMetadataProperties"]["commit"] == self.clone.git("rev-parse", branch)
-        assert package["ModelApprovalStatus"] == ("Approved" if click else "PendingManualApproval")
-        return str(package["ModelPackageArn"])
-
-    def train(self, *, approve: bool = True) -> str:
-        """What the jobs of a push and a click do, without their pipeline, for tests of what comes after."""
-        for step in ("train", "approve") if approve else ("train",):
-            self.clone.succeed(self.aws, step, "abalone")
-        return str(packages(self.aws)[-1]["ModelPackageArn"])
-
-    def branch(self, name: str, **hyperparameters: float) -> None:
-        """Start a branch at main that changes abalone."""
-        self.clone.git("switch", "-qc", name, "main")
-        self.change(**hyperparameters)
-
-    def change(self, **hyperparameters: float) -> None:
-        self.clone.tune(**hyperparameters)
-        self.clone.commit(f"Set {hyperparameters}")
-
-    def merge(self, branch: str, *how: str) -> None:
-        """Bring the branch to main and push it."""
-        self.clone.git("switch", "-q", "main")
-        self.clone.git("merge", "-q", *how, branch)
-        if "--squash" in how:
-            self.clone.commit(f"{branch} (squashed)")
-        self.clone.push("main")
-
-    def predictions_are_those_of(self, package: str) -> bool:
-        """Whether the endpoint answers the package's golden records as the trained model did."""
-        facts = self.aws.client("sagemaker").describe_model_package(ModelPackageName=package)[
-            "CustomerMetadataProperties"
-        ]
-        key = f"abalone/packages/{facts['source']}-{facts['data_version']}/golden.json"
-        content = self.aws.client("s3").get_object(Bucket=self.aws.bucket, Key=key)["Body"].read()
-        golden = Golden.from_json(content)
-        answer = self.aws.client("sagemaker-runtime").invoke_endpoint(
-            EndpointName="abalone", ContentType="application/json", Body=json.dumps(golden.records)
-        )
-        return not golden.mismatch(json.loads(answer["Body"].read())["predictions"])
-
-    def endpoints(self) -> list[str]:
-        return [endpoint["EndpointName"] for endpoint in self.aws.client("sagemaker").list_endpoints()["Endpoints"]]
+from tests.clones import packages, serving, training_jobs
+from tests.e2e.project import Project, assert_red
 
 
 @pytest.fixture
 def project(aws: Account, tmp_path: Path) -> Project:
     return Project(aws, tmp_path)
-
-
-def assert_red(result: PipelineResult, job: str, *phrases: str) -> None:
-    assert result.job(job).status == "failed"
-    for phrase in phrases:
-        assert phrase in result.job(job).log
 
 
 def test_squash_deploys_what_the_branch_trained_although_a_rival_is_newer_and_revert_brings_back_the_one_before(
