@@ -45,7 +45,7 @@ test: check  ## lint, types and all tests but the long ones
 	@$(BIN)/python -m pytest -n 4 --dist worksteal -m "not long"
 
 test-long: setup  ## the tests that take long, or show at more places what a test beside them shows at one
-	@$(BIN)/python -m pytest -m long
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m long
 
 bench: setup-bench  ## the figures of benchmarks/, each beside its yardstick in the same run
 	@$(BIN)/python -m benchmarks
