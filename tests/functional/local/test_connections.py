@@ -27,9 +27,11 @@ def port(monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
     monkeypatch.setattr(local_http, "_CLEANUP_SECONDS", 1)
     bound = listen(0)
     server = local_http.http_server(say_yes, bound)
-    threading.Thread(target=server.run, daemon=True).start()
+    thread = threading.Thread(target=server.run)
+    thread.start()
     yield bound.getsockname()[1]
-    server.close()
+    server.trigger.pull_trigger(server.close)  # in the server's own thread, whose the sockets are
+    thread.join()
 
 
 def test_idle_connections_make_room_for_others(port: int) -> None:
