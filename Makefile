@@ -42,10 +42,10 @@ check: setup  ## lint and types
 	@$(BIN)/mypy
 
 test: check  ## lint, types and all tests but the long ones
-	@$(BIN)/python -m pytest -n 3 -m "not long"
+	@$(BIN)/python -m pytest -n 4 --dist worksteal -m "not long"
 
-test-long: setup  ## the tests that take more than a minute
-	@$(BIN)/python -m pytest -m long
+test-long: setup  ## the tests that take long, or show at more places what a test beside them shows at one
+	@$(BIN)/python -m pytest -n 2 --dist worksteal -m long
 
 bench: setup-bench  ## the figures of benchmarks/, each beside its yardstick in the same run
 	@$(BIN)/python -m benchmarks

@@ -296,7 +296,7 @@ class Laboratory:
         held = release(self.aws, self.model.name)
         try:
             deploy()
-        except Exception:
+        except BaseException:  # also an interruption: while the experiment serves, no deploy may end it unasked
             live = observe(self.aws, self.model)
             if held and live.configuration == experiment.configuration and live.hold is None:
                 put_hold(self.aws, self.model.name, reason=held.reason, by=held.by, kind=experiment.kind)

@@ -19,6 +19,11 @@ from common.local.moto_app import Environ, WsgiApp
 _THREADS = 32
 """More than any caller here uses at once: an invocation holds its thread for as long as the model computes."""
 
+_CONNECTIONS = 1000
+_IDLE_SECONDS, _CLEANUP_SECONDS = 60, 10
+"""How long a connection is kept on which nothing is asked. AWS closes such, too, and callers open another: those of clients
+that nobody uses any more would add up until no other caller gets in."""
+
 _JOINED_BYTES = 1 << 16
 
 _METADATA = re.compile(rb"^(x-amz-meta-[^:\r\n]*):[ \t]*([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
@@ -30,8 +35,10 @@ def http_server(application: WsgiApp, bound: socket.socket) -> Any:
         application,
         sockets=[bound],
         threads=_THREADS,
-        connection_limit=1000,
-        channel_timeout=3600,
+        connection_limit=_CONNECTIONS,
+        channel_timeout=_IDLE_SECONDS,
+        cleanup_interval=_CLEANUP_SECONDS,
+        asyncore_use_poll=True,  # select() fails on descriptors above 1023, and containers have many
         max_request_body_size=5 * 2**30,
         inbuf_overflow=8 * 2**20,
         ident=None,

@@ -72,16 +72,21 @@ def roll_back(
         for number, step in enumerate(describe_way_back(wanted, way, live, reason), start=1):
             context.say(f"  {number}. {step}")
         return
-    _mark(context, registry, way, reason)
+    mark_bad(context, registry, way, reason)
     Deployment(context.aws, registry, wanted, context.run, context.say).execute()
+    mark_bad(context, registry, way, reason)  # again: somebody else may have named another way at the same moment
     context.say(outcome(model.name, way))
     announce_rolled_back(context, model, model.name, way.bad)
 
 
-def _mark(context: Context, registry: Registry, way: WayBack, reason: str) -> None:
-    # Somebody may do the same at this moment: the first to say why is who is named.
-    if way.bad and not registry.describe(way.bad.arn).rolled_back:
-        registry.mark_rolled_back(way.bad, context.run, reason, way.to)
+def mark_bad(context: Context, registry: Registry, way: WayBack, reason: str) -> None:
+    """Note of the bad package that production goes back from it, and to which; the first to say why is who is named.
+
+    It is written anew where it names another target: that of a rollback that was killed, or of somebody else's.
+    """
+    marked = registry.describe(way.bad.arn) if way.bad else None
+    if marked and (not marked.rolled_back or marked.metadata.get("rolled_back_to") != str(way.to.version)):
+        registry.mark_rolled_back(marked, context.run, reason, way.to)
 
 
 def way_back(name: str, live: Live, packages: Sequence[Package], to: int = 0) -> WayBack:

@@ -10,7 +10,7 @@ from common.deployment.shared.declare import SharedEndpoint
 from common.deployment.shared.execute import SharedDeployment, describe_shared_plan, wanted_beside
 from common.deployment.shared.live import observe_member, served_by
 from common.model import Model
-from common.operations.rollback import outcome, way_back
+from common.operations.rollback import mark_bad, outcome, way_back
 from common.steps.announce import announce_rolled_back
 from common.steps.context import Context
 from common.steps.deploy_shared import placement
@@ -40,8 +40,8 @@ def roll_back_shared(
         for number, step in enumerate([*mark, *describe_shared_plan(place, wanted, now, served)], start=1):
             context.say(f"  {number}. {step}")
         return
-    if way.bad and not registry.describe(way.bad.arn).rolled_back:
-        registry.mark_rolled_back(way.bad, context.run, reason, way.to)
+    mark_bad(context, registry, way, reason)
     SharedDeployment(context.aws, registry, place, context.run, context.say).execute()
+    mark_bad(context, registry, way, reason)
     context.say(outcome(model.name, way))
     announce_rolled_back(context, model, endpoint.name, way.bad)

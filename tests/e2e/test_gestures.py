@@ -96,6 +96,7 @@ def test_without_a_click_the_deploy_is_red_and_nothing_is_deployed(project: Proj
     assert project.endpoints() == []
 
 
+@pytest.mark.long
 def test_merge_of_a_branch_behind_main_is_red_until_the_combination_is_trained(project: Project) -> None:
     project.branch("feature", max_depth=3)
     project.train()
@@ -114,6 +115,7 @@ def test_merge_of_a_branch_behind_main_is_red_until_the_combination_is_trained(p
     assert serving(project.aws) == packages(project.aws)[-1]["ModelPackageArn"]
 
 
+@pytest.mark.long
 def test_an_older_main_is_refused_and_a_rollback_is_undone_by_nothing_but_a_newer_package(project: Project) -> None:
     first = project.train()
     project.clone.succeed(project.aws, "deploy", "abalone")

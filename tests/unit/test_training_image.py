@@ -11,6 +11,7 @@ from common.training.image import VERSIONS, Framework, image_uri
 
 
 @pytest.mark.parametrize("framework", VERSIONS)
+@pytest.mark.long
 def test_the_image_of_every_region_is_the_sdks(framework: Framework) -> None:
     from sagemaker.core import image_uris
 

@@ -99,6 +99,10 @@ class Deployment(ABC):
     def _seconds_left(self) -> float:
         return self._deadline - time.monotonic()
 
+    def _require_time(self) -> None:
+        if self._seconds_left < 0:
+            raise FleetFailure("The deployment took longer than its MaximumExecutionTimeoutInSeconds.")
+
     def _bake(self, seconds: float) -> None:
         """Wait that long (AWS time) under the eyes of the alarms, and look once more at the end."""
         end = time.monotonic() + seconds * self._aws.time_scale
@@ -107,8 +111,7 @@ class Deployment(ABC):
             if firing:
                 raise FleetFailure(f"One or more alarms are in ALARM state during the deployment: {', '.join(firing)}.")
             now = time.monotonic()
-            if self._seconds_left < 0:
-                raise FleetFailure("The deployment took longer than its MaximumExecutionTimeoutInSeconds.")
+            self._require_time()
             if now >= end:
                 return
             if self._aws.closing.wait(min(end - now, ALARM_INTERVAL_SECONDS)):
@@ -120,7 +123,11 @@ class BlueGreen(Deployment):
 
     def _forward(self) -> None:
         self._entered(Phase.CREATING)
-        self._green.start(self._seconds_left)
+        try:
+            self._green.start(self._seconds_left)
+        except FleetFailure:
+            self._require_time()  # what had no time to become healthy says nothing of its health
+            raise
         for step in self._policy.steps:
             self._entered(Phase.ACTIVATING)
             self._live.shift(self._green, step.percent, self._blue)

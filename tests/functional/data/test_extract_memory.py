@@ -45,6 +45,7 @@ def peak(clone: Clone, aws: Account, postgres: Postgres, rows: int, chunk: int =
     return int(found[1]) / MEBIBYTE
 
 
+@pytest.mark.long
 def test_more_readings_need_no_more_memory(clone: Clone, aws: Account, postgres: Postgres) -> None:
     few, many = (peak(clone, aws, postgres, rows) for rows in (50_000, 300_000))
     assert many < 200

@@ -195,6 +195,7 @@ def test_inside_a_vpc_a_job_gathers_the_same_and_knows_the_secrets_name_only(
     assert len(sagemaker.list_processing_jobs()["ProcessingJobSummaries"]) == 2  # the step's, and the customer's
 
 
+@pytest.mark.long
 def test_a_job_that_cannot_read_is_told_with_its_log_and_one_that_was_tampered_with_is_refused(
     clone: Clone, aws: Account, warehouse: Postgres
 ) -> None:

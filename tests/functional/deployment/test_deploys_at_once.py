@@ -76,9 +76,16 @@ def test_of_two_deploys_of_different_packages_at_once_the_last_one_serves(projec
 BEFORE_THE_UPDATE = ["GetObject", "CreateEndpointConfig", "AddTags", "UpdateEndpoint"]
 AFTER_THE_UPDATE = ["DescribeEndpoint", "InvokeEndpoint"]
 VERIFIED = ["UpdateModelPackage", "DeleteTags"]
+QUICK = ("CreateEndpointConfig", "UpdateEndpoint", "InvokeEndpoint")
 
 
-@pytest.mark.parametrize("operation", BEFORE_THE_UPDATE + AFTER_THE_UPDATE + VERIFIED)
+@pytest.mark.parametrize(
+    "operation",
+    [
+        pytest.param(operation, marks=[] if operation in QUICK else pytest.mark.long)
+        for operation in BEFORE_THE_UPDATE + AFTER_THE_UPDATE + VERIFIED
+    ],
+)
 def test_a_deploy_that_another_one_overtakes_at_any_step_tells_the_truth(project: Project, operation: str) -> None:
     project.deploy(project.package(1))
     two, three = project.package(2), project.package(3)
@@ -124,6 +131,7 @@ def test_a_deploy_waits_for_an_update_that_is_under_way_and_then_makes_its_own(p
     assert not load.errors
 
 
+@pytest.mark.long
 def test_an_unverified_package_is_never_what_a_later_deploy_returns_to(project: Project) -> None:
     project.deploy(project.package(1))
     two, three = project.package(2), project.package(3)
@@ -142,6 +150,7 @@ def test_an_unverified_package_is_never_what_a_later_deploy_returns_to(project: 
     assert project.answers() == 1
 
 
+@pytest.mark.long
 def test_the_verification_of_one_deploy_does_not_take_the_way_back_from_the_next(project: Project) -> None:
     project.deploy(project.package(1))
     two, three = project.package(2), project.package(3)

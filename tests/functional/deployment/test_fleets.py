@@ -261,6 +261,7 @@ def test_a_new_customer_is_served_at_once_and_is_never_put_over_another(fleets: 
         forecast_customer(context, MODEL, "00", {"period": 0})
 
 
+@pytest.mark.long
 def test_nobody_is_added_to_a_fleet_that_is_being_replaced(fleets: Fleets) -> None:
     one, two = fleets.approved(ONE, Made(CUSTOMERS, days=60)), fleets.approved(TWO, Made(CUSTOMERS, days=70))
     fleets.deploy(one)

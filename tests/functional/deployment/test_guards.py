@@ -47,6 +47,7 @@ def unlike_callers(project: Project, number: int) -> Any:
     return project.package(number, artifact=artifact, golden=golden)
 
 
+@pytest.mark.long
 def test_batches_replace_the_instances_under_load(project: Project, load: Load) -> None:
     four = replace(ENDPOINT, instance_count=4, rollout=Rolling(25, 0))
     assert project.deploy(project.package(2), four)
@@ -140,6 +141,7 @@ def test_what_a_quiet_endpoint_leaves_unguarded_is_said_and_refused_where_that_i
     assert not any("warning" in said for said in project.said)
 
 
+@pytest.mark.long
 def test_requests_that_stay_away_are_an_alarm_too(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(guard, "_PATIENCE_SECONDS", 5)
     endpoint = replace(

@@ -149,7 +149,11 @@ def test_a_first_deploy_that_is_interrupted_is_finished_by_the_next_one(project:
     [
         pytest.param("CreateModel", "version 1 serves, main's is version 2", marks=pytest.mark.long),
         pytest.param("UpdateEndpoint", "version 1 serves, main's is version 2", marks=pytest.mark.long),
-        ("DescribeEndpoint-3", "the endpoint is Updating|interrupted before it was verified"),
+        pytest.param(
+            "DescribeEndpoint-3",
+            "the endpoint is Updating|interrupted before it was verified",
+            marks=pytest.mark.long,
+        ),
         ("InvokeEndpoint", "interrupted before it was verified"),
     ],
 )

@@ -134,6 +134,7 @@ def test_an_asynchronous_endpoint_that_leaves_a_failure_returns_to_the_package_b
     assert invoked(project, monkeypatch, ASYNC, RECORD) == 1
 
 
+@pytest.mark.long
 def test_an_asynchronous_endpoint_that_never_answers_returns_to_the_package_before(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

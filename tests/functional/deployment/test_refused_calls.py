@@ -62,7 +62,12 @@ def test_throttled_calls_are_made_again(project: Project) -> None:
     ("operation", "code", "said"),
     [
         ("CreateModel", "AccessDeniedException", "The role of this job needs permission for CreateModel; see README"),
-        ("UpdateEndpoint", "AccessDeniedException", "The role of this job needs permission for UpdateEndpoint;"),
+        pytest.param(
+            "UpdateEndpoint",
+            "AccessDeniedException",
+            "The role of this job needs permission for UpdateEndpoint;",
+            marks=pytest.mark.long,
+        ),
         ("UpdateEndpoint", "ThrottlingException", "Run the command again, it continues where it stopped."),
     ],
 )

@@ -193,6 +193,7 @@ def test_what_a_failed_deploy_prepared_goes_once_a_newer_package_serves_and_not_
     assert project.answers() == 3
 
 
+@pytest.mark.long
 def test_the_sweep_sees_beyond_the_first_page(project: Project, one: Package) -> None:
     sagemaker = project.account.client("sagemaker")
     for number in (2, 3, 4):

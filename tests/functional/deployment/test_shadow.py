@@ -111,9 +111,9 @@ def test_what_cannot_be_a_shadow_test_is_refused_and_changes_nothing(project: Pr
 @pytest.mark.parametrize(
     ("at_start", "at_stop"),
     [
-        ("AddTags", "DeleteTags"),
-        ("CreateModel", "DeleteEndpointConfig"),
-        ("CreateEndpointConfig", "InvokeEndpoint"),
+        pytest.param("AddTags", "DeleteTags", marks=pytest.mark.long),
+        pytest.param("CreateModel", "DeleteEndpointConfig", marks=pytest.mark.long),
+        pytest.param("CreateEndpointConfig", "InvokeEndpoint", marks=pytest.mark.long),
         ("UpdateEndpoint", "UpdateEndpoint"),
     ],
 )
@@ -179,6 +179,7 @@ def test_a_test_is_stopped_also_when_what_serves_was_rejected_meanwhile(project:
     assert (project.live().configuration, project.live().hold, project.answers()) == (before, None, 1)
 
 
+@pytest.mark.long
 def test_a_test_whose_configuration_somebody_deleted_is_stopped_and_deployed_over(project: Project) -> None:
     project.deploy(project.package(1))
     two = project.package(2)

@@ -94,6 +94,7 @@ def test_an_endpoint_that_is_no_shared_one_is_left_alone(shared: Shared) -> None
     shared.project(ABALONE).remove_endpoint()
 
 
+@pytest.mark.long
 def test_deploys_of_many_models_at_once_lose_none(shared: Shared) -> None:
     models = [Model(f"m{number}", "One of many", "rings", "regression") for number in range(1, 5)]
     packages = {model.name: shared.package(model, number) for number, model in enumerate(models, start=1)}
@@ -180,6 +181,7 @@ def test_rejected_and_withdrawn_models_leave_with_the_next_deploy(shared: Shared
     assert shared.answers(ABALONE) == 4
 
 
+@pytest.mark.long
 def test_a_rejected_package_is_not_followed_by_the_one_before_it(shared: Shared) -> None:
     six, one = shared.package(CHURN, 6), shared.package(ABALONE, 1)
     shared.deploy(ABALONE, one)
@@ -352,6 +354,7 @@ def test_a_corrupt_artifact_harms_no_other_model(shared: Shared) -> None:
     assert (shared.answers(ABALONE), shared.answers(CHURN)) == (1, 6)
 
 
+@pytest.mark.long
 def test_a_changed_declaration_is_deployed_and_old_generations_are_swept(shared: Shared) -> None:
     for number in (1, 2, 3):
         shared.deploy(ABALONE, shared.package(ABALONE, number))

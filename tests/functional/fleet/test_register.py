@@ -154,6 +154,7 @@ def test_a_new_fleet_is_scored_beside_the_champion_on_what_neither_has_seen(regi
     assert "| rows | 1,368 | 1,200 |" in registrar.read(package, "summary.md").decode()
 
 
+@pytest.mark.long
 def test_a_customer_set_aside_keeps_its_model_and_says_so_also_two_fleets_later(registrar: Registrar) -> None:
     first = registrar.release("1111111111111111", SIX)
     newer = replace(SIX, customers=("a", "b", "c", "d", "e", "g"), poisoned=one_reading("b"), days=228)

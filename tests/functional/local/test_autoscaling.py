@@ -65,7 +65,7 @@ def test_instances_follow_a_load_step_up_and_down_again(local: Local) -> None:
     while count(local) < 3:  # some 30 requests in each scaled minute (0.6 s): three times what one instance is to have
         local.invoke()
         time.sleep(0.02)
-        assert time.monotonic() - began < 20
+        assert time.monotonic() - began < 60
     assert len(local.process_ids()) == 2  # what this machine runs of it
     eventually(lambda: count(local) == 1, "scaled in", 40)
     eventually(lambda: len(local.process_ids()) == 1, "one process")

@@ -173,6 +173,20 @@ def test_a_killed_rollback_is_continued_by_the_next(project: Project, on_call_pe
     assert metadata(on_call_person, 3)["rolled_back_reason"] == "first"
 
 
+def test_a_killed_rollback_may_be_continued_to_another_version(project: Project, on_call_person: OnCall) -> None:
+    def die() -> None:
+        raise KeyboardInterrupt
+
+    person = on_call_person
+    with on_call(project.aws.sagemaker, "UpdateEndpoint", die), pytest.raises(KeyboardInterrupt):
+        person.roll_back("first")
+    person.roll_back("further", to=1)
+    person.roll_back("again")  # the work is done: version 1 is not taken for bad
+    assert project.answers() == 1
+    assert not metadata(person, 1).get("rolled_back_at")
+    assert metadata(person, 3)["rolled_back_to"] == "1"
+
+
 def test_a_package_that_no_longer_answers_as_it_did_is_not_gone_back_to(
     project: Project, on_call_person: OnCall
 ) -> None:

@@ -41,6 +41,7 @@ def test_a_second_run_of_every_step_changes_nothing(clone: Clone, aws: Account) 
     assert len(training_jobs(aws)) == len(packages(aws)) == 1
 
 
+@pytest.mark.long
 def test_what_ci_keeps_is_written_again_by_a_run_that_finds_the_package_trained(clone: Clone, aws: Account) -> None:
     clone.succeed(aws, "train", "abalone")
     build = clone.path / "build/abalone"
@@ -52,6 +53,7 @@ def test_what_ci_keeps_is_written_again_by_a_run_that_finds_the_package_trained(
     assert written["summary.md"].decode() in printed
 
 
+@pytest.mark.long
 def test_two_trainings_of_one_source_at_once_end_in_one_job_and_one_package(clone: Clone, aws: Account) -> None:
     assert clone.run(aws, *GATHER).returncode == 0
     both = [

@@ -138,6 +138,7 @@ def test_a_model_that_fails_its_gate_is_registered_as_rejected_with_its_report(c
     )
 
 
+@pytest.mark.long
 def test_a_process_that_dies_before_the_reason_is_written_leaves_it_in_the_metadata(clone: Clone, aws: Account) -> None:
     clone.edit(TRAINING, "at_most=9", "at_most=0.5")
     clone.commit()
@@ -147,6 +148,7 @@ def test_a_process_that_dies_before_the_reason_is_written_leaves_it_in_the_metad
     assert_refused(clone.run(aws, *TRAIN), "Version 1 of abalone is rejected", "at most 0.5 is wanted")
 
 
+@pytest.mark.long
 def test_the_package_that_serves_is_the_champion_where_it_can_answer_the_test_records(
     clone: Clone, aws: Account
 ) -> None:
@@ -182,6 +184,7 @@ def metrics_of(clone: Clone) -> dict[str, float]:
     return {name: values["rmse"] for name, values in metrics.items() if name in ("model", "champion")}
 
 
+@pytest.mark.long
 def test_data_that_somebody_has_changed_in_the_bucket_are_refused_before_a_job_is_started(
     clone: Clone, aws: Account
 ) -> None:
@@ -227,6 +230,7 @@ BAD_ARTIFACTS: tuple[tuple[Callable[[bytes], bytes], str], ...] = (
 """The unit tests of artifacts have more kinds."""
 
 
+@pytest.mark.long
 def test_an_artifact_that_is_not_what_it_claims_is_neither_registered_nor_deployed(clone: Clone, aws: Account) -> None:
     assert clone.run(aws, *GATHER).returncode == 0
     assert clone.run(

@@ -232,6 +232,7 @@ def test_what_takes_long_is_said_to_go_on(tuner: Tuner, monkeypatch: pytest.Monk
     )
 
 
+@pytest.mark.long
 def test_a_tuning_job_that_somebody_stops_ends_the_step_and_the_next_run_starts_anew(
     tuner: Tuner, aws: Account
 ) -> None:
