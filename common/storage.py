@@ -76,7 +76,7 @@ class Layout:
         return f"{self.model}/batch/input/"
 
     def batch_output(self, partition: str = "", version: int = 0) -> str:
-        """The prefix of what was scored: of a package version, `part-00000.parquet`, `rejected/…`, `manifest.json`."""
+        """The prefix of what was scored: of a package version, `part-00000.parquet`, `_rejected/…`, `_manifest.json`."""
         below = "".join(f"{folder}/" for folder in (partition, f"version={version}" if version else "") if folder)
         return f"{self.model}/batch/output/{below}"
 

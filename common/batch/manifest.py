@@ -11,13 +11,13 @@ from common.errors import DataError
 from common.model import Model
 from common.storage import Bucket, Layout
 
-MANIFEST = "manifest.json"
+MANIFEST = "_manifest.json"
 _READERS = 8
 
 
 @dataclass(frozen=True)
 class Manifest:
-    """A partition that was scored, as `manifest.json` tells it.
+    """A partition that was scored, as `_manifest.json` tells it.
 
     Attributes:
         package_version, package_arn: the package that scored it.
@@ -25,7 +25,7 @@ class Manifest:
         declared: what the declaration said of the output.
         digest: over the three of them.
         records: how many were scored; each is a row of one of the parts.
-        rejected: how many could not be; each is a line below `rejected/`, with its reason.
+        rejected: how many could not be; each is a line below `_rejected/`, with its reason.
         reasons: the most frequent ones, and how often.
         files: of each input file its size and what its lines were: headers, blank, records, rejected.
         parts: the files of rows, and how many each holds.

@@ -192,7 +192,7 @@ def _batches(facts: Facts, model: ModelFacts) -> Listing:
         "Batches",
         ("partition", "version", "scored", "rows", "set aside", "mostly because"),
         rows,
-        f"Source: s3://{facts.bucket}/{model.model.name}/batch/output/, a manifest.json for each partition."
+        f"Source: s3://{facts.bucket}/{model.model.name}/batch/output/, a _manifest.json for each partition."
         + _not_listed(model.earlier_batches, "partitions"),
     )
 

@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     )
     parts = each(work, [part["name"] for part in prepared["parts"] if part["records"]])
     if given.rejected:
-        shutil.copytree(given.rejected, given.output / "rejected")
+        shutil.copytree(given.rejected, given.output / "_rejected")
     written = {path.relative_to(given.output).as_posix(): path.stat().st_size for path in given.output.rglob("*.*")}
     (given.report / "joined.json").write_text(json.dumps({"parts": parts, "files": written}, indent=1))
     print(f"{sum(part['rows'] for part in parts):,} rows with predictions")  # noqa: T201 - the job's log

@@ -104,7 +104,7 @@ def test_a_partition_that_cannot_be_scored_keeps_no_other_from_it(batches: Batch
         caught.value.what
     )
     assert batches.manifest("dt=2").records == 0
-    assert list(batches.output("dt=2")) == ["version=1/manifest.json"], "what other files have left is gone"
+    assert list(batches.output("dt=2")) == ["version=1/_manifest.json"], "what other files have left is gone"
 
 
 def test_a_package_that_is_rejected_by_now_scores_nothing(batches: Batches) -> None:

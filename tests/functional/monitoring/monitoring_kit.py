@@ -158,7 +158,7 @@ class Monitored:
             records=len(records), rejected=0, reasons={}, files=(), jobs={}, scored_at=now(),
             parts=({"name": "part-00000.csv", "rows": len(records)},),
         )  # fmt: skip
-        self.bucket.write_json(f"{output}manifest.json", manifest.to_json())
+        self.bucket.write_json(f"{output}_manifest.json", manifest.to_json())
 
     def look(self, day: datetime | None = None, batch: str = "") -> str:
         """Run `models monitor`, for that day or batch, or as by schedule; what it said."""

@@ -125,7 +125,7 @@ WHOLE = {
     **{todo(f"part-0000{n}"): 1 for n in (1, 2)},
 }
 ANSWERS = {answer(f"part-0000{n}"): 1 for n in (1, 2)}
-ROWS = {"part-00001.parquet": 5, "rejected/part-00000.jsonl": 6}
+ROWS = {"part-00001.parquet": 5, "_rejected/part-00000.jsonl": 6}
 JOINED = {"files": ROWS, "parts": []}
 
 

@@ -187,7 +187,7 @@ def test_every_number_says_where_it_is_from() -> None:
     for source in (
         "Source: the model registry, package group abalone",
         "Source: s3://models/abalone/monitoring/, a findings.json for each window",
-        "Source: s3://models/abalone/batch/output/, a manifest.json for each partition",
+        "Source: s3://models/abalone/batch/output/, a _manifest.json for each partition",
         "Prices are those of common/report/prices.csv",
     ):
         assert source in told
