@@ -15,7 +15,7 @@ from common.model import Model
 from common.operations.teardown import tear_down
 from common.settings import Run
 from tests.accounts import Account
-from tests.functional.deployment.deployment_kit import ENDPOINT, Project, on_call
+from tests.functional.deployment.deployment_kit import ENDPOINT, Project, cut_off
 from tests.functional.local.training_support import XGBOOST, regression_csv
 
 SCALED = replace(ENDPOINT, instance_type="ml.m5.large", scaling=Scaling(1, 2, invocations_per_instance=1000))
@@ -158,11 +158,8 @@ def test_everything_of_the_model_goes_and_everything_of_the_others_stays(three: 
 
 @pytest.mark.parametrize("operation", ["DeleteEndpoint", "DeleteEndpointConfig", "DeleteModel"])
 def test_a_teardown_that_was_killed_is_continued_by_the_next(project: Project, operation: str) -> None:
-    def die() -> None:
-        raise KeyboardInterrupt
-
     deploy(project)
-    with on_call(project.aws.sagemaker, operation, die), pytest.raises(KeyboardInterrupt):
+    with cut_off(project.aws.sagemaker, operation):
         tear_down(project.aws, "abalone", project.said.append, confirmed=True)
     tear_down(project.aws, "abalone", project.said.append, confirmed=True)
     left = listed(project.account)
