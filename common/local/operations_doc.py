@@ -22,9 +22,9 @@ Every other operation of SageMaker answers `UnsupportedOperation` (HTTP 400, not
 _TAIL = """\
 ## Everything else
 
-S3, STS, IAM, CloudWatch, Logs, SNS, SQS, EventBridge, KMS, Secrets Manager and the rest are moto's, in the same process and on
-the same port. What moto lacks answers `UnsupportedOperation`, too. Where AWS's differ so that an alarm or an alert would be lost, ours replace
-them: see local-aws.md.
+S3, STS, IAM, CloudWatch, Logs, SNS, SQS, EventBridge, KMS, Secrets Manager and the rest are moto's, in the same
+process and on the same port. What moto lacks answers `UnsupportedOperation`, too. Where AWS's differ so that an alarm
+or an alert would be lost, ours replace them: see local-aws.md.
 """
 
 

@@ -44,7 +44,8 @@ def score_batches(context: Context, model: Model, batch: Batch, *, partition: st
         return
     wanted = Wanted(model, package, model.declaration("deploy", "ENDPOINT"))
     check_artifact(context.aws, wanted)
-    if live_of(context, model).model_name != wanted.model_name:  # behind a shared endpoint a package has none of its own
+    # Behind a shared endpoint a package has no model of its own.
+    if live_of(context, model).model_name != wanted.model_name:
         create_model(context.aws, wanted)
     require_own_model(context.aws, wanted)
     failures = {}

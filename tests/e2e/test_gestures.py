@@ -44,6 +44,7 @@ def test_squash_deploys_what_the_branch_trained_although_a_rival_is_newer_and_re
     assert training_jobs(project.aws) == jobs
 
 
+@pytest.mark.long
 def test_merge_commit_deploys_the_second_push_which_alone_was_approved(project: Project) -> None:
     project.branch("feature", max_depth=3)
     project.train(approve=False)

@@ -58,6 +58,7 @@ def test_a_new_classification_goes_from_training_to_answers_and_away_again_witho
     assert aws.client("sagemaker").describe_endpoint(EndpointName="fraud")["EndpointStatus"] == "InService"
 
 
+@pytest.mark.long
 def test_a_new_regression_goes_from_training_to_answers(clone: Clone, aws: Account) -> None:
     clone.succeed(aws, "new", "price", "--kind", "regression")
     clone.commit("Add the model price")

@@ -120,6 +120,7 @@ def test_a_warehouse_is_gathered_once_for_each_source_and_anew_on_demand(
     assert f"data {version}" not in refreshed.stdout
 
 
+@pytest.mark.long
 def test_what_is_not_committed_or_cannot_be_read_leaves_the_bucket_as_it_was(
     clone: Clone, aws: Account, warehouse: Postgres
 ) -> None:
@@ -227,6 +228,7 @@ def test_one_customer_is_read_alone(aws: Account, warehouse: Postgres, monkeypat
         customer_readings(context, MODEL, DATA, "9")
 
 
+@pytest.mark.long
 def test_a_folder_of_this_machine_needs_no_bucket(clone: Clone, warehouse: Postgres) -> None:
     done = clone.run(None, *GATHER, "--to", "out", "--customer=1", ENERGY_SOURCE=warehouse.url)
     assert "100 readings of 1 customers in 1 parts in out" in done.stdout, done.stderr

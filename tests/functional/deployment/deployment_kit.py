@@ -19,6 +19,7 @@ import boto3
 import botocore.loaders
 import botocore.session
 import numpy as np
+import pytest
 import xgboost
 from botocore.exceptions import ClientError
 
@@ -38,7 +39,6 @@ from common.serving.inference import Encoder, Number, Predictor
 from common.settings import Run, Settings
 from common.storage import Bucket, Layout
 from tests.accounts import Account
-from tests.archives import archive
 
 IMAGE = "141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-xgboost:3.2-0"
 MODEL = Model("abalone", "A model of the tests", "rings", "regression")
@@ -300,5 +300,16 @@ def on_call(client: Any, operation: str, do: Callable[[], None], event: str = "b
         client.meta.events.unregister(name, handle)
 
 
-__all__ = ["COLUMNS", "ENDPOINT", "ERRORS", "IMAGE", "MODEL", "Load", "Project", "Unanswered", "archive", "asking",
-           "constant_load", "eventually", "on_call", "prepared", "trained"]  # fmt: skip
+@contextmanager
+def cut_off(client: Any, operation: str, event: str = "before-call") -> Iterator[None]:
+    """What is done meanwhile has to come to that operation of this client, and ends there, as by Ctrl-C."""
+
+    def interrupt() -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), on_call(client, operation, interrupt, event):
+        yield
+
+
+__all__ = ["COLUMNS", "ENDPOINT", "ERRORS", "IMAGE", "MODEL", "Load", "Project", "Unanswered", "asking", "constant_load",
+           "cut_off", "eventually", "on_call", "prepared", "trained"]  # fmt: skip

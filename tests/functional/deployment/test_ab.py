@@ -10,7 +10,7 @@ from common.errors import DataError, DeploymentError, RegistryError, UsageError
 from common.experiments.assignment import assigned_variant
 from common.steps import experiments as step
 from common.steps.invoke import invoke_model
-from tests.functional.deployment.deployment_kit import COLUMNS, ENDPOINT, ROWS, Project, on_call
+from tests.functional.deployment.deployment_kit import COLUMNS, ENDPOINT, ROWS, Project, cut_off
 from tests.functional.deployment.experiment_kit import ask_all, context, put_truth, wait_for_captured
 from tests.functional.deployment.test_shadow import interrupted, replaced
 from tests.pages import Page
@@ -65,7 +65,7 @@ def test_without_a_winner_a_conclusion_names_its_version_or_the_test_is_stopped(
         step.conclude_ab(here, project.model, ENDPOINT, "winner")
     with pytest.raises(UsageError, match="'7' is no version of this A/B test"):
         step.conclude_ab(here, project.model, ENDPOINT, "7")
-    with on_call(project.aws.sagemaker, "UpdateEndpoint", die), pytest.raises(KeyboardInterrupt):
+    with cut_off(project.aws.sagemaker, "UpdateEndpoint"):
         step.conclude_ab(here, project.model, ENDPOINT, "2")
     hold = project.live().hold
     assert hold is not None, "no deploy may end the test unasked"
@@ -73,10 +73,6 @@ def test_without_a_winner_a_conclusion_names_its_version_or_the_test_is_stopped(
     step.stop_experiment(here, project.model, ENDPOINT, "ab")
     assert (project.live().configuration, project.live().hold) == (before, None)
     assert project.answers() == 1
-
-
-def die() -> None:
-    raise KeyboardInterrupt
 
 
 def test_what_cannot_be_an_ab_test_is_refused_and_changes_nothing(project: Project) -> None:

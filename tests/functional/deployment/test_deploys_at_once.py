@@ -7,7 +7,15 @@ import pytest
 from common.aws import Aws
 from common.errors import DeploymentError
 from common.registry import Package
-from tests.functional.deployment.deployment_kit import ENDPOINT, Project, constant_load, eventually, on_call, trained
+from tests.functional.deployment.deployment_kit import (
+    ENDPOINT,
+    Project,
+    constant_load,
+    cut_off,
+    eventually,
+    on_call,
+    trained,
+)
 
 
 def client_of(aws: Aws, operation: str) -> object:
@@ -137,13 +145,10 @@ def test_an_unverified_package_is_never_what_a_later_deploy_returns_to(project: 
     two, three = project.package(2), project.package(3)
     s3, key = project.account.client("s3"), three.artifact.split("/", 3)[3]
 
-    def die() -> None:
-        raise KeyboardInterrupt
-
     def swap() -> None:
         s3.put_object(Bucket=project.account.bucket, Key=key, Body=trained(2)[0])
 
-    with on_call(project.aws.runtime, "InvokeEndpoint", die), pytest.raises(KeyboardInterrupt):
+    with cut_off(project.aws.runtime, "InvokeEndpoint"):
         project.deploy(two)
     with on_call(project.aws.sagemaker, "UpdateEndpoint", swap), pytest.raises(DeploymentError, match="Rolled back"):
         project.deploy(three)

@@ -21,7 +21,7 @@ from common.deployment.modes import DeclaredEndpoint
 from common.deployment.rollout import AllAtOnce, Canary, Linear, Rollout
 from common.registry import Package
 from common.steps.status import why_not_in_step
-from tests.functional.deployment.deployment_kit import ENDPOINT, Project, constant_load, on_call
+from tests.functional.deployment.deployment_kit import ENDPOINT, Project, constant_load, cut_off
 
 
 def in_step(project: Project, package: Package, endpoint: DeclaredEndpoint = ENDPOINT) -> str:
@@ -132,12 +132,8 @@ def test_every_rollout_interrupted_at_every_single_call_is_finished_by_the_next_
 @pytest.mark.parametrize("operation", ["CreateModel", "CreateEndpoint", "InvokeEndpoint", "UpdateModelPackage"])
 def test_a_first_deploy_that_is_interrupted_is_finished_by_the_next_one(project: Project, operation: str) -> None:
     package = project.package(1)
-
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
     client = project.aws.runtime if operation == "InvokeEndpoint" else project.aws.sagemaker
-    with on_call(client, operation, interrupt), pytest.raises(KeyboardInterrupt):
+    with cut_off(client, operation):
         project.deploy(package)
     project.deploy(package)
     assert project.answers() == 1

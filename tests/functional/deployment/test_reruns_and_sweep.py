@@ -19,7 +19,7 @@ from common.registry import Package, Registry
 from common.settings import Run
 from common.steps.context import Context
 from common.steps.deploy import deploy_model
-from tests.functional.deployment.deployment_kit import ENDPOINT, ERRORS, Project, on_call, prepared
+from tests.functional.deployment.deployment_kit import ENDPOINT, ERRORS, Project, cut_off, on_call, prepared
 
 DIGEST = ENDPOINT.digest()
 SWEPT_OF_FOUR = [f"abalone-model-3-{DIGEST}", "abalone-model-3", f"abalone-model-2-{DIGEST}", "abalone-model-2"]
@@ -173,11 +173,8 @@ def test_the_sweep_leaves_siblings_and_what_it_did_not_make(project: Project, on
 def test_what_a_failed_deploy_prepared_goes_once_a_newer_package_serves_and_not_while_the_endpoint_is_held(
     project: Project, one: Package
 ) -> None:
-    def refuse() -> None:
-        raise KeyboardInterrupt
-
     for number in (2, 4):
-        with on_call(project.aws.sagemaker, "UpdateEndpoint", refuse), pytest.raises(KeyboardInterrupt):
+        with cut_off(project.aws.sagemaker, "UpdateEndpoint"):
             project.deploy(project.package(number))
         if number == 2:
             project.deploy(project.package(3))
@@ -232,11 +229,7 @@ def test_nothing_is_swept_while_the_endpoint_is_changed_or_not_verified(project:
     for number in (2, 3, 4):
         prepared(project, project.package(number))
     sagemaker = project.account.client("sagemaker")
-
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
-    with on_call(project.aws.runtime, "InvokeEndpoint", interrupt), pytest.raises(KeyboardInterrupt):
+    with cut_off(project.aws.runtime, "InvokeEndpoint"):
         project.deploy(project.package(5))
     assert swept(project) == []
     sagemaker.update_endpoint(EndpointName="abalone", EndpointConfigName=f"abalone-model-3-{DIGEST}")

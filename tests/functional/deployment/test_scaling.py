@@ -16,7 +16,15 @@ from common.model import Model
 from common.steps.deploy import deploy_model
 from common.steps.experiments import start_ab
 from common.steps.status import model_status
-from tests.functional.deployment.deployment_kit import ERRORS, Project, constant_load, eventually, on_call, trained
+from tests.functional.deployment.deployment_kit import (
+    ERRORS,
+    Project,
+    constant_load,
+    cut_off,
+    eventually,
+    on_call,
+    trained,
+)
 from tests.functional.deployment.experiment_kit import context
 from tests.functional.deployment.test_reruns_and_sweep import Main, context_of
 
@@ -216,12 +224,8 @@ def test_an_ab_test_that_cannot_begin_leaves_what_serves_scaled_and_free(project
 def test_a_deploy_that_is_killed_while_it_changes_scaling_is_continued(project: Project) -> None:
     one = project.package(1)
     project.deploy(one, SCALED)
-
-    def die() -> None:
-        raise KeyboardInterrupt
-
     for operation in ("DeregisterScalableTarget", "RegisterScalableTarget", "PutScalingPolicy"):
-        with on_call(project.aws.autoscaling, operation, die), pytest.raises(KeyboardInterrupt):
+        with cut_off(project.aws.autoscaling, operation):
             project.deploy(one, LARGER)
         project.settled()
     assert project.deploy(one, LARGER)

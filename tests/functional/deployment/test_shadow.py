@@ -11,7 +11,7 @@ import pytest
 from common.errors import DataError, DeploymentError, RegistryError, UsageError
 from common.registry import Package
 from common.steps import experiments as step
-from tests.functional.deployment.deployment_kit import ENDPOINT, Project, on_call
+from tests.functional.deployment.deployment_kit import ENDPOINT, Project, cut_off, on_call
 from tests.functional.deployment.experiment_kit import ask_all, context, like, put_truth, wait_for_captured
 from tests.pages import Page
 
@@ -211,10 +211,6 @@ def replaced(project: Project, name: str, package: Package) -> Iterator[None]:
 @contextmanager
 def interrupted(project: Project, operation: str) -> Iterator[None]:
     """The process is interrupted right after its first call of that operation."""
-
-    def interrupt() -> None:
-        raise KeyboardInterrupt
-
     client = project.aws.runtime if operation == "InvokeEndpoint" else project.aws.sagemaker
-    with pytest.raises(KeyboardInterrupt), on_call(client, operation, interrupt, "after-call"):
+    with cut_off(client, operation, "after-call"):
         yield

@@ -19,7 +19,7 @@ from common.registry import Package
 from common.settings import Run
 from common.storage import Bucket, split_uri
 from tests.accounts import Account
-from tests.functional.deployment.deployment_kit import eventually, on_call, trained
+from tests.functional.deployment.deployment_kit import cut_off, eventually, on_call, trained
 from tests.functional.deployment.shared_kit import ABALONE, CHURN, TABULAR, Shared, constant_load
 
 
@@ -262,11 +262,7 @@ def test_when_any_model_answers_otherwise_after_the_switch_the_generation_before
 def test_the_next_deploy_verifies_what_a_killed_one_has_left(shared: Shared) -> None:
     shared.deploy(ABALONE, shared.package(ABALONE, 1))
     two, six = shared.package(ABALONE, 2), shared.package(CHURN, 6)
-
-    def die() -> None:
-        raise KeyboardInterrupt
-
-    with on_call(shared.project(ABALONE).aws.runtime, "InvokeEndpoint", die), pytest.raises(KeyboardInterrupt):
+    with cut_off(shared.project(ABALONE).aws.runtime, "InvokeEndpoint"):
         shared.deploy(ABALONE, two)
     assert not shared.verified()
     assert shared.deploy(CHURN, six)
@@ -280,11 +276,7 @@ def test_the_next_deploy_verifies_what_a_killed_one_has_left(shared: Shared) -> 
 def test_the_next_deploy_takes_back_a_bad_generation_that_a_killed_one_has_left(shared: Shared) -> None:
     shared.deploy(ABALONE, shared.package(ABALONE, 1))
     two, six = shared.package(ABALONE, 2), shared.package(CHURN, 6)
-
-    def die() -> None:
-        raise KeyboardInterrupt
-
-    with on_call(shared.project(ABALONE).aws.runtime, "InvokeEndpoint", die), pytest.raises(KeyboardInterrupt):
+    with cut_off(shared.project(ABALONE).aws.runtime, "InvokeEndpoint"):
         shared.deploy(ABALONE, two)
     served = shared.served()
     assert served is not None

@@ -13,6 +13,7 @@ from tests.functional.deployment.deployment_kit import (
     MODEL,
     Project,
     constant_load,
+    cut_off,
     eventually,
     on_call,
     prepared,
@@ -159,11 +160,8 @@ def test_the_kept_configuration_serves_again_although_deploy_py_declares_another
 
 @pytest.mark.parametrize("operation", ["UpdateEndpoint", "InvokeEndpoint"])
 def test_a_killed_rollback_is_continued_by_the_next(project: Project, on_call_person: OnCall, operation: str) -> None:
-    def die() -> None:
-        raise KeyboardInterrupt
-
     client = project.aws.runtime if operation == "InvokeEndpoint" else project.aws.sagemaker
-    with on_call(client, operation, die), pytest.raises(KeyboardInterrupt):
+    with cut_off(client, operation):
         on_call_person.roll_back("first")
     assert not on_call_person.status().in_step
     on_call_person.roll_back("second")
@@ -174,11 +172,8 @@ def test_a_killed_rollback_is_continued_by_the_next(project: Project, on_call_pe
 
 
 def test_a_killed_rollback_may_be_continued_to_another_version(project: Project, on_call_person: OnCall) -> None:
-    def die() -> None:
-        raise KeyboardInterrupt
-
     person = on_call_person
-    with on_call(project.aws.sagemaker, "UpdateEndpoint", die), pytest.raises(KeyboardInterrupt):
+    with cut_off(project.aws.sagemaker, "UpdateEndpoint"):
         person.roll_back("first")
     person.roll_back("further", to=1)
     person.roll_back("again")  # the work is done: version 1 is not taken for bad

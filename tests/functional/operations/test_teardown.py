@@ -16,7 +16,7 @@ from common.operations.cost import what_runs
 from common.operations.teardown import tear_down
 from common.settings import Run
 from tests.accounts import Account
-from tests.functional.deployment.deployment_kit import ENDPOINT, Project, on_call
+from tests.functional.deployment.deployment_kit import ENDPOINT, Project, cut_off
 from tests.functional.local.training_support import XGBOOST, put, regression_csv
 from tests.functional.local.transform_support import job_request, make_model, wait_until
 
@@ -182,11 +182,8 @@ def test_a_batch_that_runs_costs_and_is_stopped(project: Project) -> None:
 
 @pytest.mark.parametrize("operation", ["DeleteEndpoint", "DeleteEndpointConfig", "DeleteModel"])
 def test_a_teardown_that_was_killed_is_continued_by_the_next(project: Project, operation: str) -> None:
-    def die() -> None:
-        raise KeyboardInterrupt
-
     deploy(project)
-    with on_call(project.aws.sagemaker, operation, die), pytest.raises(KeyboardInterrupt):
+    with cut_off(project.aws.sagemaker, operation):
         tear_down(project.aws, "abalone", project.said.append, confirmed=True)
     tear_down(project.aws, "abalone", project.said.append, confirmed=True)
     left = listed(project.account)

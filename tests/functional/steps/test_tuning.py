@@ -254,6 +254,7 @@ def test_a_tuning_job_that_somebody_stops_ends_the_step_and_the_next_run_starts_
     assert tuner.tune("source-1").summary.job == f"{name}-2"
 
 
+@pytest.mark.long
 def test_a_tuning_job_none_of_whose_training_jobs_completed_has_no_model_and_no_children(tuner: Tuner) -> None:
     def stop_both(line: str) -> None:
         if line.startswith("Tuning job"):

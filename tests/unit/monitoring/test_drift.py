@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,7 +42,7 @@ REFERENCE, WINDOW = patients(RANDOM, 600), patients(RANDOM, 200)
 both = partial(compare, columns=COLUMNS, metric="brier", checks=Checks())
 
 
-def changed_patients(**columns: object) -> Findings:
+def changed_patients(**columns: "pd.Series[Any]") -> Findings:
     return both(REFERENCE, replace(WINDOW, frame=WINDOW.frame.assign(**columns)))
 
 

@@ -1,5 +1,8 @@
 """Differences in words."""
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -83,7 +86,7 @@ def test_gaps_and_faults_are_counted() -> None:
 
 
 def test_columns_of_a_manifest_are_those_that_predictions_are_made_from() -> None:
-    described = [
+    described: list[Mapping[str, Any]] = [
         {"kind": "number", "name": "height", "at_least": 0, "decimals": 4},
         {"kind": "category", "name": "sex", "values": ["F", "M"], "optional": True},
         {"kind": "ignored", "name": "phone"},
