@@ -102,7 +102,7 @@ def rows_of(folder: Path) -> list[dict[str, Any]]:
 
 
 def rejected_of(folder: Path) -> list[dict[str, Any]]:
-    files = sorted((folder / "rows/rejected").glob("*.jsonl"))
+    files = sorted((folder / "rows/_rejected").glob("*.jsonl"))
     return [json.loads(line) for file in files for line in file.read_text().splitlines()]
 
 
