@@ -63,6 +63,7 @@ def decide(history: Sequence[WindowResult], rule: Rule) -> Decision:
     A broken window says nothing: its data are to be mended where they come from. A window whose job failed is no window.
     """
     sound = [window for window in history if not window.broken][-rule.of :]
+    enough = f"{rule.windows} of {rule.of} are a reason"
     found: dict[Reason, tuple[str, ...]] = {
         "degraded": tuple(window.id for window in sound if window.degraded),
         "drift": tuple(window.id for window in sound if window.drifted),
@@ -70,9 +71,12 @@ def decide(history: Sequence[WindowResult], rule: Rule) -> Decision:
     for reason, windows in found.items():
         if len(windows) >= rule.windows:
             return Decision(True, reason, windows, f"{_told(reason, windows, len(sound))}: {', '.join(windows)}")
+    if not sound:
+        return Decision(False, "", (), f"no sound window has been looked at yet; {enough}")
     reason, windows = max(found.items(), key=lambda item: len(item[1]))
-    enough = f"{rule.windows} of {rule.of} are a reason"
-    return Decision(False, "", windows, f"{_told(reason, windows, len(sound))}; {enough}")
+    last = f"the last {len(sound)} windows" if len(sound) > 1 else "the last window"
+    told = _told(reason, windows, len(sound)) if windows else f"nothing had changed in {last}"
+    return Decision(False, "", windows, f"{told}; {enough}")
 
 
 def _told(reason: Reason, windows: Sequence[str], of: int) -> str:

@@ -45,8 +45,20 @@ def test_one_odd_window_is_no_reason() -> None:
     assert decision.words == "predictions were worse in 2 of the last 5 windows; 3 of 5 are a reason"
 
 
-def test_nothing_looked_at_is_no_reason() -> None:
-    assert not decide([], Rule()).retrain
+@pytest.mark.parametrize(
+    ("windows", "words"),
+    [
+        ([], "no sound window has been looked at yet"),
+        ([(True, False, True)], "no sound window has been looked at yet"),
+        ([(False, False, False)], "nothing had changed in the last window"),
+        ([(False, False, False)] * 9, "nothing had changed in the last 5 windows"),
+        ([(True, False, False)], "data had drifted in 1 of the last 1 windows"),
+    ],
+)
+def test_where_nothing_is_found_the_words_say_so(windows: list[tuple[bool, bool, bool]], words: str) -> None:
+    decision = decide(history(windows), Rule(3, 5))
+    assert not decision.retrain
+    assert decision.words == f"{words}; 3 of 5 are a reason"
 
 
 @pytest.mark.parametrize("rule", [(0, 5), (6, 5), (-1, 1)])
