@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 
 from common.errors import MonitoringError
 from common.monitoring.looked import FINDINGS, Looked
@@ -45,7 +46,25 @@ def history(bucket: Bucket, model: str, version: int) -> list[Looked]:
 
 def decision(windows: Iterable[Looked], rule: Rule) -> Decision:
     """Whether these windows of one package, the oldest first, are a reason to retrain."""
-    return decide([WindowResult.of(each.id, each.findings) for each in windows], rule)
+    return decide([WindowResult.of(each.id, each.findings) for each in apart(windows)], rule)
+
+
+def apart(windows: Iterable[Looked]) -> list[Looked]:
+    """The windows without those that lie in the time of a longer one: an odd hour that is looked at thrice is one."""
+    windows = list(windows)
+    kept: list[tuple[datetime, datetime]] = []
+    for since, until in sorted(filter(None, map(_time, windows)), key=lambda time: time[0] - time[1]):
+        if all(until <= begin or end <= since for begin, end in kept):
+            kept.append((since, until))
+    return [window for window in windows if _time(window) in (None, *kept)]
+
+
+def _time(looked: Looked) -> tuple[datetime, datetime] | None:
+    """Since when, until when; None of a batch, whose records are in no other window."""
+    if looked.kind == "batch":
+        return None
+    since, until = (datetime.fromisoformat(looked.window[end]) for end in ("since", "until"))
+    return since, until
 
 
 def _read(bucket: Bucket, key: str, content: bytes) -> Looked:

@@ -35,7 +35,8 @@ def package(version: int, status: str = APPROVED, source: str = "s1", **metadata
 def window(days_ago: float, *, drifted: bool = False, degraded: bool = False, broken: bool = False) -> Looked:
     findings = Findings((100, 100), (), (), None, None, drifted=drifted, degraded=degraded, broken=broken)
     ends = (NOW - timedelta(days=days_ago)).isoformat()
-    return Looked(f"live-{days_ago}", "live", ends, 100, 1, "i", {}, findings)
+    time = {"since": (NOW - timedelta(days=days_ago + 1)).isoformat(), "until": ends}
+    return Looked(f"live-{days_ago}", "live", ends, 100, 1, "i", time, findings)
 
 
 def standing(*windows: Looked, gathered_days_ago: float = 9, attempt_days_ago: float | None = None) -> Standing:
