@@ -21,7 +21,7 @@ _STEP = re.compile(
     re.VERBOSE,
 )
 _INDEX = re.compile(r"-?\d+")
-_SLICE = re.compile(r"(-?\d*):(-?\d*)")
+_SLICE = re.compile(r"(-?\d+)?:(-?\d+)?")
 
 
 class FilterError(ValueError):
@@ -133,6 +133,5 @@ def _index(item: str, text: str) -> int | slice:
     if _INDEX.fullmatch(item):
         return int(item)
     if bounds := _SLICE.fullmatch(item):
-        low, high = (int(bound) if bound not in ("", "-") else None for bound in bounds.groups())
-        return slice(low, high)
+        return slice(*(None if bound is None else int(bound) for bound in bounds.groups()))
     raise FilterError(f"{text!r} is not supported as a filter: {item!r} is neither an index nor a slice")
