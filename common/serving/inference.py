@@ -4,6 +4,9 @@ This one module does it wherever it is done: when data are gathered, when a mode
 travels in every artifact as `code/inference.py`, where SageMaker's XGBoost image runs it in script mode; behind a shared
 endpoint it is the container's own program, and the same for every model. Therefore it imports nothing of this repository
 and nothing that the image lacks (Python 3.10, numpy, xgboost, flask, sagemaker_inference).
+
+It is one file, long as it is: artifacts, shared endpoints and the jobs that read records each take it along under a name of
+their own, so that a second file would have to be imported by another name in each of these places.
 """
 
 from __future__ import annotations
