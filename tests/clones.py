@@ -173,7 +173,10 @@ def forecast(aws: Account, model: str, customer: str, request: Mapping[str, obje
 
 
 def state_of(aws: Account) -> dict[str, Any]:
-    """Everything that a step could have changed: objects, packages, endpoint, models, configurations, training jobs."""
+    """Everything that a step could have changed: objects, packages, endpoint, models, configurations, training jobs.
+
+    What an endpoint captures of the calls that a step makes is no change.
+    """
     sagemaker, s3 = aws.client("sagemaker"), aws.client("s3")
     endpoints = [e["EndpointName"] for e in sagemaker.list_endpoints()["Endpoints"]]
     return {
@@ -181,6 +184,7 @@ def state_of(aws: Account) -> dict[str, Any]:
             entry["Key"]: (entry["ETag"], entry["LastModified"])
             for page in s3.get_paginator("list_objects_v2").paginate(Bucket=aws.bucket)
             for entry in page.get("Contents", [])
+            if "/capture/" not in entry["Key"]
         },
         "packages": [_plain(package) for package in packages(aws)],
         "endpoints": [_plain(sagemaker.describe_endpoint(EndpointName=name)) for name in endpoints],

@@ -259,7 +259,7 @@ def test_main_without_an_approved_package_is_told_at_once_whatever_the_wait(clon
 
 
 def test_a_wrong_declaration_is_told_without_a_traceback(clone: Clone, aws: Account) -> None:
-    clone.edit("abalone_model/deploy.py", r"percent=10", "percent=60")
+    clone.edit("abalone_model/deploy.py", r"Canary\(percent=10", "Canary(percent=60")
     done = clone.run(aws, "-m", "abalone_model.deploy")
     assert done.returncode == 1
     assert done.stderr.startswith("Error: A canary of 60 % is not possible.")

@@ -183,7 +183,7 @@ class TestCheckout:
         assert_refused(done, f"abalone_model/extra.py, {TRAINING}", "not committed", "git stash -u")
 
     def test_what_is_not_committed_is_not_deployed(self, copy: Clone, aws: Account) -> None:
-        copy.edit("abalone_model/deploy.py", "percent=10", "percent=20")
+        copy.edit("abalone_model/deploy.py", r"Canary\(percent=10", "Canary(percent=20")
         assert_refused(copy.run(aws, "-m", "abalone_model.deploy"), "abalone_model/deploy.py is not committed")
 
     def test_a_branch_is_not_deployed(self, copy: Clone, aws: Account) -> None:
