@@ -102,6 +102,12 @@ class Services:
             _s3(account).put_object(bucket, key, mmap(opened.fileno(), size, access=ACCESS_READ) if size else b"")
         self.changed("s3")
 
+    def delete_object(self, account: str, bucket: str, key: str) -> None:
+        """Delete the object if it is there. Raises KeyError when the bucket is missing."""
+        self._bucket(account, bucket)
+        _s3(account).delete_object(bucket, key)
+        self.changed("s3")
+
     def list_objects(self, account: str, bucket: str, prefix: str) -> list[tuple[str, int]]:
         """(key, size) of every object below the prefix, sorted by key. Raises KeyError when the bucket is missing."""
         keys, _, _, _ = _s3(account).list_objects(self._bucket(account, bucket), prefix, None, None, None)

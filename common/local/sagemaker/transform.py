@@ -63,7 +63,7 @@ def list_transform_jobs(call: Call) -> Answer:
 
 @operation
 def stop_transform_job(call: Call) -> Answer:
-    """Stop a transform job; outputs that are whole by then stay."""
+    """Stop a transform job; what it has written is deleted."""
     status = TransformState(call.aws.store, call.scope, _existing(call)["TransformJobName"]).stop()
     if status not in ("InProgress", "Stopping"):
         raise validation_error(f"The request was rejected because the transform job is in status {status}.")

@@ -6,7 +6,7 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, wait
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -55,8 +55,16 @@ class TransformRun(JobRun[TransformState]):
         self._halted = threading.Event()
         self._failures: list[bool] = []
         """Of each object that failed, whether its content is to blame."""
+        self._written: list[str] = []
+        """The keys of the outputs."""
 
     def _finish(self, ending: Ending) -> None:
+        """As SageMaker's reference says of StopTransformJob: of a job that is stopped before its end no output is stored."""
+        if self._state.settled(ending).status == "Stopped":
+            bucket, _ = parse_s3_uri(self._job["TransformOutput"]["S3OutputPath"])
+            with suppress(KeyError):  # the bucket is gone, and all that was in it
+                for key in self._written:
+                    self._aws.services.delete_object(self._account, bucket, key)
         self._state.finish(ending)
 
     def _attempt(self) -> Ending:
@@ -167,6 +175,7 @@ class TransformRun(JobRun[TransformState]):
                     output.write(answer + lane.settings.assembled)
             bucket, _ = parse_s3_uri(self._job["TransformOutput"]["S3OutputPath"])
             self._aws.services.upload(self._account, bucket, item.target, whole)
+            self._written.append(item.target)
         finally:
             whole.unlink(missing_ok=True)
 

@@ -44,7 +44,8 @@ def test_a_filter_chooses_cells_of_a_row(text: str, cells: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["x", "", "$.", "$x", "$[", "$[a]", "$[1:2:3]", "$[-:2]", "$..id", "$.x[0:2].y", "$[?(@.x)]", "$['a'", "$.a b"]
+    "text",
+    ["x", "", "$.", "$x", "$[", "$[a]", "$[1:2:3]", "$[-:2]", "$..id", "$.x[0:2].y", "$[?(@.x)]", "$['a'", "$.a b"],
 )
 def test_other_expressions_are_refused(text: str) -> None:
     with pytest.raises(FilterError):
