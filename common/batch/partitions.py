@@ -30,13 +30,16 @@ class Partition:
     """The files of one folder of the input.
 
     Attributes:
-        name: the folder below the input's prefix, e.g. `dt=2026-11-20`.
+        name: the folder below the input's prefix, e.g. `dt=2026-11-20`; empty of files that lie in none, which are strange.
         strange: files that are neither CSV nor JSON lines, by their names, nor marked as of no concern (`_SUCCESS`).
     """
 
     name: str
     files: tuple[File, ...]
     strange: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return self.name or "files in no folder"
 
     @property
     def inputs(self) -> str:
@@ -89,11 +92,11 @@ class Task:
 
     def __str__(self) -> str:
         if self.done:
-            return f"{self.partition.name}: scored by version {self.done.package_version} at {self.done.scored_at}"
+            done = self.done
+            counts = f"{done.records:,} of {done.records + done.rejected:,} records"
+            return f"{self.partition}: {counts} scored by version {done.package_version} at {done.scored_at}"
         files = f"{len(self.partition.files)} file{'s' if len(self.partition.files) != 1 else ''}"
-        return (
-            f"{self.partition.name}: version {self.package.version} scores {files}, {self.partition.size / 1e6:,.1f} MB"
-        )
+        return f"{self.partition}: version {self.package.version} scores {files}, {self.partition.size / 1e6:,.1f} MB"
 
 
 def tasks(

@@ -43,16 +43,18 @@ class Scoring:
     say: Say
 
     def run(self) -> Manifest:
-        """Score the partition.
+        """Score the partition. One of which no record can be scored comes out without rows, all of it set aside.
 
         Raises:
-            BatchError: the transform failed or was stopped, no record of the partition can be scored, or its files have
-                changed while they were read.
+            DataError: the partition has files that cannot be read, or that lie in no folder.
+            BatchError: the transform failed or was stopped, or the files have changed while they were read.
             TrainingError: a processing job failed, or the request of a job was refused.
         """
         if strange := self.task.partition.strange:
             raise DataError(
-                f"{self._name} has files that are neither CSV nor JSON lines: {', '.join(strange[:5])}.",
+                f"{self.task.partition} has files that are neither CSV nor JSON lines: {', '.join(strange[:5])}."
+                if self._name
+                else f"Files lie beside the partitions, in no folder: {', '.join(strange[:5])}.",
                 "Name files *.csv or *.jsonl, in folders; what begins with _ or . is passed over.",
             )
         prepared = self._prepare()
@@ -81,12 +83,6 @@ class Scoring:
             )
         if lost := unaccounted(prepared["files"]):
             raise BatchError(f"{lost:,} lines of {self._name} are unaccounted for.", "This is a defect: report it.")
-        if prepared["rejected"] and not prepared["records"]:
-            reason = max(prepared["reasons"], key=prepared["reasons"].__getitem__)
-            raise BatchError(
-                f"None of the {prepared['rejected']:,} records of {self._name} can be scored: {reason}.",
-                f"Mend its files, or take them away. The records lie in {self._place.work}prepared/rejected/.",
-            )
         return prepared
 
     def _transform(self, prepared: Mapping[str, Any]) -> None:

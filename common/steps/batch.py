@@ -17,30 +17,43 @@ from common.steps.live import live_of
 from common.storage import Layout, split_uri
 
 
+class NothingServes(DeploymentError):
+    """There is no package to score with."""
+
+
 def score_batches(context: Context, model: Model, batch: Batch, *, partition: str = "", plan: bool = False) -> None:
     """Score every partition that was not scored yet, or the one of that name with the package that serves now.
 
-    A partition that cannot be scored keeps no other from it.
+    A partition that cannot be scored keeps no other from it. A model that was never deployed has nothing to score with, which
+    is no failure unless a partition is asked for: the schedule runs for every model that declares batches.
 
     Args:
         plan: only say what would be done.
 
     Raises:
-        DeploymentError: nothing serves, or what serves was never verified.
+        NothingServes: a partition is asked for, or another package has served before.
+        DeploymentError: what serves was never verified.
         RegistryError: the package that serves is not approved any more, or was rolled back.
         UsageError: there is no such partition.
-        BatchError: names each partition that could not be scored, and why.
+        BatchError: names each partition that could not be scored, or of which no record could, and why.
     """
-    package = serving_package(context, model)
+    try:
+        package = serving_package(context, model)
+    except NothingServes as error:
+        if partition or any(each.deployed_at for each in context.registry(model).packages()):
+            raise
+        context.say(f"{model.name}: nothing is scored, for it was never deployed. {error.remedy}")
+        return
     planned = planned_tasks(context, model, batch, package, partition)
     waiting = [task for task in planned if not task.done]
-    if plan or partition:
-        for task in planned if plan else [task for task in planned if task.done]:
+    for task in planned:
+        if plan or (partition and task.done):
             context.say(f"{model.name} {task}")
-    if plan:
-        return
-    if not waiting:
-        context.say(f"{model.name}: nothing to score; {len(planned)} of its partitions are scored already")
+    if not waiting and not partition:
+        where = f"partition{'s' if len(planned) != 1 else ''} in {batch_input(context, model, batch)}"
+        told = f"{len(planned)} {where}, all scored" if planned else f"no {where}"
+        context.say(f"{model.name}: nothing to score: {told}")
+    if plan or not waiting:
         return
     wanted = Wanted(model, package, model.declaration("deploy", "ENDPOINT"))
     check_artifact(context.aws, wanted)
@@ -52,10 +65,12 @@ def score_batches(context: Context, model: Model, batch: Batch, *, partition: st
     for task in waiting:
         try:
             context.say(f"{model.name} {task}")
-            _say_scored(context, model, scoring_of(context, model, task, wanted.model_name).run())
+            manifest = scoring_of(context, model, task, wanted.model_name).run()
+            _say_scored(context, model, manifest)
+            _require_scores(context, model, manifest)
         except ModelsError as error:
-            context.say(f"{model.name} {task.partition.name} was not scored: {error}")
-            failures[task.partition.name] = error
+            context.say(f"{model.name} {task.partition} was not scored: {error}")
+            failures[str(task.partition)] = error
     if failures:
         raise _failure(model, failures, len(waiting))
 
@@ -81,13 +96,14 @@ def serving_package(context: Context, model: Model) -> Package:
     """The package that is approved and serves now.
 
     Raises:
-        DeploymentError: nothing serves, or what serves was never verified.
+        NothingServes: none does.
+        DeploymentError: what serves was never verified.
         RegistryError: the package is not approved any more, or was rolled back.
     """
     live, registry = live_of(context, model), context.registry(model)
     package = registry.serving(live.package_arn)
     if package is None:
-        raise DeploymentError(
+        raise NothingServes(
             f"No package of {model.name} serves; batches are scored with the one that does.",
             f"`./models status {model.name}` says why. Approve a package and merge it, or `./models deploy {model.name}`.",
         )
@@ -128,6 +144,22 @@ def _say_scored(context: Context, model: Model, manifest: Manifest) -> None:
     )
     for reason, count in sorted(manifest.reasons.items(), key=lambda item: -item[1])[:5]:
         context.say(f"  {count:,} rejected: {reason}")
+
+
+def _require_scores(context: Context, model: Model, manifest: Manifest) -> None:
+    """Say of a partition whose records were all set aside that this is no success. It is done, though: it fails but once.
+
+    Raises:
+        BatchError: it is one.
+    """
+    if manifest.records or not manifest.rejected:
+        return
+    reason = max(manifest.reasons, key=manifest.reasons.__getitem__)
+    output = context.bucket.uri(Layout(model.name).batch_output(manifest.partition, manifest.package_version))
+    raise BatchError(
+        f"None of the {manifest.rejected:,} records of {manifest.partition} can be scored: {reason}.",
+        f"They are set aside in {output}_rejected/. Mend the files of the partition: it is scored anew once they change.",
+    )
 
 
 def _failure(model: Model, failures: dict[str, ModelsError], tried: int) -> ModelsError:

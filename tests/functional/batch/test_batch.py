@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import BatchError, DeploymentError, RegistryError
+from common.errors import BatchError, RegistryError
 from common.serving.archive import load_predictor
+from common.steps.batch import NothingServes
 from tests.accounts import Account
 from tests.functional.batch.batch_kit import BATCH, LAYOUT, Batches, Killed, animals, killed_at_call, lines_of
-from tests.functional.deployment.deployment_kit import COLUMNS, Project, on_call, trained
+from tests.functional.deployment.deployment_kit import COLUMNS, MODEL, Project, on_call, trained
 
 SMALL = replace(BATCH, piece_mb=2)
 """With `small_pieces`: 2 kB, some thirty records."""
@@ -55,8 +56,7 @@ def test_every_record_comes_out_once_although_the_step_is_killed_at_any_call(bat
     assert len(manifest.parts) > 1
 
     assert batches.score(SMALL, partition="dt=1") == [
-        f"abalone dt=1: scored by version 1 at {manifest.scored_at}",
-        "abalone: nothing to score; 1 of its partitions are scored already",
+        f"abalone dt=1: 61 of 67 records scored by version 1 at {manifest.scored_at}"
     ]
     assert batches.jobs() == jobs
 
@@ -91,18 +91,24 @@ def test_a_partition_that_cannot_be_scored_keeps_no_other_from_it(batches: Batch
     batches.put("dt=2", a_csv=b"animal,length,width,weight\n")  # scored before, with many rows
     batches.put("dt=3", a_xml=b"<animal/>")
     batches.put("dt=4", a_csv=b"animal,length\ntag 1,0.5\n")
-    assert batches.score(SMALL, plan=True)[-3:] == [
+    batches.context.bucket.write(f"{LAYOUT.batch_input()}loose.csv", animals(1))
+    assert batches.score(SMALL, plan=True)[-4:] == [
         "abalone dt=2: version 1 scores 1 file, 0.0 MB",
         "abalone dt=3: version 1 scores 0 files, 0.0 MB",
         "abalone dt=4: version 1 scores 1 file, 0.0 MB",
+        "abalone files in no folder: version 1 scores 0 files, 0.0 MB",
     ]
     with pytest.raises(BatchError) as caught:
         batches.score(SMALL)
-    assert "2 of 3 partitions of abalone were not scored" in caught.value.what
-    assert "dt=3: dt=3 has files that are neither CSV nor JSON lines: a.xml." in caught.value.what
-    assert "dt=4: None of the 1 records of dt=4 can be scored: the file's header has no width, weight." in (
-        caught.value.what
-    )
+    assert caught.value.what.splitlines() == [
+        "3 of 4 partitions of abalone were not scored:",
+        "  - dt=3: dt=3 has files that are neither CSV nor JSON lines: a.xml.",
+        "  - dt=4: None of the 1 records of dt=4 can be scored: the file's header has no width, weight.",
+        "  - files in no folder: Files lie beside the partitions, in no folder: loose.csv.",
+    ]
+    assert (batches.manifest("dt=4").records, batches.fates("dt=4")) == (0, {("a.csv", 2): 1})
+    with pytest.raises(BatchError, match="2 of 2 partitions"):  # what was set aside as a whole is done, too
+        batches.score(SMALL)
     assert batches.manifest("dt=2").records == 0
     assert list(batches.output("dt=2")) == ["version=1/_manifest.json"], "what other files have left is gone"
 
@@ -117,10 +123,19 @@ def test_a_package_that_is_rejected_by_now_scores_nothing(batches: Batches) -> N
         sagemaker.update_model_package(ModelPackageArn=arn, ModelApprovalStatus="Approved")
 
 
-def test_without_a_package_that_serves_there_is_nothing_to_score_with(
+def test_what_was_never_deployed_scores_nothing_and_what_is_not_there_any_more_is_missed(
     aws: Account, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, value in aws.env.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(DeploymentError, match="No package of abalone serves"):
-        Batches(Project(aws)).score()
+    project = Project(aws)
+    batches, package = Batches(project), project.package(1)
+    batches.put("dt=1", a_csv=animals(1))
+    [said] = batches.score()
+    assert said.startswith("abalone: nothing is scored, for it was never deployed. `./models status abalone` says why")
+    with pytest.raises(NothingServes, match="No package of abalone serves"):
+        batches.score(partition="dt=1")
+    context = batches.context
+    context.registry(MODEL).record_deployment(package, "abalone-1", context.run)
+    with pytest.raises(NothingServes, match="No package of abalone serves"):
+        batches.score()

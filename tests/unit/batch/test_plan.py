@@ -107,7 +107,7 @@ def test_a_manifest_survives_its_document() -> None:
 def test_a_task_says_what_is_done_or_to_be_done() -> None:
     [one, _] = tasks(partitions(LISTING), [], FIRST, BATCH)
     assert str(one) == "dt=1: version 1 scores 2 files, 0.0 MB"
-    assert str(replace(one, done=manifest(one))) == "dt=1: scored by version 1 at 2026-11-20"
+    assert str(replace(one, done=manifest(one))) == "dt=1: 1 of 1 records scored by version 1 at 2026-11-20"
 
 
 PREPARED = {
