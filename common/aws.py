@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import boto3
 from boto3.exceptions import Boto3Error
@@ -27,10 +27,12 @@ from common.settings import Settings
 if TYPE_CHECKING:
     from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
     from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+    from mypy_boto3_sns import SNSClient
     from mypy_boto3_sts import STSClient
 
 # botocore's default ("legacy") retries a failing call for up to half a minute and waits a minute for a connection.
@@ -68,11 +70,11 @@ class Aws:
         return self._session.client("cloudwatch", config=_CONFIG)
 
     @cached_property
-    def sns(self) -> Any:
+    def sns(self) -> SNSClient:
         return self._session.client("sns", config=_CONFIG)
 
     @cached_property
-    def events(self) -> Any:
+    def events(self) -> EventBridgeClient:
         return self._session.client("events", config=_CONFIG)
 
     @cached_property

@@ -11,15 +11,18 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from common.errors import NotificationError
 from common.model import ROOT
 
+if TYPE_CHECKING:
+    from mypy_boto3_events.type_defs import InputTransformerTypeDef, TagTypeDef, TargetTypeDef
+
 FOLDER = ROOT / "infra" / "events"
 PREFIX = "models-"
 """How the names of the rules begin."""
-OWNER_TAG = {"Key": "made-by", "Value": "models events"}
+OWNER_TAG: TagTypeDef = {"Key": "made-by", "Value": "models events"}
 """Tells our rules from others whose names begin alike."""
 STATEMENT = "EventBridgeRulesOfModels"
 """The statement of the topic's policy that lets the rules publish."""
@@ -32,16 +35,16 @@ class Rule:
 
     Attributes:
         pattern: which events it matches.
-        transformer: `InputTransformer` of its target.
+        transformer: that of its target.
     """
 
     name: str
     description: str
     pattern: Mapping[str, Any]
-    transformer: Mapping[str, Any]
+    transformer: InputTransformerTypeDef
 
-    def target(self, topic: str) -> dict[str, Any]:
-        return {"Id": _TARGET, "Arn": topic, "InputTransformer": dict(self.transformer)}
+    def target(self, topic: str) -> TargetTypeDef:
+        return {"Id": _TARGET, "Arn": topic, "InputTransformer": self.transformer}
 
 
 @dataclass(frozen=True)
@@ -110,7 +113,10 @@ def declared_rules(folder: Path = FOLDER) -> list[Rule]:
 def _rule(path: Path) -> Rule:
     try:
         content = json.loads(path.read_text())
-        transformer = {"InputPathsMap": content["input_paths"], "InputTemplate": content["input_template"]}
+        transformer: InputTransformerTypeDef = {
+            "InputPathsMap": content["input_paths"],
+            "InputTemplate": content["input_template"],
+        }
         return Rule(PREFIX + path.stem, content["description"], content["pattern"], transformer)
     except (ValueError, KeyError, TypeError) as error:
         raise NotificationError(
@@ -161,8 +167,7 @@ def _is_aimed(rule: Rule, topic: str, live: LiveRule | None) -> bool:
 def with_statement(policy: Mapping[str, Any], topic: str, rules: Iterable[str]) -> dict[str, Any]:
     """The topic's policy, in which our statement lets exactly these rules publish; other statements stay.
 
-    A policy replaces the topic's default, so that of a new topic has to say again who owns it: everything that the account
-    itself may do is then up to the identities' own policies.
+    Among them is the one that a new topic has, by which the alarms of its account may publish, too.
     """
     _, partition, _, region, account, _ = topic.split(":")
     sources = [f"arn:{partition}:events:{region}:{account}:rule/{name}" for name in sorted(rules)]

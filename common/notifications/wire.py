@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
@@ -21,6 +21,13 @@ from common.notifications.rules import (
     wiring,
 )
 
+if TYPE_CHECKING:
+    from mypy_boto3_events.type_defs import (
+        PutTargetsResponseTypeDef,
+        RemoveTargetsResponseTypeDef,
+        RuleTypeDef,
+    )
+
 TOPIC = "models-notifications"
 """The topic's name where `NOTIFY_TOPIC_ARN` names none."""
 
@@ -34,12 +41,17 @@ def wire_events(aws: Aws, say: Say, *, plan: bool = False) -> str:
         NotificationError: a rule cannot be read, or cannot work; see `rules.wiring`.
     """
     topic = aws.settings.notify_topic or _default_topic(aws)
-    wanted = wiring(declared_rules(), topic, _live_topic(aws, topic), _live_rules(aws))
+    live = _live_rules(aws)
+    wanted = wiring(declared_rules(), topic, _live_topic(aws, topic), live)
     steps = wanted.described()
     for step in steps or ["nothing to do: topic and rules are as infra/events/ declares them"]:
         say(f"  {step}")
-    if not plan:
-        _carry_out(aws, wanted)
+    if plan:
+        return topic
+    if wanted.make_topic:
+        aws.sns.create_topic(Name=topic.rpartition(":")[2])
+        wanted = wiring(declared_rules(), topic, _live_topic(aws, topic), live)  # a new topic has a policy, which stays
+    _carry_out(aws, wanted)
     return topic
 
 
@@ -63,7 +75,7 @@ def _live_rules(aws: Aws) -> dict[str, LiveRule]:
     return {rule["Name"]: _live_rule(aws, rule) for page in pages for rule in page["Rules"]}
 
 
-def _live_rule(aws: Aws, rule: dict[str, str]) -> LiveRule:
+def _live_rule(aws: Aws, rule: RuleTypeDef) -> LiveRule:
     return LiveRule(
         rule.get("Description", ""),
         json.loads(rule.get("EventPattern", "{}")),
@@ -74,9 +86,7 @@ def _live_rule(aws: Aws, rule: dict[str, str]) -> LiveRule:
 
 
 def _carry_out(aws: Aws, wanted: Wiring) -> None:
-    """The topic and its policy first: a rule that may not publish loses its events."""
-    if wanted.make_topic:
-        aws.sns.create_topic(Name=wanted.topic.rpartition(":")[2])
+    """The topic's policy first: a rule that may not publish loses its events."""
     if wanted.policy:
         aws.sns.set_topic_attributes(
             TopicArn=wanted.topic, AttributeName="Policy", AttributeValue=json.dumps(wanted.policy)
@@ -92,7 +102,7 @@ def _carry_out(aws: Aws, wanted: Wiring) -> None:
         aws.events.delete_rule(Name=name)
 
 
-def _require_all(answer: dict[str, Any]) -> None:
+def _require_all(answer: PutTargetsResponseTypeDef | RemoveTargetsResponseTypeDef) -> None:
     """EventBridge answers with success when it has refused a target."""
     for failed in answer["FailedEntries"]:
         raise NotificationError(

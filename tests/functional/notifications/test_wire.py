@@ -10,7 +10,7 @@ import pytest
 
 from common.commands.events import events
 from common.errors import NotificationError
-from common.notifications.rules import declared_rules
+from common.notifications.rules import STATEMENT, declared_rules
 from common.notifications.wire import wire_events
 from tests.functional.local import processing_support, training_support, transform_support, tuning_support
 from tests.functional.notifications.conftest import Ears
@@ -36,6 +36,10 @@ def test_a_plan_makes_nothing_and_a_second_run_finds_nothing_to_do(ears: Ears) -
     assert planned[0].startswith("  create topic")
     assert set(rules(ears)) == {rule.name for rule in declared_rules()}
     assert wire(ears) == ["  nothing to do: topic and rules are as infra/events/ declares them"]
+    topic = f"arn:aws:sns:eu-west-1:{ears.account.account}:models-notifications"
+    policy = ears.account.client("sns").get_topic_attributes(TopicArn=topic)["Attributes"]["Policy"]
+    own, events = (each["Sid"] for each in json.loads(policy)["Statement"])
+    assert (own, events) == ("__default_statement_ID", STATEMENT)  # the account's alarms may tell it something, too
 
 
 def test_it_puts_right_what_somebody_changed(ears: Ears) -> None:
