@@ -5,8 +5,11 @@ One clock for the process: what tells AWS's time asks `now`. What measures how l
 
 import threading
 import time
+from datetime import UTC, datetime
 
 _lock = threading.Lock()
+_END = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
+"""No schedule is due later, and soon after that no date can be written."""
 _skipped = 0.0
 
 
@@ -24,11 +27,11 @@ def advance(seconds: float) -> float:
     """Skip that many seconds; the time after that. Time never goes back.
 
     Raises:
-        ValueError: the number is negative, or none at all.
+        ValueError: the number is negative, or none at all, or leads to the year 2200.
     """
     global _skipped
-    if not 0 <= seconds < float("inf"):
-        raise ValueError(f"time goes forward only, not by {seconds} s")
     with _lock:
+        if not (seconds >= 0 and now() + seconds < _END):
+            raise ValueError(f"time goes forward only, and not to the year 2200, so not by {seconds} s")
         _skipped += seconds
     return now()

@@ -62,7 +62,7 @@ class EventBus:
         """Skip time; every schedule that was due meanwhile has been sent when this returns the new time, each as of its own.
 
         Raises:
-            ValueError: the number is negative, or none.
+            ValueError: as `clock.advance`.
         """
         moment = clock.advance(seconds)
         self._aws.store.put("", _CLOCK, _CLOCK, {"Skipped": clock.skipped()})
@@ -72,10 +72,13 @@ class EventBus:
     def fire_schedules(self) -> None:
         """Send what is due by now."""
         with self._firing:
-            now = clock.now()
-            for due in heapq.merge(*_schedules(self._fired_until, now)):
-                self._scheduled(due)
+            after, now = self._fired_until, clock.now()
             self._fired_until = now
+            for due in heapq.merge(*_schedules(after, now)):
+                try:
+                    self._scheduled(due)
+                except Exception:  # the others are sent nevertheless, and none a second time
+                    log.exception("%s failed at its time", due.arn)
 
     def put(self, account: str, region: str, event: dict[str, Any]) -> None:
         """Offer an event to each rule of the default bus."""

@@ -11,9 +11,10 @@ import requests
 from botocore.exceptions import ClientError
 
 from common.commands.local import local_clock
-from common.errors import UsageError
+from common.errors import ModelsError, UsageError
 from common.local import daemon
-from common.local.skip import span
+from common.local.daemon import Running
+from common.local.skip import local_time, skip, span
 from tests.accounts import Account
 from tests.functional.local.events_kit import queue, rule, statement
 from tests.functional.local.processing_support import job_request
@@ -204,7 +205,14 @@ def test_a_time_to_skip_is_read(text: str, seconds: int) -> None:
     assert span(text).total_seconds() == seconds
 
 
-@pytest.mark.parametrize("text", ["tomorrow", "1", "-1d", "1.5h"])
+def test_what_the_server_does_not_skip_or_say_is_said(aws: Account) -> None:
+    with pytest.raises(UsageError, match=r"The local AWS refuses: .* not to the year 2200"):
+        skip(Running(0, aws.url, 1.0), span("999999d"))
+    with pytest.raises(ModelsError, match=r"does not answer: .*refused"):
+        local_time(Running(0, "http://127.0.0.1:9", 1.0))
+
+
+@pytest.mark.parametrize("text", ["tomorrow", "1", "-1d", "1.5h", "9999999999d"])
 def test_what_is_no_time_to_skip_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match="is no time to skip"):
         span(text)
