@@ -65,8 +65,12 @@ class DeploymentError(ModelsError):
     """The wanted package is not serving after the deploy. What served before still does."""
 
 
-class RolledBackError(DeploymentError):
-    """The wanted package served, did not answer as it did when it was trained, and was taken back."""
+class UnlikeTrainedError(DeploymentError):
+    """The wanted package reached the endpoint, did not answer as it did when it was trained, and serves nevertheless."""
+
+
+class RolledBackError(UnlikeTrainedError):
+    """It was taken back: what served before serves again."""
 
 
 class MonitoringError(ModelsError):

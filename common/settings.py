@@ -80,6 +80,7 @@ class Run:
         number: CircleCI's build number, or empty.
         pipeline: CircleCI's workflow id, or empty.
         branch: the branch that CircleCI builds, or empty.
+        job: CircleCI's name of the job, or empty.
     """
 
     user: str
@@ -88,6 +89,7 @@ class Run:
     pipeline: str = ""
     branch: str = ""
     actor: str = ""
+    job: str = ""
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str] = os.environ) -> "Run":
@@ -100,6 +102,7 @@ class Run:
             pipeline=environ.get("CIRCLE_WORKFLOW_ID", ""),
             branch=environ.get("CIRCLE_BRANCH", ""),
             actor=_actor(environ.get("CIRCLE_OIDC_TOKEN_V2", "")),
+            job=environ.get("CIRCLE_JOB", ""),
         )
 
 

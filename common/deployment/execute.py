@@ -35,7 +35,7 @@ from common.deployment.plan import (
 )
 from common.deployment.rollout import deployment_config
 from common.deployment.verify import check_artifact, check_endpoint, check_unchanged
-from common.errors import DeploymentError, RolledBackError
+from common.errors import DeploymentError, RolledBackError, UnlikeTrainedError
 from common.registry import Registry, metadata_values, now
 from common.settings import Run
 from common.storage import Bucket, Layout
@@ -325,14 +325,14 @@ class Deployment:
                 raise
             configuration = ""
         if not configuration:
-            raise DeploymentError(
+            raise UnlikeTrainedError(
                 f"{what}It serves nevertheless: there is nothing verified to return to.",
                 f"Deploy another approved version: `./models deploy {model} --version N`.",
             )
         wait_until_settled(self.aws, name, self.say)
         live = observe(self.aws, self.wanted.model)
         if live.configuration != configuration:
-            raise DeploymentError(
+            raise UnlikeTrainedError(
                 f"{what}The way back to {configuration} failed, too: {_serving(live)}. {live.failure}".rstrip(),
                 f"Deploy another approved version: `./models deploy {model} --version N`.",
             )

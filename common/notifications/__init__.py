@@ -19,7 +19,7 @@ from common.notifications.claim import Claim
 from common.notifications.scrub import scrub
 from common.storage import Bucket
 
-Kind = Literal["drift found", "approval waiting", "deployed", "rolled back"]
+Kind = Literal["job failed", "drift found", "approval waiting", "deployed", "rolled back"]
 
 _LONGEST_SUBJECT = 100  # characters, and ASCII only: SNS refuses others, since e-mail would
 _LONGEST_TEXT = 20_000  # characters: SNS takes 256 KiB in all
@@ -54,7 +54,8 @@ class Notice:
     def message(self) -> str:
         """The whole text, the links below it, and nothing secret in either."""
         links = [f"{what}: {url}" for what, url in self.links.items() if url]
-        parts = [f"{self.model}: {self.kind}: {self.subject}", self.text.strip()[:_LONGEST_TEXT], "\n".join(links)]
+        text = scrub(self.text.strip())[:_LONGEST_TEXT]  # a secret that is cut off looks like none
+        parts = [f"{self.model}: {self.kind}: {self.subject}", text, "\n".join(links)]
         return scrub("\n\n".join(filter(None, parts)))
 
 
@@ -82,7 +83,7 @@ def notify(context: Teller, notice: Notice) -> None:
         return
     claim = Claim(Bucket(aws), notice.key, {"kind": notice.kind, "model": notice.model, "title": notice.title})
     try:
-        told = claim.taken() and _published(aws, topic, notice, claim)
+        told = claim.taken() and _published(context, topic, notice, claim)
     except (ClientError, BotoCoreError) as error:
         raise NotificationError(
             f"«{notice.title}» could not be sent to {topic}. {explain(error).what}",
@@ -92,12 +93,15 @@ def notify(context: Teller, notice: Notice) -> None:
     context.say(f"  notified: {notice.title}" if told else f"  notified before: {notice.title}")
 
 
-def _published(aws: Aws, topic: str, notice: Notice, claim: Claim) -> bool:
+def _published(context: Teller, topic: str, notice: Notice, claim: Claim) -> bool:
     """Publish what is claimed; what SNS does not take is left to the next one."""
     try:
-        answer = aws.sns.publish(TopicArn=topic, Subject=notice.title, Message=notice.message)
+        answer = context.aws.sns.publish(TopicArn=topic, Subject=notice.title, Message=notice.message)
     except (ClientError, BotoCoreError):
         claim.give_up()
         raise
-    claim.done(answer["MessageId"])
+    try:
+        claim.done(answer["MessageId"])
+    except (ClientError, BotoCoreError) as error:
+        context.say(f"  it was sent, which could not be noted: a later run may send it again. {explain(error).what}")
     return True

@@ -9,6 +9,7 @@ message and exits with 1 (2 when it was called wrongly).
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -133,10 +134,19 @@ def failures_explained() -> Iterator[None]:
         with explained():
             yield
     except ModelsError as error:
+        _tell(error)
         fail(error)
     except KeyboardInterrupt:
         sys.stderr.write("Interrupted. What was started on AWS goes on; the same command continues from there.\n")
         sys.exit(130)
+
+
+def _tell(error: ModelsError) -> None:
+    """Tell people of a job that fails in CircleCI; on a person's machine there is somebody who reads."""
+    if os.environ.get("CIRCLECI") == "true":
+        from common.steps.announce import announce_failure
+
+        announce_failure(error)
 
 
 def fail(error: ModelsError) -> None:

@@ -5,12 +5,21 @@ None of it decides what a model is trained from, or how: that is why it stands h
 
 from __future__ import annotations
 
-from common.errors import RolledBackError
+from common.errors import (
+    DeploymentError,
+    GateError,
+    ModelsError,
+    NotificationError,
+    RolledBackError,
+    TrainingError,
+    UnlikeTrainedError,
+)
 from common.model import Model
-from common.notifications import Notice, notify
+from common.notifications import Kind, Notice, notify
 from common.notifications.links import endpoint_page, object_page, workflow_page
 from common.registry import PENDING, Package, now
-from common.steps.context import Context
+from common.settings import Run
+from common.steps.context import Context, say
 from common.storage import Layout
 
 
@@ -84,22 +93,51 @@ def announce_rolled_back(context: Context, model: Model, endpoint: str, bad: Pac
     notify(context, Notice("rolled back", model.name, subject, _text(lines), links, key))
 
 
-def announce_taken_back(
-    context: Context, model: Model, endpoint: str, package: Package, error: RolledBackError
+def announce_unlike_trained(
+    context: Context, model: Model, endpoint: str, package: Package, error: UnlikeTrainedError
 ) -> None:
-    """Tell that a deploy took its own package back; where an alarm made SageMaker do it, EventBridge tells.
+    """Tell that a deploy took its own package back, or could not; where an alarm made SageMaker do it, EventBridge tells.
 
-    Raises:
-        NotificationError: people could not be told.
+    That people could not be told is only said: the deploy fails by the error, which matters more.
     """
     links = {
         "Job": context.run.url,
         "Endpoint": endpoint_page(context.aws.settings.region, endpoint),
         "Report": _report(context, model, package),
     }
-    key = f"taken back {package.arn} {context.run.url or now()}"
+    key = f"unlike trained {package.arn} {context.run.url or now()}"
+    kind: Kind = "rolled back" if isinstance(error, RolledBackError) else "job failed"
     subject = f"version {package.version} did not answer as it was trained"
-    notify(context, Notice("rolled back", model.name, subject, str(error), links, key))
+    try:
+        notify(context, Notice(kind, model.name, subject, str(error), links, key))
+    except NotificationError as untold:
+        context.say(f"  {untold.what}")
+
+
+def announce_failure(error: ModelsError) -> None:
+    """Tell that a job of CircleCI's on main has failed, for a reason of which AWS has no event; once for a job.
+
+    On main, schedules and merges run jobs on which nobody looks. That people could not be told is only said: the job fails
+    by the error, which matters more.
+    """
+    run = Run.from_environment()
+    if run.branch != "main" or _is_told_otherwise(error):
+        return
+    try:
+        subject, key = error.what.partition("\n")[0], f"job failed {run.url}"
+        notify(Context.from_environment(), Notice("job failed", run.job, subject, str(error), {"Job": run.url}, key))
+    except ModelsError as untold:
+        say(f"  nobody could be told. {untold.what}")
+
+
+def _is_told_otherwise(error: ModelsError) -> bool:
+    """Of jobs and deployments that fail EventBridge tells, or the deploy itself; a job that SageMaker refuses has no event.
+
+    A model that is not good enough is nobody's failure: what serves goes on, and there is nothing to click.
+    """
+    if isinstance(error, TrainingError):
+        return error.__cause__ is None
+    return isinstance(error, DeploymentError | GateError | NotificationError)
 
 
 def _text(lines: list[str]) -> str:

@@ -11,10 +11,10 @@ from common.deployment.modes import DeclaredEndpoint
 from common.deployment.plan import Wanted, describe_plan
 from common.deployment.shared.declare import SharedEndpoint
 from common.deployment.sweep import sweep
-from common.errors import RegistryError, RolledBackError
+from common.errors import RegistryError, UnlikeTrainedError
 from common.model import Model
 from common.registry import PENDING, Package, Registry
-from common.steps.announce import announce_deployed, announce_taken_back
+from common.steps.announce import announce_deployed, announce_unlike_trained
 from common.steps.context import Context
 from common.steps.deploy_shared import deploy_shared
 
@@ -62,8 +62,8 @@ def deploy_model(
     deployment = Deployment(context.aws, registry, wanted, context.run, context.say, despite_alarms=despite_alarms)
     try:
         changed = deployment.execute()
-    except RolledBackError as error:
-        announce_taken_back(context, model, model.name, package, error)
+    except UnlikeTrainedError as error:
+        announce_unlike_trained(context, model, model.name, package, error)
         raise
     if changed:
         context.say(f"{model.name}: version {package.version} serves, and answers as it did when it was trained")

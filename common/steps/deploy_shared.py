@@ -13,10 +13,10 @@ from common.deployment.shared.execute import (
     wanted_beside,
 )
 from common.deployment.shared.live import served_by
-from common.errors import RolledBackError
+from common.errors import UnlikeTrainedError
 from common.model import Model, all_models
 from common.registry import Package
-from common.steps.announce import announce_deployed, announce_taken_back
+from common.steps.announce import announce_deployed, announce_unlike_trained
 from common.steps.context import Context
 
 
@@ -52,8 +52,8 @@ def deploy_shared(
     said = f"{model.name}: version {package.version} serves behind the shared endpoint {endpoint.name}"
     try:
         changed = deployment.execute()
-    except RolledBackError as error:
-        announce_taken_back(context, model, endpoint.name, package, error)
+    except UnlikeTrainedError as error:
+        announce_unlike_trained(context, model, endpoint.name, package, error)
         raise
     if changed:
         context.say(f"{said}, and all its models answer as they did when they were trained")

@@ -43,8 +43,8 @@ def test_a_malformed_value_is_shown(name: str, value: str) -> None:
 
 def test_circleci_says_who_runs_and_where() -> None:
     environ = {"CIRCLECI": "true", "CIRCLE_USERNAME": "ada", "CIRCLE_BUILD_URL": "https://circle/7", "CIRCLE_BUILD_NUM": "7",
-               "CIRCLE_WORKFLOW_ID": "w", "CIRCLE_BRANCH": "deeper"}  # fmt: skip
-    assert Run.from_environment(environ) == Run("ada", "https://circle/7", "7", "w", "deeper")
+               "CIRCLE_WORKFLOW_ID": "w", "CIRCLE_BRANCH": "deeper", "CIRCLE_JOB": "train-abalone"}  # fmt: skip
+    assert Run.from_environment(environ) == Run("ada", "https://circle/7", "7", "w", "deeper", job="train-abalone")
 
 
 def token(claims: object) -> str:

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ConnectionClosedError
 
 from common.aws import Aws
 from common.errors import NotificationError
@@ -46,6 +47,21 @@ def test_what_sns_refuses_is_said_and_sent_by_the_next_run(ears: Ears) -> None:
     ears.topic = topic
     notify(ears, NOTICE)
     assert len(ears.inbox.events()) == 1
+
+
+def test_what_was_sent_and_cannot_be_noted_is_no_failure(ears: Ears) -> None:
+    ears.made, puts = ears.aws, list[str]()
+
+    def refuse(params: dict[str, Any], **_: Any) -> None:
+        puts.append(params["url_path"])
+        if len(puts) == 2:
+            raise ConnectionClosedError(endpoint_url="s3")
+
+    ears.made.s3.meta.events.register("before-call.s3.PutObject", refuse)
+    notify(ears, NOTICE)
+    assert len(ears.inbox.events()) == 1
+    assert "it was sent, which could not be noted" in ears.said[0]
+    assert ears.said[1] == "  notified: abalone: deployed: version 7"
 
 
 def test_a_bucket_that_cannot_be_written_is_said_and_what_was_done_with_it(ears: Ears) -> None:

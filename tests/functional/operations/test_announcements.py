@@ -8,9 +8,19 @@ from dataclasses import replace
 import pytest
 
 from common.aws import Aws
-from common.errors import RolledBackError
+from common.errors import (
+    DataError,
+    DeploymentError,
+    GateError,
+    ModelsError,
+    NotificationError,
+    RolledBackError,
+    TrainingError,
+    UnlikeTrainedError,
+)
 from common.registry import Package
 from common.settings import Run
+from common.steps import failures_explained
 from common.steps.announce import announce_waiting
 from common.steps.context import Context
 from tests.functional.deployment.deployment_kit import ENDPOINT, Project, prepared
@@ -80,6 +90,81 @@ def test_a_deploy_that_takes_its_package_back_is_told(
     assert "rings: 200 and not 201. Rolled back:" in told["Message"]
     assert links(told["Message"])["Job"] == "https://ci/7"
     assert project.answers() == 1
+
+
+def test_a_deploy_that_cannot_take_back_what_it_brought_is_told(
+    project: Project, person: OnCall, inbox: Queue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As with the first package of a model."""
+    monkeypatch.setattr("common.deployment.execute.check_endpoint", lambda *_: "rings: 200 and not 201")
+    with pytest.raises(UnlikeTrainedError, match="nothing verified to return to"):
+        person.deploy()
+    (told,) = inbox.events()
+    assert told["Subject"] == "abalone: job failed: version 2 did not answer as it was trained"
+    assert "It serves nevertheless" in told["Message"]
+    assert links(told["Message"])["Job"] == "https://ci/7"
+
+
+def test_a_topic_that_is_gone_hides_no_way_back(
+    project: Project, person: OnCall, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    project.deploy(project.registry.version(1))
+    project.account.client("sns").delete_topic(TopicArn=person.context.aws.settings.notify_topic)
+    monkeypatch.setattr("common.deployment.execute.check_endpoint", lambda *_: "rings: 200 and not 201")
+    with pytest.raises(RolledBackError, match="rings: 200 and not 201"):
+        person.deploy()
+    assert "could not be sent" in person.said[-1]
+
+
+@pytest.fixture
+def in_circleci(project: Project, person: OnCall, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
+    """The environment of main's job `monitor-abalone`."""
+    topic, number = person.context.aws.settings.notify_topic, {"CIRCLE_BUILD_URL": "https://ci/8"}
+    ci = {"CIRCLECI": "true", "CIRCLE_BRANCH": "main", "CIRCLE_JOB": "monitor-abalone", **number}
+    for name, value in (project.account.env | ci | {"NOTIFY_TOPIC_ARN": topic}).items():
+        monkeypatch.setenv(name, value)
+    return monkeypatch
+
+
+def fail(error: ModelsError) -> None:
+    with pytest.raises(SystemExit), failures_explained():
+        raise error
+
+
+def test_a_job_on_main_that_fails_is_told_once(inbox: Queue, in_circleci: pytest.MonkeyPatch) -> None:
+    error = DataError("The data of dt=1 lack length.\nThey have: password=hunter2", "Mend them.")
+    fail(error)
+    fail(error)
+    (told,) = inbox.events()
+    assert told["Subject"] == "monitor-abalone: job failed: The data of dt=1 lack length."
+    assert links(told["Message"]) == {"Job": "https://ci/8"}
+    assert "Mend them." in told["Message"]
+    assert "hunter2" not in told["Message"]
+    assert inbox.is_quiet()
+
+
+def test_what_is_told_otherwise_or_read_by_whoever_pushed_is_not(
+    inbox: Queue, in_circleci: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for error in (TrainingError("a job"), DeploymentError("a deploy"), GateError("no better"), NotificationError("x")):
+        fail(error)
+    in_circleci.setenv("CIRCLE_BRANCH", "mine")
+    fail(DataError("x"))
+    in_circleci.delenv("CIRCLECI")
+    in_circleci.setenv("CIRCLE_BRANCH", "main")
+    fail(DataError("x"))
+    assert inbox.is_quiet()
+    assert "Error: x" in capsys.readouterr().err
+
+
+def test_a_job_that_fails_before_anybody_can_be_told_says_so(
+    in_circleci: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    in_circleci.delenv("SAGEMAKER_BUCKET")
+    fail(DataError("nothing came"))
+    said = capsys.readouterr()
+    assert "nobody could be told" in said.out
+    assert said.err == "Error: nothing came\n"
 
 
 def test_a_package_that_waits_is_told_in_circleci_once_with_the_page_where_one_clicks(

@@ -35,6 +35,7 @@ SECRETS = [
     ("ASIAIOSFODNN7EXAMPLE", REMOVED),
     ("postgresql://reader:hunter2@host/db", f"postgresql://reader:{REMOVED}@host/db"),
     ("https://u:hunter2@host", f"https://u:{REMOVED}@host"),
+    ("postgresql://reader:hunter@2@host/db", f"postgresql://reader:{REMOVED}@host/db"),
     ("token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl", f"token {REMOVED}"),
     ("password=hunter2, and", f"password={REMOVED}, and"),
     ('{"db_password": "hunter 2"}', f'{{"db_password": {REMOVED}}}'),
@@ -51,6 +52,11 @@ def test_a_secret_is_taken_out(text: str, left: str) -> None:
     assert scrub(text) == left
     assert left in notice(text=text).message
     assert scrub(left) == left
+
+
+def test_a_secret_where_a_long_text_is_cut_off_is_taken_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("common.notifications._LONGEST_TEXT", 30)
+    assert "AKIA" not in notice(text=f"{'x' * 20} AKIAIOSFODNN7EXAMPLE").message
 
 
 @pytest.mark.parametrize(
