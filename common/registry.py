@@ -71,6 +71,11 @@ class Package:
         return self.metadata.get("deployed_at", "")
 
     @property
+    def serves_since(self) -> str:
+        """Since when, if it serves, no other package has; a deploy of another configuration does not interrupt it."""
+        return self.metadata.get("serves_since", self.deployed_at)
+
+    @property
     def rolled_back(self) -> str:
         """When, by whom and why production went back from it, in words; empty where that did not happen."""
         known = self.metadata
@@ -214,10 +219,18 @@ class Registry:
 
     def record_deployment(self, package: Package, configuration: str, run: Run) -> None:
         """Note in the package that it serves, and by which endpoint configuration."""
-        metadata = {"deployed_as": configuration, "deployed_at": now()} | ({"deployed_in": run.url} if run.url else {})
+        moment = now()
+        since = package.serves_since if self._was_last(package) else moment
+        metadata = {"deployed_as": configuration, "deployed_at": moment, "serves_since": since}
+        metadata |= {"deployed_in": run.url} if run.url else {}
         self.aws.sagemaker.update_model_package(
             ModelPackageArn=package.arn, CustomerMetadataProperties=metadata_values(metadata)
         )
+
+    def _was_last(self, package: Package) -> bool:
+        """Whether no other package has been deployed since this one."""
+        others = (other for other in self.packages() if other.arn != package.arn)
+        return bool(package.deployed_at) and all(other.deployed_at < package.deployed_at for other in others)
 
     def mark_rolled_back(self, package: Package, run: Run, reason: str, to: Package) -> None:
         """Note in the package that production goes back from it to another one: no deploy takes it again."""

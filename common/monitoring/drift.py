@@ -71,7 +71,7 @@ def compare(reference: Sample, window: Sample, columns: Sequence[Column], metric
     optional = {column.name for column in columns if column.optional}
     return Findings(
         rows=rows,
-        violations=(*_columns_violated(lacking, window.frame, columns), *_violations(tests, together)),
+        violations=(*_columns_violated(lacking, _extra(window.frame, columns, checks)), *_violations(tests, together)),
         tests=tuple(tests),
         joint=together,
         quality=quality,
@@ -188,9 +188,12 @@ def _quality(reference: Sample, window: Sample, metric: Metric, checks: Checks) 
     return compare_quality(metric, reference.outcomes, window.outcomes, rate, least), ""
 
 
-def _columns_violated(lacking: Sequence[str], frame: pd.DataFrame, columns: Sequence[Column]) -> list[Violation]:
-    known = {column.name for column in columns}
-    extra = [str(name) for name in frame.columns if name not in known]
+def _extra(frame: pd.DataFrame, columns: Sequence[Column], checks: Checks) -> list[str]:
+    known = {column.name for column in columns}.union(checks.ignored)
+    return [str(name) for name in frame.columns if name not in known]
+
+
+def _columns_violated(lacking: Sequence[str], extra: Sequence[str]) -> list[Violation]:
     return [
         *(Violation(n, "missing_column_check", f"No record has the column '{n}'.") for n in lacking),
         *(

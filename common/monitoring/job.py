@@ -81,6 +81,7 @@ class Look:
         window: `common.monitoring.window.describe`, and `ends`, see `Looked`.
         since, until: of the window's calls, as `inferenceTime` is written; empty for a batch.
         serves_since: calls from before it were answered by another package, and do not count.
+        keys: columns that come with the records, and that no prediction is made from.
         manifest: of the data version that the package was trained on.
         calls, truth: captured files, and files of ground truth.
         batch, answers: the input of a batch, and its rows with predictions.
@@ -95,6 +96,7 @@ class Look:
     since: str = ""
     until: str = ""
     serves_since: str = ""
+    keys: tuple[str, ...] = ()
     calls: Files = NONE
     truth: Files = NONE
     batch: Files = NONE
@@ -125,6 +127,7 @@ class Look:
             "since": self.since,
             "until": self.until,
             "serves_since": self.serves_since,
+            "keys": list(self.keys),
             "truth_files": {name: f"{self.truth.prefix}{name}" for name in self.truth.etags},
         }
 

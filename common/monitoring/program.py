@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any
 
 from common.errors import ModelsError
+from common.experiments.outcomes import Truth
 from common.monitoring.baseline import statistics
-from common.monitoring.checks import Checks, Column, Outcomes, Sample
+from common.monitoring.checks import Checks, Column, Sample
 from common.monitoring.drift import compare
 from common.monitoring.formats import violations_json
 from common.monitoring.looked import BASELINE_PREDICTIONS, FOLDERS, RESULTS, Looked
 from common.monitoring.reading import (
     MOST_ROWS,
-    outcomes,
     read_batch,
     read_captured,
     read_ground_truth,
@@ -84,7 +84,7 @@ def look(folders: Folders) -> Looked:
     columns = Column.described(plan["columns"], plan["label"])
     pairs = read_pairs((folders.baseline / Path(BASELINE_PREDICTIONS).name).read_bytes())
     reference = read_reference((folders.reference / "train.csv").read_bytes()).drop(columns=plan["label"])
-    window = _live(folders, plan) if plan["window"]["kind"] == "live" else _batch(folders, columns, plan)
+    window = _live(folders, columns, plan) if plan["window"]["kind"] == "live" else _batch(folders, columns, plan)
     findings = compare(
         Sample(reference, pairs.predictions, pairs),
         window.sample,
@@ -104,17 +104,19 @@ def look(folders: Folders) -> Looked:
     return looked
 
 
-def _live(folders: Folders, plan: dict[str, Any]) -> Read:
+def _live(folders: Folders, columns: Sequence[Column], plan: dict[str, Any]) -> Read:
     encoder = Encoder.from_state(json.loads((folders.encoder / "encoder.json").read_bytes()))
-    captured = read_captured(folders.calls, encoder, plan["since"], plan["until"], plan["serves_since"])
-    known: Outcomes | None = None
+    truth: Truth = {}
     if folders.truth.is_dir():
         truth = read_ground_truth(folders.truth, plan["truth_files"], tuple(plan["classes"]))
-        known = outcomes(captured.answers, truth)
+    captured = read_captured(folders.calls, encoder, plan["since"], plan["until"], plan["serves_since"], truth)
     notes = _sampled(captured.rows)
     if captured.unreadable:
         notes += (f"{captured.unreadable:,} captured requests cannot be read as records, and are left out.",)
-    return Read(Sample(captured.frame, captured.predictions, known), captured.rows, notes)
+    # Callers may send what the source has, too: the label, columns that are not used, keys.
+    passed_over = {each["name"] for each in plan["columns"]}.union(plan["keys"]) - {column.name for column in columns}
+    frame = captured.frame.drop(columns=list(passed_over), errors="ignore")
+    return Read(Sample(frame, captured.predictions, captured.outcomes), captured.rows, notes)
 
 
 def _batch(folders: Folders, columns: Sequence[Column], plan: dict[str, Any]) -> Read:

@@ -1,6 +1,6 @@
 """What a job of the monitor reads: captured calls, a batch's input, ground truth, and the training set.
 
-It runs in the container, and needs of this repository what travels with it only; see `common.monitoring.job.code_archive`.
+It runs in the container, and needs of this repository what travels with it only; see `common.monitoring.job.code_files`.
 """
 
 from __future__ import annotations
@@ -78,35 +78,43 @@ class Captured:
     Attributes:
         frame: the raw records of the requests, or a sample of them.
         rows: how many records there were.
-        answers: what was answered, in the window and, where truth is known, before it.
         predictions: of the window's answers.
+        outcomes: the predictions whose truth is known, also those of before the window; None where there are none.
         unreadable: calls whose request is none that the model answers.
     """
 
     frame: pd.DataFrame
     rows: int
-    answers: Sequence[Answer]
     predictions: NDArray[np.float64]
+    outcomes: Outcomes | None
     unreadable: int
 
 
-def read_captured(folder: Path, encoder: Encoder, since: str, until: str, serves_since: str = "") -> Captured:
+def read_captured(folder: Path, encoder: Encoder, since: str, until: str, serves_since: str, truth: Truth) -> Captured:
     """The captured calls in a folder.
 
     Args:
         since, until: of the window, as `inferenceTime` is written. Calls from before it are read for their answers only.
         serves_since: what was answered before was answered by another package, and is left out.
+        truth: of their answers those are kept that it is about: weeks of calls would fill the memory.
     """
-    records, answers = Thinned(), []
+    records, inside, known = Thinned(), list[float](), list[Answer]()
     unreadable, since = 0, max(since, serves_since)
     for path in sorted(folder.rglob("*.jsonl")):
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        answers += [answer for answer in read_answers(lines) if serves_since <= answer.at < until]
+        lines = _lines(path)
+        answers = [answer for answer in read_answers(lines) if serves_since <= answer.at < until]
+        inside += [value for answer in answers if answer.at >= since for value in answer.predictions]
+        known += [answer for answer in answers if answer.event in truth]
         found, faulty = _requests(lines, encoder, since, until)
         records.add(pd.DataFrame(found))
         unreadable += faulty
-    inside = [value for answer in answers if answer.at >= since for value in answer.predictions]
-    return Captured(records.frame, records.rows, answers, np.array(inside, dtype=float), unreadable)
+    predictions = np.array(inside, dtype=float)
+    return Captured(records.frame, records.rows, predictions, outcomes(known, truth), unreadable)
+
+
+def _lines(path: Path) -> list[str]:
+    """The lines of a file; unlike `splitlines`, not parted where a text of JSON holds another separator (U+2028)."""
+    return path.read_text(encoding="utf-8", errors="replace").split("\n")
 
 
 def _requests(lines: Iterable[str], encoder: Encoder, since: str, until: str) -> tuple[list[Record], int]:
@@ -138,8 +146,7 @@ def read_ground_truth(folder: Path, names: Mapping[str, str], classes: tuple[str
     truth: dict[str, tuple[float, ...]] = {}
     for path in sorted(folder.rglob("*.jsonl")):
         name = path.relative_to(folder).as_posix()
-        lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-        truth |= read_truth(names.get(name, name), lines, classes)
+        truth |= read_truth(names.get(name, name), _lines(path), classes)
     return truth
 
 

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import quote
 
 from common.errors import UsageError
-
-_PARTITION = re.compile(r"[\w=.+-]+(/[\w=.+-]+)*")
 
 
 @dataclass(frozen=True)
@@ -36,16 +34,10 @@ class BatchWindow:
 
     partition: str
 
-    def __post_init__(self) -> None:
-        if not _PARTITION.fullmatch(self.partition):
-            raise UsageError(
-                f"'{self.partition}' is no partition.", "Name it as its folder, e.g. --batch dt=2026-11-20."
-            )
-
     @property
     def id(self) -> str:
-        """`batch-dt=2026-11-20`, by which its results are found."""
-        return f"batch-{self.partition.replace('/', ',')}"
+        """`batch-dt=2026-11-20`, by which its results are found: the partition, `eu/dt=1` as `eu,dt=1`."""
+        return f"batch-{quote(self.partition, safe='/=+').replace('/', ',')}"
 
     def __str__(self) -> str:
         return f"the batch {self.partition}"

@@ -134,21 +134,26 @@ def _live_look(context: Context, model: Model, monitor: Monitor, window: LiveWin
     package = context.registry(model).serving(live.package_arn)
     if package is None:
         raise NothingToMonitor(f"No package of {model.name} serves.", f"`models deploy {model.name}` deploys main's.")
-    deployed = datetime.fromisoformat(package.deployed_at) if package.deployed_at else None
-    if deployed and deployed >= window.until:
+    if live.rollback or not package.serves_since or not live.variants:
         raise NothingToMonitor(
-            f"Version {package.version} of {model.name} serves since {package.deployed_at}, and has answered none of {window}.",
+            f"Version {package.version} of {model.name} is not deployed yet, or its deploy was interrupted before it was "
+            f"verified: the endpoint is {live.status}.",
+            f"`./models deploy {model.name}` ends that.",
+        )
+    serves_since = datetime.fromisoformat(package.serves_since)
+    if serves_since >= window.until:
+        raise NothingToMonitor(
+            f"Version {package.version} of {model.name} serves since {package.serves_since}, and has answered none of {window}.",
             "Look at a later window: --since, --until.",
         )
     manifest, layout = _baseline(context, model, package), Layout(model.name)
-    earliest = window.since - timedelta(days=monitor.truth_within_days)
     calls, truth = live_files(
         context.bucket,
         f"{layout.capture()}/{model.name}/{live.variants[0]}",
         layout.truth(),
         window.since,
         window.until,
-        max(earliest, deployed) if deployed else earliest,
+        max(window.since - timedelta(days=monitor.truth_within_days), serves_since),
     )
     if not calls:
         raise NothingToMonitor(
@@ -165,7 +170,8 @@ def _live_look(context: Context, model: Model, monitor: Monitor, window: LiveWin
         window={**describe(window), "ends": window.until.isoformat()},
         since=window.since.strftime(_INFERENCE_TIME),
         until=window.until.strftime(_INFERENCE_TIME),
-        serves_since=deployed.astimezone(UTC).strftime(_INFERENCE_TIME) if deployed else "",
+        serves_since=serves_since.astimezone(UTC).strftime(_INFERENCE_TIME),
+        keys=_keys(model),
         calls=calls,
         truth=truth,
     )
@@ -238,6 +244,13 @@ def _batches(context: Context, model: Model) -> list[Scored]:
         return []
     tasks = planned_tasks(context, model, declared_batch(model), package)
     return [Scored(task.partition, task.done, task.batch) for task in tasks if task.done]
+
+
+def _keys(model: Model) -> tuple[str, ...]:
+    try:
+        return declared_batch(model).keys
+    except UsageError:
+        return ()
 
 
 def _metric(model: Model) -> Metric:

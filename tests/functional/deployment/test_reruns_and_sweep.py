@@ -86,6 +86,18 @@ def test_a_changed_declaration_alone_deploys_the_same_package_again(project: Pro
     assert project.names()["models"] == ["abalone-model-1"]
 
 
+def test_a_package_serves_since_it_took_the_place_of_another_however_often_it_is_deployed(project: Project) -> None:
+    one, two, registry = project.package(1), project.package(2), project.registry
+    prepared(project, one)
+    prepared(project, two)
+    registry.record_deployment(registry.describe(two.arn), "abalone-model-2-other", Run("tester"))
+    two = registry.describe(two.arn)
+    assert two.deployed_at > two.serves_since == "2020-01-01T00:00:02+00:00"
+    registry.record_deployment(registry.describe(one.arn), "abalone-model-1-back", Run("tester"))
+    one = registry.describe(one.arn)
+    assert one.serves_since == one.deployed_at > "2020-01-01T00:00:02+00:00"
+
+
 def test_a_change_of_rollout_and_alarms_is_no_reason_to_deploy(project: Project, one: Package) -> None:
     other = replace(ENDPOINT, rollout=AllAtOnce(5), alarms=(ERRORS, Alarm("ModelLatency", "p99", above=1e6)), keep=7)
     assert not project.deploy(one, other)

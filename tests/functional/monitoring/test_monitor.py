@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -95,7 +96,9 @@ def test_windows_are_looked_at_once_and_add_up_and_one_that_fails_counts_for_not
     assert days == [window_of(BEFORE), window_of(YESTERDAY)]
 
 
-def test_what_cannot_be_looked_at_is_said_and_leaves_nothing(monitored: Monitored) -> None:
+def test_what_cannot_be_looked_at_is_said_and_leaves_nothing(
+    monitored: Monitored, monkeypatch: pytest.MonkeyPatch
+) -> None:
     said = monitored.look()
     assert "no calls to look at: No package of abalone serves" in said
     assert "no batch to look at" in said
@@ -116,6 +119,12 @@ def test_what_cannot_be_looked_at_is_said_and_leaves_nothing(monitored: Monitore
     monitored.bucket.write(f"{monitored.layout.batch_input()}dt=1/more.csv", b"length\n")
     with pytest.raises(NothingToMonitor, match="its files have changed since"):
         monitored.look(batch="dt=1")
+    for change in ({"variants": ()}, {"rollback": "abalone-model-0"}):
+        with monkeypatch.context() as patched:
+            live = replace(monitored.project.live(), **change)
+            patched.setattr("common.steps.monitor.live_of", lambda *_, live=live: live)
+            with pytest.raises(NothingToMonitor, match="is not deployed yet, or its deploy was interrupted"):
+                monitored.look(YESTERDAY)
     assert monitored.jobs() == []
     half = monitored.layout.monitoring(1, "live-half/")
     monitored.bucket.write(f"{half}statistics.json", b"{}")

@@ -161,6 +161,9 @@ def test_an_ignored_column_may_change() -> None:
     window = replace(WINDOW, frame=WINDOW.frame.assign(age=WINDOW.frame["age"] + 30))
     findings = compare(REFERENCE, window, COLUMNS, "brier", Checks(ignored=("age", "dose")))
     assert not findings.drifted
+    sent_along = replace(window, frame=window.frame.assign(phone="555"))
+    findings = compare(REFERENCE, sent_along, COLUMNS, "brier", Checks(ignored=("age", "dose", "phone")))
+    assert findings.violations == ()
 
 
 def test_a_certain_but_small_difference_does_not_matter() -> None:

@@ -60,11 +60,35 @@ def test_records_come_out_of_json_csv_and_base64_and_answers_with_them(tmp_path:
         call("length,sex\n3,F\n", "3.5\n", kind="text/csv"),
         json.dumps(document),
     )
-    read = read_captured(captured(tmp_path, *lines), ENCODER, SINCE, UNTIL)
+    read = read_captured(captured(tmp_path, *lines), ENCODER, SINCE, UNTIL, SINCE, {})
     assert read.frame["sex"].tolist() == ["F", "M", "F", "F"]
     assert read.frame["length"].tolist() == [1, None, "3", 4]
     assert read.predictions.tolist() == [1, 2, 3.5, 4]
-    assert (read.rows, read.unreadable) == (4, 0)
+    assert (read.rows, read.unreadable, read.outcomes) == (4, 0, None)
+
+
+# "Capture data from real-time endpoint", SageMaker developer guide: a line of a captured file, with fewer columns.
+DOCUMENTED = """\
+{"captureData":{"endpointInput":{"observedContentType":"text/csv","mode":"INPUT","data":"132,F","encoding":"CSV"},\
+"endpointOutput":{"observedContentType":"text/csv; charset=utf-8","mode":"OUTPUT","data":"0.01076381653547287",\
+"encoding":"CSV"}},"eventMetadata":{"eventId":"feca1ab1-8025-47e3-8f6a-99e3fdd7b8d9",\
+"inferenceTime":"2019-11-20T23:33:12Z"},"eventVersion":"0"}"""
+
+
+def test_a_line_as_sagemaker_documents_it_is_read_and_joined_with_its_truth(tmp_path: Path) -> None:
+    known = {"feca1ab1-8025-47e3-8f6a-99e3fdd7b8d9": (1.0,)}
+    since, until = "2019-11-20T00:00:00Z", "2019-11-21T00:00:00Z"
+    read = read_captured(captured(tmp_path, DOCUMENTED), ENCODER, since, until, since, known)
+    assert read.frame.to_dict("records") == [{"length": "132", "sex": "F"}]
+    assert read.outcomes is not None
+    assert (read.outcomes.predictions.tolist(), read.outcomes.truth.tolist()) == ([0.01076381653547287], [1.0])
+
+
+def test_a_separator_of_lines_within_a_text_ends_no_call(tmp_path: Path) -> None:
+    encoded = call('{"length": 1, "sex": "F\\u2028"}', answers(1)).replace("\\\\u2028", "\u2028")
+    assert "\u2028" in encoded
+    read = read_captured(captured(tmp_path, encoded), ENCODER, SINCE, UNTIL, SINCE, {})
+    assert (read.rows, read.unreadable) == (1, 0)
 
 
 def test_what_is_no_captured_call_is_counted_and_what_is_of_another_time_is_not_looked_at(tmp_path: Path) -> None:
@@ -73,22 +97,27 @@ def test_what_is_no_captured_call_is_counted_and_what_is_of_another_time_is_not_
         good,
         good[: len(good) // 2],
         call("{", answers(1)),
-        call('{"length": 1, "sex": "F"}', answers(7), moment=NOON - DAY),
-        call('{"length": 1, "sex": "F"}', answers(8), moment=NOON + DAY),
+        call('{"length": 1, "sex": "F"}', answers(7), moment=NOON - DAY, id="before"),
+        call('{"length": 1, "sex": "F"}', answers(8), moment=NOON + DAY, id="after"),
         json.dumps({"captureData": {}, "eventMetadata": {"inferenceTime": SINCE}}),
     )
-    read = read_captured(captured(tmp_path, *lines), ENCODER, SINCE, UNTIL)
+    truth = {"before": (5.0,), "after": (6.0,)}
+    read = read_captured(captured(tmp_path, *lines), ENCODER, SINCE, UNTIL, "", truth)
     assert (read.rows, read.unreadable) == (1, 3)
     assert read.predictions.tolist() == [1, 1]
-    assert sorted(answer.predictions for answer in read.answers) == [(1,), (1,), (7,)]
+    assert read.outcomes is not None
+    assert read.outcomes.predictions.tolist() == [7]
 
 
 def test_what_another_package_has_answered_before_is_left_out(tmp_path: Path) -> None:
     body = '{"length": 1, "sex": "F"}'
-    lines = [call(body, answers(number), moment=NOON + 60 * number) for number in (-1500, 0, 1)]
-    read = read_captured(captured(tmp_path, *lines), ENCODER, SINCE, UNTIL, "2026-11-20T12:00:30Z")
+    minutes = (-1500, 0, 1)
+    lines = [call(body, answers(number), moment=NOON + 60 * number, id=str(number)) for number in minutes]
+    truth = {str(number): (0.0,) for number in minutes}
+    read = read_captured(captured(tmp_path, *lines), ENCODER, SINCE, UNTIL, "2026-11-20T12:00:30Z", truth)
     assert (read.rows, read.predictions.tolist()) == (1, [1])
-    assert [answer.predictions for answer in read.answers] == [(1,)]
+    assert read.outcomes is not None
+    assert read.outcomes.predictions.tolist() == [1]
 
 
 def test_truth_joins_the_predictions_it_is_about_whenever_they_were_made(tmp_path: Path) -> None:

@@ -44,12 +44,17 @@ def test_what_is_no_window_is_refused(since: str, until: str, said: str) -> None
         asked(since, until, NOW)
 
 
-def test_a_partition_is_a_window_and_a_path_out_of_the_input_is_none() -> None:
+def test_a_partition_is_a_window_by_a_name_that_can_be_a_folders() -> None:
     assert BatchWindow("dt=2026-11-20").id == "batch-dt=2026-11-20"
     assert describe(BatchWindow("eu/dt=1"))["id"] == "batch-eu,dt=1"
-    for name in ("", "/a", "a/", "a b", "a//b"):
-        with pytest.raises(UsageError, match="is no partition"):
-            BatchWindow(name)
+    assert BatchWindow("week 1 (late)").id == "batch-week%201%20%28late%29"
+
+
+@given(st.sets(st.text("aä/,% =", min_size=1), min_size=2))
+def test_no_two_partitions_are_one_window(names: set[str]) -> None:
+    ids = {BatchWindow(name).id for name in names}
+    assert len(ids) == len(names)
+    assert not any("/" in each for each in ids)
 
 
 @given(st.datetimes(datetime(2026, 1, 1), datetime(2026, 12, 30)), st.integers(1, 3 * 86_400))
