@@ -10,7 +10,11 @@ from common.monitoring.checks import Checks
 from common.monitoring.rules import Rule
 from common.training.processing import Cluster
 
-__all__ = ["Checks", "Monitor", "Rule", "declared_monitor"]
+__all__ = ["Checks", "Monitor", "NotMonitored", "Rule", "declared_monitor"]
+
+
+class NotMonitored(UsageError):
+    """The model declares no `MONITOR`, or is a fleet."""
 
 
 @dataclass(frozen=True)
@@ -52,17 +56,17 @@ def declared_monitor(model: Model) -> Monitor:
     """What the model's `deploy.py` declares as `MONITOR`.
 
     Raises:
-        UsageError: nothing, or the model is a fleet.
+        NotMonitored: nothing, or the model is a fleet.
     """
     if model.is_fleet:
-        raise UsageError(
+        raise NotMonitored(
             f"{model.name} is a fleet: what is monitored is a model of rows.",
             "Its customers' forecasts are scored whenever the fleet is trained; see docs/fleet.md.",
         )
     try:
         found: Monitor = model.declaration("deploy", "MONITOR")
     except AttributeError as error:
-        raise UsageError(
+        raise NotMonitored(
             f"{model.name} is not monitored.",
             f"Declare MONITOR = Monitor() in {model.folder}/deploy.py; see docs/monitoring.md.",
         ) from error

@@ -49,10 +49,10 @@ BLOCKS = {
     Place(SETUP, ("  model:\n", "      - none\n"), _CHOICE): _CHOICE,
     Place(SETUP, ("          mapping: |\n",), "            $name_model/"): "            ${name}_model/.* $name true\n",
     Place(CONTINUATION, ("parameters:\n",), "  $name:"): "  $name: {type: boolean, default: false}\n",
-    Place(CONTINUATION, ("  manual-model:\n", "      - none\n"), _CHOICE): _CHOICE,
+    Place(CONTINUATION, ("  model:\n", "      - none\n"), _CHOICE): _CHOICE,
     Place(CONTINUATION, ("workflows:\n",), "  $name:", gap=1): """\
   $name:
-    when: (pipeline.parameters.$name or pipeline.parameters.$code) and pipeline.parameters.manual-action == "none"
+    when: (pipeline.parameters.$name or pipeline.parameters.$code) and pipeline.parameters.action == "none"
     jobs:
       - train:
           name: train-$name
@@ -73,10 +73,10 @@ BLOCKS = {
 """,
     Place(CONTINUATION, ("workflows:\n", _EACH_NIGHT), "  nightly-$name:", gap=1, of_rows=True): """\
   nightly-$name:
-    when: pipeline.parameters.manual-action == "nightly" and pipeline.git.branch == "main"
+    when: pipeline.parameters.action == "nightly" and pipeline.git.branch == "main"
     jobs:
       - batch: {name: batch-$name, model: $name, context: train}
-      - monitor: {name: monitor-$name, model: $name, context: train, requires: [batch-$name]}
+      - monitor: {name: monitor-$name, model: $name, context: train, requires: [{batch-$name: [success, failed]}]}
 """,
     Place(CONTINUATION, ("workflows:\n", _AGAIN), "  retrain-$name:", gap=1, of_rows=True): """\
   retrain-$name:

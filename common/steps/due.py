@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from common.deployment.live import Live
-from common.errors import UsageError
+from common.errors import ModelsError
 from common.model import Model
-from common.monitoring.declare import Monitor, declared_monitor
+from common.monitoring.declare import Monitor, NotMonitored, declared_monitor
 from common.monitoring.looked import Looked
 from common.monitoring.results import decision, history
 from common.registry import PENDING, Package
@@ -24,6 +24,8 @@ from common.storage import Layout
 
 PARAMETER = "retrain-"
 """What begins the pipeline parameters that carry the reasons."""
+LONGEST_VALUE = 512
+"""Characters; CircleCI takes no longer value of a pipeline parameter."""
 
 
 @dataclass(frozen=True)
@@ -60,20 +62,28 @@ class Standing:
     attempt: Attempt | None
 
 
-def monitored(model: Model) -> bool:
-    """Whether the model declares `MONITOR`: only then anything is known that it could be due for."""
-    try:
-        declared_monitor(model)
-    except UsageError:
-        return False
-    return True
+def due_models(context: Context, models: Sequence[Model]) -> tuple[list[Due], list[ModelsError]]:
+    """Which of the models are to be trained again now; and, of those of which it cannot be told, why it cannot.
+
+    A model that is not monitored is not due, and says so.
+    """
+    found, failures = [], []
+    for model in models:
+        try:
+            found.append(due(context, model))
+        except NotMonitored as error:
+            found.append(Due(model, "", error.what))
+        except ModelsError as error:
+            found.append(Due(model, "", f"cannot be told: {error.what}"))
+            failures.append(error)
+    return found, failures
 
 
 def due(context: Context, model: Model, now: datetime | None = None) -> Due:
     """Whether the model is to be trained again now.
 
     Raises:
-        UsageError: it is not monitored.
+        NotMonitored: it declares no `MONITOR`, or is a fleet.
         MonitoringError, DataError: what was found, or the last attempt, is damaged in the bucket.
     """
     monitor, registry = declared_monitor(model), context.registry(model)
@@ -135,6 +145,4 @@ def _blocked(standing: Standing) -> str:
 
 def parameters(found: Sequence[Due]) -> dict[str, str]:
     """What CircleCI's continuation is passed, see `.circleci/config.yml`."""
-    return {"manual-action": "retrain"} | {
-        f"{PARAMETER}{each.model.name}": each.because for each in found if each.because
-    }
+    return {f"{PARAMETER}{each.model.name}": each.because[:LONGEST_VALUE] for each in found if each.because}

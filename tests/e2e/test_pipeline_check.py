@@ -109,7 +109,7 @@ def after_a_serial_job(document: Any) -> None:
 
 
 def strangers_text(document: Any) -> None:
-    document["parameters"]["manual-model"] = {"type": "string", "default": ""}
+    document["parameters"]["model"] = {"type": "string", "default": ""}
 
 
 BROKEN_DYNAMIC: dict[str, tuple[Change, str]] = {
@@ -124,16 +124,18 @@ BROKEN_DYNAMIC: dict[str, tuple[Change, str]] = {
     "requires of a job elsewhere": (invocation("approve", requires=["check"]), "requires 'check', which is not a job"),
     "requires in a circle": (in_a_circle, "require each other in a circle"),
     "requires of a serial job": (after_a_serial_job, "of a serial group, whose failure would not stop it"),
-    "undeclared pipeline parameter": (without("parameters", "manual-action"), "manual-action is not declared"),
+    "requires by halves": (
+        invocation("approve", requires=[{"train-abalone": ["canceled"]}]), "train-abalone ends as canceled; the player knows"),
+    "undeclared pipeline parameter": (without("parameters", "action"), "pipeline.parameters.action is not declared"),
     "unused pipeline parameter": (
         parameter("spare", type="boolean", default=False), "the parameter 'spare' is not used"),
     "unmapped pipeline parameter": (
         parameter("spare", type="boolean", default=False), "no line of the mapping sets the parameter 'spare'"),
     "pipeline parameter without default": (parameter("abalone", type="boolean"), "has no default of its type"),
-    "parameter declared in both files": (
-        parameter("action", type="string", default=""), "'action' is declared in"),
+    "parameter that a trigger gives to the setup only": (
+        without("parameters", "to-version"), "'to-version' is not declared as in .circleci/config.yml"),
     "other choices than in the setup": (
-        parameter("manual-action", type="enum", enum=["none"], default="none"), "declared differently from 'action'"),
+        parameter("action", type="enum", enum=["none"], default="none"), "'action' is not declared as in"),
     "undeclared job parameter": (
         steps("check", {"run": "echo << parameters.x >>"}), "<< parameters.x >> names no declared parameter"),
     "unused job parameter": (
@@ -193,22 +195,21 @@ BROKEN_SETUP: dict[str, tuple[Change, str]] = {
     "alternatives without parentheses": (mapping(lambda text: f"{text}\na/.*|b/.* abalone true"), "leak"),
     "more than the orb's regular expressions": (mapping(lambda text: f"{text}\n\\w+/x abalone true"), "more than a"),
     "malformed line": (mapping(lambda text: f"{text}\nx/.* abalone"), "has 2 columns instead of three"),
-    "parameter not passed on": (
-        mapping(lambda text: text.replace("<< pipeline.parameters.to-version >>", "0")),
-        "'to-version' is passed on by no line"),
+    "parameter passed on that goes on by itself": (
+        mapping(lambda text: f"{text}\n.* to-version << pipeline.parameters.to-version >>"), "mapping of to-version: goes on"),
     "model that cannot be chosen": (
         lambda d: d["parameters"]["model"].update(enum=["none"]), "have to be none and the models: abalone, churn"),
     "other jobs in the setup": (lambda d: d["workflows"]["setup"]["jobs"].append("x"), "one workflow with one job runs"),
     "no job in the setup for an action": (
-        lambda d: d["workflows"].pop("nightly"), "pipeline.parameters.action is nightly"),
+        lambda d: d["workflows"].pop("retrain"), "pipeline.parameters.action is retrain"),
     "two jobs in the setup for an action": (
-        lambda d: d["workflows"]["nightly"].update(
-            when='pipeline.parameters.action == "nightly" or pipeline.parameters.action == "rollback"'),
+        lambda d: d["workflows"]["retrain"].update(
+            when='pipeline.parameters.action == "retrain" or pipeline.parameters.action == "rollback"'),
         "pipeline.parameters.action is rollback"),
     "setup job that does not continue": (
-        lambda d: d["jobs"]["due"]["steps"].pop(), "job due: does not continue the pipeline once"),
+        lambda d: d["jobs"]["due"]["steps"].pop(3), "job due: does not continue the pipeline once"),
     "setup job that continues with what is not declared": (
-        lambda d: d["jobs"]["nightly"]["steps"][1]["continuation/continue"].update(parameters='{"nights": 1}'),
+        lambda d: d["jobs"]["due"]["steps"][3]["continuation/continue"].update(parameters='{"nights": 1}'),
         "Unexpected argument(s)"),
     "setup job that continues with another file": (
         lambda d: d["jobs"]["due"]["steps"][3]["continuation/continue"].update(configuration_path="x.yml"),

@@ -75,7 +75,7 @@ def test_what_is_due_is_trained_with_its_reason_then_asked_for_and_deployed(
 ) -> None:
     asked: list[str] = []
     repo.checkout("main")
-    repo.write(due='{"manual-action": "retrain", "retrain-churn": "drift in \\"day minutes\\"; exit 3"}\n')
+    repo.write(due='{"retrain-churn": "drift in \\"day minutes\\"; exit 3"}\n')
     repo.commit()
     result = play(repo.path, settings, branch="main", parameters={"action": "retrain"}, approve=clicking(asked))
     assert statuses(result) == {
@@ -96,6 +96,7 @@ def test_what_is_due_is_trained_with_its_reason_then_asked_for_and_deployed(
     [
         ("three models\n", "PARAMETERS aren't valid json: 'three models"),
         ('{"retrain-churn": null}', "PARAMETERS aren't valid json"),
+        ('{"action": "none"}', "Conflicting pipeline parameters: action"),
         ('{"retrain-trout": "drift"}', "Unexpected argument(s) for .circleci/dynamic_config.yml: retrain-trout"),
     ],
 )
@@ -116,14 +117,38 @@ def test_failed_setup_job_ends_the_pipeline(repo: PipelineRepo, settings: Settin
 
 def test_pipeline_is_continued_once(repo: PipelineRepo, settings: Settings) -> None:
     def twice(document: Any) -> None:
-        steps = document["jobs"]["nightly"]["steps"]
-        steps.append(steps[-1])
+        steps = document["jobs"]["due"]["steps"]
+        steps.append(steps[3])
 
     repo.edit(SETUP, twice)
+    repo.write(due="{}")
     repo.commit()
-    result = play(repo.path, settings, parameters={"action": "nightly"})
-    assert statuses(result) == {"nightly": "failed", "check": "success"}
-    assert "Pipeline is not in setup state." in result.job("nightly").log
+    result = play(repo.path, settings, parameters={"action": "retrain"})
+    assert statuses(result) == {"due": "failed", "check": "success"}
+    assert "Pipeline is not in setup state." in result.job("due").log
+
+
+def test_one_model_of_which_it_cannot_be_told_whether_it_is_due_keeps_no_other_from_it(
+    repo: PipelineRepo, settings: Settings
+) -> None:
+    repo.checkout("main")
+    repo.write(models='#!/bin/bash\nif [ "$1" = due ]; then cat due; exit 1; fi\n', due='{"retrain-churn": "drift"}')
+    repo.commit()
+    result = play(repo.path, settings, branch="main", parameters={"action": "retrain"}, skip={"check", "dashboard"})
+    assert result.job("retrain-churn").status == "success"
+    assert result.job("due").reason == "Could it be told of every model?: failed"
+
+
+@pytest.mark.parametrize("failing", ["", "batch", "monitor"])
+def test_a_batch_that_fails_keeps_nobody_from_looking_at_the_calls(
+    repo: PipelineRepo, settings: Settings, failing: str
+) -> None:
+    repo.checkout("main")
+    repo.write(models=f'#!/bin/bash\necho "$*"; test "$*" != "{failing} churn"\n')
+    repo.commit()
+    result = play(repo.path, settings, branch="main", parameters={"action": "nightly"}, skip={"check"})
+    expected = {f"{job}-{model}": "success" for model in ("abalone", "churn") for job in ("batch", "monitor")}
+    assert statuses(result) == expected | ({f"{failing}-churn": "failed"} if failing else {}) | {"check": "skipped"}
 
 
 # ---- failures

@@ -7,13 +7,13 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from common.local.pipeline.config import Continue, Value, load
+from common.local.pipeline.config import Continue, Value
 from common.local.pipeline.errors import ConfigError, PipelineError
 from common.local.pipeline.plan import Plan, continuation, plan, schedule, source
-from common.local.pipeline.process import process, resolve
 from common.scaffold.wiring import SETUP
 from tests.e2e.pipeline_repo import ROOT, PipelineRepo, make_template
 
@@ -221,18 +221,20 @@ SCENARIOS = [
              parameters={"action": "deploy", "model": "abalone"}),
     Scenario("roll back by hand on main", on_main(("abalone_model/deploy.py",)), {"roll-back/rollback", "checks/check"},
              branch="main", parameters={"action": "rollback", "model": "abalone", "to-version": 3}),
-    # schedules: a setup phase of their own, whatever the last commit changed
+    Scenario("deploy by hand after a commit that changes no file", empty_commit, {"deploy-again/deploy", "checks/check"},
+             branch="main", parameters={"action": "deploy", "model": "abalone"}),
+    # schedules: whatever the last commit changed
     Scenario("nightly", on_main(("abalone_model/deploy.py",)), NIGHTLY | BRANCH_CHECKS, branch="main",
-             parameters={"action": "nightly"}, setup={"nightly/nightly"}),
+             parameters={"action": "nightly"}),
     Scenario("nightly after a commit that changes no file", empty_commit, NIGHTLY | BRANCH_CHECKS, branch="main",
-             parameters={"action": "nightly"}, setup={"nightly/nightly"}),
+             parameters={"action": "nightly"}),
     Scenario("nightly on a branch", on_branch("abalone_model/deploy.py"), BRANCH_CHECKS,
-             parameters={"action": "nightly"}, setup={"nightly/nightly"}),
+             parameters={"action": "nightly"}),
     Scenario("one model is due", on_main(("abalone_model/deploy.py",)), RETRAIN_CHURN | MORNING_CHECKS, branch="main",
              parameters={"action": "retrain"}, setup={"retrain/due"},
-             due={"manual-action": "retrain", "retrain-churn": "drift in 3 of the last 4 windows"}),
+             due={"retrain-churn": "drift in 3 of the last 4 windows"}),
     Scenario("no model is due", on_main(("abalone_model/deploy.py",)), MORNING_CHECKS, branch="main",
-             parameters={"action": "retrain"}, setup={"retrain/due"}, due={"manual-action": "retrain"}),
+             parameters={"action": "retrain"}, setup={"retrain/due"}),
     Scenario("a branch is not retrained", on_branch("docs/page.md"), BRANCH_CHECKS,
              parameters={"action": "retrain"}, setup={"retrain/due"}, due={"retrain-churn": "drift"}),
 ]  # fmt: skip
@@ -257,16 +259,11 @@ def test_push_runs_exactly_these_jobs(repo: PipelineRepo, scenario: Scenario) ->
     assert {job.id for job in continued(repo.path, planned, scenario.due).jobs} == scenario.jobs
 
 
-@pytest.mark.parametrize("name", ["nightly", "retrain"])
-def test_schedules_of_the_project_play_what_they_are_called(name: str) -> None:
+@pytest.mark.parametrize(("name", "jobs"), [("nightly", NIGHTLY | BRANCH_CHECKS), ("retrain", MORNING_CHECKS)])
+def test_schedules_of_the_project_play_what_they_are_called(repo: PipelineRepo, name: str, jobs: set[str]) -> None:
     played = schedule(ROOT, name)
-    setup = load((ROOT / SETUP).read_text(), SETUP)
-    values = {
-        f"pipeline.parameters.{key}": value
-        for key, value in resolve(setup.parameters, played.parameters, SETUP).items()
-    }
-    assert played.branch == "main"
-    assert [job.workflow for job in process(setup, {"pipeline.git.tag": "", **values})] == [name]
+    planned = plan(repo.path, source(repo.path, played.branch), played.parameters)
+    assert {job.id for job in continued(repo.path, planned, {}).jobs} == jobs
 
 
 def test_schedule_that_does_not_exist_is_an_error(repo: PipelineRepo) -> None:
@@ -311,7 +308,7 @@ def test_deploys_by_merge_and_by_hand_share_the_models_serial_group(repo: Pipeli
     ("parameters", "said"),
     [
         ({"actoin": "train"}, r"Unexpected argument\(s\).*actoin"),
-        ({"manual-action": "train"}, r"Unexpected argument\(s\).*manual-action"),
+        ({"retrain-abalone": "$(id)"}, r"Unexpected argument\(s\).*retrain-abalone"),
         ({"action": "launch"}, "action='launch'"),
         ({"action": "train", "model": "trout"}, "model='trout'"),
         ({"to-version": "newest"}, "to-version='newest'"),
@@ -324,12 +321,22 @@ def test_manual_trigger_with_wrong_parameters_is_refused(
         plan(repo.path, source(repo.path, "main"), parameters)
 
 
-def test_parameter_declared_in_both_files_conflicts_when_a_trigger_passes_it(repo: PipelineRepo) -> None:
-    def change(document: dict[str, dict[str, object]]) -> None:
-        document["parameters"]["action"] = {"type": "string", "default": "none"}
-
-    repo.edit(".circleci/dynamic_config.yml", change)
+def test_parameter_that_a_trigger_gives_has_to_be_declared_by_the_continuation(repo: PipelineRepo) -> None:
+    repo.edit(SETUP, lambda document: document["parameters"].update(spare={"type": "integer", "default": 0}))
     repo.commit()
+    assert plan(repo.path, source(repo.path, "main")).jobs
+    with pytest.raises(ConfigError, match=r"Unexpected argument\(s\) for .circleci/dynamic_config.yml: spare"):
+        plan(repo.path, source(repo.path, "main"), {"spare": 1})
+
+
+def test_parameter_that_a_trigger_gives_conflicts_where_the_setup_phase_passes_it_too(repo: PipelineRepo) -> None:
+    def change(document: dict[str, Any]) -> None:
+        filtered = document["workflows"]["setup"]["jobs"][0]["path-filtering/filter"]
+        filtered["mapping"] += '\n.* action "<< pipeline.parameters.action >>"'
+
+    repo.edit(SETUP, change)
+    repo.commit()
+    assert plan(repo.path, source(repo.path, "main")).jobs
     with pytest.raises(ConfigError, match="Conflicting pipeline parameters: action"):
         plan(repo.path, source(repo.path, "main"), {"action": "train"})
 

@@ -13,14 +13,14 @@ from hypothesis import strategies as st
 
 from common.deployment.hold import Hold
 from common.deployment.live import Live
-from common.errors import DataError
-from common.model import find_model
-from common.monitoring.declare import Monitor, Rule
+from common.errors import DataError, MonitoringError
+from common.model import Model, find_model
+from common.monitoring.declare import Monitor, Rule, declared_monitor
 from common.monitoring.findings import Findings
 from common.monitoring.looked import Looked
 from common.registry import APPROVED, PENDING, REJECTED, Package
 from common.steps.context import Context
-from common.steps.due import Due, Standing, parameters, reason
+from common.steps.due import Due, Standing, due_models, parameters, reason
 from common.steps.retraining import Attempt, last_attempt
 
 NOW = datetime(2026, 11, 20, 5, tzinfo=UTC)
@@ -149,4 +149,29 @@ def test_a_damaged_record_of_the_last_attempt_is_told() -> None:
 def test_only_what_is_due_is_passed_on() -> None:
     abalone, churn = find_model("abalone"), find_model("churn")
     found = [Due(abalone, "drift", "drift"), Due(churn, "", "no reason")]
-    assert parameters(found) == {"manual-action": "retrain", "retrain-abalone": "drift"}
+    assert parameters(found) == {"retrain-abalone": "drift"}
+
+
+def test_a_reason_is_no_longer_than_circleci_takes_it() -> None:
+    assert parameters([Due(find_model("churn"), "live, " * 100, "")]) == {"retrain-churn": ("live, " * 100)[:512]}
+
+
+def test_one_model_of_which_it_cannot_be_told_keeps_none_of_the_others_from_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    damaged = MonitoringError("findings.json is damaged.", "Delete it.")
+
+    def told(_: Context, model: Model) -> Due:
+        if model.name == "abalone":
+            raise damaged
+        declared_monitor(model)
+        return Due(model, "drift", "drift")
+
+    monkeypatch.setattr("common.steps.due.due", told)
+    models = [find_model(name) for name in ("abalone", "churn", "energy")]
+    found, failures = due_models(cast("Context", None), models)
+    assert [each.words for each in found] == [
+        "cannot be told: findings.json is damaged.",
+        "drift",
+        "energy is a fleet: what is monitored is a model of rows.",
+    ]
+    assert parameters(found) == {"retrain-churn": "drift"}
+    assert failures == [damaged]

@@ -98,7 +98,7 @@ def test_a_name_that_means_something_in_the_files_is_refused(name: str) -> None:
         (SETUP, "          mapping: |\n", "          mapping: >\n", "has no line 'mapping: |'"),
         (CONTINUATION, "\nworkflows:\n", "\nworkflows: # all\n", "has no line 'workflows:'"),
         (TABLE, "MODELS: dict[str, Example] = {\n", "MODELS = {\n", "has no line 'MODELS: dict"),
-        (CONTINUATION, "  manual-version:\n", "  manual-version: [\n", "cannot be read"),
+        (CONTINUATION, "  to-version:\n", "  to-version: [\n", "cannot be read"),
         (TABLE, "class Example:\n", "class Example\n", "cannot be read"),
     ],
 )

@@ -122,15 +122,19 @@ def _flows(config: Config, parameter: str) -> list[Workflow]:
 
 
 def _setup(setup: Config, continuation: Config, rules: Iterable[paths.Rule], file: str) -> Iterator[Problem]:
-    for name in sorted(setup.parameters.keys() & continuation.parameters.keys()):
-        yield Problem(SETUP_FILE, f"the parameter {name!r} is declared in {file}, too: a trigger that passes it fails")
+    for name, parameter in setup.parameters.items():
+        if continuation.parameters.get(name) != parameter:
+            yield Problem(
+                file, f"the parameter {name!r} is not declared as in {SETUP_FILE}: a trigger gives it to both"
+            )
     mapped = {rule.parameter for rule in rules}
-    for name in sorted(continuation.parameters.keys() - mapped):
-        if name.startswith(DUE):
-            continue
-        yield Problem(file, f"no line of the mapping sets the parameter {name!r}")
+    for name in sorted(continuation.parameters.keys() - setup.parameters.keys() - mapped):
+        if not name.startswith(DUE):
+            yield Problem(file, f"no line of the mapping sets the parameter {name!r}")
     for rule in rules:
         where = f"{SETUP_FILE}: mapping of {rule.parameter}"
+        if rule.parameter in setup.parameters:
+            yield Problem(where, "goes on by itself: a trigger that gives it has Conflicting pipeline parameters")
         if rule.parameter not in continuation.parameters:
             yield Problem(where, f"{file} does not declare the parameter: Unexpected argument(s)")
         elif not fits(continuation.parameters[rule.parameter], rule.value):
@@ -139,14 +143,6 @@ def _setup(setup: Config, continuation: Config, rules: Iterable[paths.Rule], fil
             yield Problem(where, f"the alternatives of {rule.regex!r} leak: write them in parentheses")
         if re.search(r"\(\?|\\[A-Za-z]", rule.regex):
             yield Problem(where, f"{rule.regex!r} uses more than a shell's regular expressions know")
-    text = " ".join(strings(setup_job(setup, _defaults(setup)).arguments))
-    for name, parameter in setup.parameters.items():
-        bridges = re.findall(rf"(\S+) +\"?<<\s*{_PARAMETER}{name}\s*>>", text)
-        if not bridges:
-            yield Problem(SETUP_FILE, f"the parameter {name!r} is passed on by no line of the mapping")
-        for bridge in bridges:
-            if bridge in continuation.parameters and continuation.parameters[bridge] != parameter:
-                yield Problem(file, f"{bridge!r} is declared differently from {name!r} of {SETUP_FILE}")
     for name, parameter in [*setup.parameters.items(), *continuation.parameters.items()]:
         if parameter.default is None or not fits(parameter, parameter.default):
             yield Problem(".circleci", f"the pipeline parameter {name!r} has no default of its type")
@@ -276,11 +272,11 @@ def _unused(config: Config) -> Iterator[str]:
         f"the executor {name!r} is not used"
         for name in config.executors.keys() - {job.executor for job in config.jobs.values()}
     )
-    # a repository without models of a kind does not use that kind's parameter
+    # the setup phase hands on what it does not use itself; a repository without models of a kind does not use their parameter
     yield from (
         f"the parameter {name!r} is not used"
         for name in config.parameters
-        if f"parameters.{name}" not in named and name not in SHARED_CODE
+        if not config.setup and f"parameters.{name}" not in named and name not in SHARED_CODE
     )
 
 

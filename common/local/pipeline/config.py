@@ -113,12 +113,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Invocation:
-    """A job in a workflow: `job` is what it is called where it is defined, `name` what it is called here."""
+    """A job in a workflow: `job` is what it is called where it is defined, `name` what it is called here.
+
+    `requires` are the jobs that it waits for, each with the ways it may end for this one to run: `success`, `failed`.
+    """
 
     job: str
     name: str
     approval: bool = False
-    requires: tuple[str, ...] = ()
+    requires: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     filters: str = ""
     contexts: tuple[str, ...] = ()
     serial_group: str = ""
@@ -185,6 +188,7 @@ def strings(value: object) -> Iterator[str]:
 _TOP = ("version", "setup", "orbs", "parameters", "executors", "commands", "jobs", "workflows")
 _INVOCATION = ("name", "type", "requires", "filters", "context", "serial-group")
 _TYPES = ("boolean", "enum", "integer", "string")
+_ENDS = ("success", "failed")
 
 
 class _Loader(yaml.SafeLoader):
@@ -350,9 +354,27 @@ def _invocation(value: object, where: str) -> Invocation:
         job=job,
         name=_string(body.get("name", job), f"{where}: name"),
         approval=approval,
-        requires=_list(body.get("requires", []), f"{where}: requires"),
+        requires=_requires(body.get("requires", []), f"{where}: requires"),
         filters=_string(body.get("filters", ""), f"{where}: filters"),
         contexts=(context,) if isinstance(context, str) else _list(context, f"{where}: context"),
         serial_group=_string(body.get("serial-group", ""), f"{where}: serial-group"),
         arguments={key: item for key, item in body.items() if key not in _INVOCATION},
     )
+
+
+def _requires(value: object, where: str) -> dict[str, tuple[str, ...]]:
+    """A list of names, which have to succeed, and of mappings of a name to a list of ends."""
+    if not isinstance(value, list):
+        raise ConfigError(f"{where} is {value!r}, not a list")
+    required: dict[str, tuple[str, ...]] = {}
+    for item in value:
+        if isinstance(item, dict):
+            required |= {name: _list(ends, f"{where}: {name}") for name, ends in _mapping(item, where, None).items()}
+        else:
+            required[_string(item, where)] = ("success",)
+    for name, ends in required.items():
+        if not ends or not set(ends) <= set(_ENDS):
+            raise ConfigError(
+                f"{where}: {name} ends as {', '.join(ends) or 'nothing'}; the player knows {', '.join(_ENDS)}"
+            )
+    return required

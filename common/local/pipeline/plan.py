@@ -108,17 +108,19 @@ def continuation(
 ) -> Plan:
     """What the pipeline goes on with after its setup phase, which passed these parameters to that configuration.
 
+    What the trigger gave goes on beside them, by itself.
+
     Raises:
         ConfigError, PipelineError: as `plan`.
     """
     config = load(paths.git(repo, "show", f"{setup.source.commit}:{file}"), file)
-    conflicting = sorted((passed.keys() | config.parameters.keys()) & setup.given.keys())
+    conflicting = sorted(passed.keys() & setup.given.keys())
     if conflicting:
         raise ConfigError(
             f"Conflicting pipeline parameters: {', '.join(conflicting)}",
-            f"a parameter that a trigger passes may be declared in {SETUP_FILE} only, and not be mapped to itself",
+            "what a trigger gives goes on by itself: the setup phase may not pass it, too",
         )
-    jobs = process(config, {**setup.values, **_scoped(resolve(config.parameters, passed, file))})
+    jobs = process(config, {**setup.values, **_scoped(resolve(config.parameters, {**passed, **setup.given}, file))})
     return Plan(setup.source, setup.given, setup.values, changed, passed, jobs)
 
 
@@ -130,7 +132,7 @@ def schedules(text: str) -> tuple[Schedule, ...]:
     """
     try:
         found = [
-            Schedule(entry["name"], entry["parameters"].pop("branch"), dict(entry["parameters"]))
+            Schedule(entry["name"], entry["parameters"].pop("branch"), entry["parameters"])
             for entry in json.loads(text)
         ]
     except (ValueError, LookupError, TypeError, AttributeError) as error:

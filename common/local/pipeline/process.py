@@ -21,12 +21,12 @@ from common.local.pipeline.expressions import evaluate, fill
 
 @dataclass(frozen=True)
 class PlannedJob:
-    """A job that will run when what it requires has succeeded. An approval job has no steps."""
+    """A job that will run when what it requires has ended as it requires. An approval job has no steps."""
 
     workflow: str
     name: str
     approval: bool
-    requires: tuple[str, ...]
+    requires: Mapping[str, tuple[str, ...]]
     contexts: tuple[str, ...]
     serial_group: str
     environment: Mapping[str, str]
@@ -100,7 +100,10 @@ def _admitted(workflow: Workflow, values: Mapping[str, Value]) -> list[Invocatio
         present = {job.name for job in jobs}
         kept = [job for job in jobs if not job.requires or present.intersection(job.requires)]
         if len(kept) == len(jobs):
-            return [replace(job, requires=tuple(name for name in job.requires if name in present)) for job in jobs]
+            return [
+                replace(job, requires={name: ends for name, ends in job.requires.items() if name in present})
+                for job in jobs
+            ]
         jobs = kept
 
 

@@ -25,7 +25,6 @@ from common.local.pipeline.process import PlannedJob
 from common.local.pipeline.serial import SerialGroup, next_number
 
 _TICK_SECONDS = 0.05
-_PASSED = ("success", "skipped")
 _FAILED = ("failed", "unauthorized", "canceled")
 _UNFINISHED = ("queued", "running")
 
@@ -210,20 +209,22 @@ class _Pipeline:
         shown.update(self.states)
 
     def _ready(self) -> list[JobState]:
-        """The queued jobs whose requirements have all passed; those that never can are marked blocked."""
+        """The queued jobs whose requirements have all ended as required; those that never can are marked blocked."""
         ready = []
         for state in self.states:
             if state.status != "queued":
                 continue
-            required = [self._state(state.planned.workflow, name).status for name in state.planned.requires]
-            if all(status in _PASSED for status in required):
+            required = {name: self._end(state.planned.workflow, name) for name in state.planned.requires}
+            if all(required[name] in ends for name, ends in state.planned.requires.items()):
                 ready.append(state)
-            elif any(status not in (*_PASSED, *_UNFINISHED) for status in required):
+            elif any(required[name] not in (*ends, *_UNFINISHED) for name, ends in state.planned.requires.items()):
                 state.status = "blocked"
         return ready
 
-    def _state(self, workflow: str, name: str) -> JobState:
-        return next(item for item in self.states if (item.planned.workflow, item.planned.name) == (workflow, name))
+    def _end(self, workflow: str, name: str) -> str:
+        """The status of a job for those that require it: one that was skipped counts as passed."""
+        found = next(item for item in self.states if (item.planned.workflow, item.planned.name) == (workflow, name))
+        return "success" if found.status == "skipped" else found.status
 
     def _job(self, state: JobState) -> None:
         """Take the job to its end. Its status is set last: the display, on another thread, shows each status once."""
@@ -292,7 +293,7 @@ def _title(number: int, planned: Plan) -> str:
     of = planned.source
     if not planned.jobs:
         return f"pipeline {number} · {of.tag} · {of.commit[:9]} · nothing runs for a tag"
-    if planned.setup:
+    if planned.given:
         asked = ", ".join(f"{name}={value}" for name, value in planned.given.items())
         return f"pipeline {number} · {of.branch} · {of.commit[:9]} · {asked}"
     changed = ", ".join(name for name, value in planned.parameters.items() if value is True) or "no model"

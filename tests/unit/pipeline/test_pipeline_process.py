@@ -77,7 +77,7 @@ CHAIN = """
       - ask: {type: approval, requires: [train]}
       - plain: {name: approve, requires: [ask]}
       - plain: {name: deploy, filters: pipeline.git.branch == "main"}
-      - plain: {name: last, requires: [approve, deploy]}
+      - plain: {name: last, requires: [approve: [success, failed], deploy]}
 """
 
 
@@ -87,10 +87,10 @@ def test_job_is_out_when_all_that_it_requires_is_filtered_out_and_so_are_those_b
 
 def test_requirements_that_are_filtered_out_are_ignored_when_others_remain() -> None:
     assert {job.name: job.requires for job in planned(CHAIN)} == {
-        "train": (),
-        "ask": ("train",),
-        "approve": ("ask",),
-        "last": ("approve",),
+        "train": {},
+        "ask": {"train": ("success",)},
+        "approve": {"ask": ("success",)},
+        "last": {"approve": ("success", "failed")},
     }
 
 
