@@ -40,6 +40,9 @@ class Batch:
     def __post_init__(self) -> None:
         if self.input and not re.fullmatch(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]/(.+/)?", self.input):
             raise UsageError(f"'{self.input}' is no prefix in S3.", "Declare e.g. input='s3://bucket/churn/input/'.")
+        keys: object = self.keys
+        if isinstance(keys, str):  # what ("Phone") is
+            raise UsageError(f"'{keys}' is a text where columns are listed.", f"Declare keys=('{keys}',).")
         if self.format not in ("parquet", "csv"):
             raise UsageError(f"Rows cannot be written as '{self.format}'.", "Declare format='parquet' or 'csv'.")
         if self.instance_count < 1 or self.piece_mb < 1:

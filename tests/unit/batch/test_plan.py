@@ -207,6 +207,7 @@ def test_a_job_is_given_no_folder_that_holds_nothing() -> None:
     ("wrong", "told"),
     [
         ({"input": "s3://bucket/no-slash"}, "is no prefix in S3"),
+        ({"keys": "Phone"}, r"Declare keys=\('Phone',\)"),
         ({"format": "xml"}, "cannot be written as 'xml'"),
         ({"instance_count": 0}, "needs instances"),
         ({"requests_at_once": 101}, "asked 101 requests at a time"),
