@@ -4,7 +4,7 @@ Of each piece of an input file it writes, with the same number in the name,
 
     todo/part-00000.csv           what the transform is given: the line's number, then the inputs in the model's order
     records/part-00000.parquet    keys and inputs in their types, and which line of which file each record is
-    rejected/part-00000.jsonl     file, line, reason and the record itself of every other record
+    rejected/part-00000.jsonl     file, line, reason and (the beginning of) the record itself of every other record
 
 and `prepared.json` last, which counts them all. Memory: a piece's records in Parquet's terms, and some thousand lines as text.
 """
