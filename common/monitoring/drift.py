@@ -25,7 +25,7 @@ from scipy import stats
 
 from . import joint, twosample, wording
 from .checks import Checks, Column, Metric, Sample
-from .findings import PREDICTION, Findings, Joint, Kind, Part, Quality, Test
+from .findings import PREDICTION, Findings, Joint, Kind, Part, Quality, Test, unexplained
 from .formats import CheckType, Violation
 from .quality import compare_quality, too_few
 from .units import changed_unit
@@ -173,8 +173,8 @@ def _parts(told: joint.Told, before: pd.DataFrame, now: pd.DataFrame, columns: S
     by_name = {column.name: column for column in columns}
     return tuple(
         Part(names, part, wording.together_words(*sides, tuple(by_name[name] for name in names)))
-        for names, part in list(told.shares.items())[:_PARTS]
-        if part >= _LEAST_SHARE
+        for number, (names, part) in enumerate(list(told.shares.items())[:_PARTS])
+        if number == 0 or part >= _LEAST_SHARE
     )
 
 
@@ -205,14 +205,9 @@ def _columns_violated(lacking: Sequence[str], extra: Sequence[str]) -> list[Viol
 
 def _violations(tests: Sequence[Test], together: Joint | None) -> list[Violation]:
     """One for each test that has found something, and for what the classifier goes by that no test of a column explains."""
-    found = [test for test in tests if test.found]
-    violations = [Violation(test.feature, _CHECKS[test.kind], test.words) for test in found]
-    moved = {test.feature for test in found}
-    return violations + [
-        Violation(", ".join(part.columns), "baseline_drift_check", part.words)
-        for part in (together.parts if together else ())
-        if not moved & set(part.columns)
-    ]
+    alone = [Violation(test.feature, _CHECKS[test.kind], test.words) for test in tests if test.found]
+    parts = unexplained(tests, together)
+    return alone + [Violation(", ".join(part.columns), "baseline_drift_check", part.words) for part in parts]
 
 
 def _no_rows(rows: int) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
@@ -137,8 +137,11 @@ class Findings:
 
     @property
     def features(self) -> tuple[str, ...]:
-        """Columns in which anything was found, `PREDICTION` among them, the most certain first."""
-        return tuple(dict.fromkeys(test.feature for test in self.tests if test.found))
+        """Columns in which anything was found, `PREDICTION` among them, the most certain first; then those that it was found
+        in together.
+        """
+        together = (column for part in unexplained(self.tests, self.joint) for column in part.columns)
+        return tuple(dict.fromkeys([*(test.feature for test in self.tests if test.found), *together]))
 
     def of(self, feature: str) -> tuple[Test, ...]:
         """The tests of a column."""
@@ -163,6 +166,12 @@ class Findings:
             broken=document["broken"],
             notes=tuple(document["notes"]),
         )
+
+
+def unexplained(tests: Iterable[Test], joint: Joint | None) -> list[Part]:
+    """What the classifier goes by that no test of a column has found."""
+    moved = {test.feature for test in tests if test.found}
+    return [part for part in (joint.parts if joint else ()) if not moved & set(part.columns)]
 
 
 def _joint(document: Mapping[str, Any]) -> Joint:

@@ -20,6 +20,8 @@ _ENOUGH = 5
 """Expected count of each cell from which Pearson's statistic is near enough to its chi-squared distribution (Cochran, 1954)."""
 _FIRST_DRAWS, _DRAWS = 199, 9999
 _HOPELESS = 0.1
+_COUNTS_AT_ONCE, _MOST_COUNTS = 2_000_000, 200_000_000
+"""Of draws × different values: what is held in memory, and what is drawn at most."""
 _SEED = 0
 
 Counts = NDArray[np.int64]
@@ -123,12 +125,15 @@ def _by_draws(table: Counts, statistic: Callable[[Counts], NDArray[np.float64]],
     Few draws are enough to see that a difference is nothing. Where none of many reaches the statistic, they only say that p
     is small, and `smallest`, the approximate p-value, says how small.
     """
-    random, seen = np.random.default_rng(_SEED), float(statistic(table[1]))
+    random, seen, levels = np.random.default_rng(_SEED), float(statistic(table[1])), table.shape[1]
+    most = max(_FIRST_DRAWS, min(_DRAWS, _MOST_COUNTS // levels))
     reached = drawn = 0
-    for draws in (_FIRST_DRAWS, _DRAWS - _FIRST_DRAWS):
+    while drawn < most:
+        until = most if drawn >= _FIRST_DRAWS else _FIRST_DRAWS
+        draws = min(until - drawn, max(_COUNTS_AT_ONCE // levels, 1))
         windows = random.multivariate_hypergeometric(table.sum(axis=0), int(table[1].sum()), draws, method="marginals")
         reached, drawn = reached + int((statistic(windows) >= seen * (1 - 1e-9)).sum()), drawn + draws
-        p = (1 + reached) / (1 + drawn)
-        if p > _HOPELESS:
+        if drawn >= _FIRST_DRAWS and (1 + reached) / (1 + drawn) > _HOPELESS:
             break
+    p = (1 + reached) / (1 + drawn)
     return p if reached else min(p, smallest)

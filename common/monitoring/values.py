@@ -15,6 +15,8 @@ from .checks import Column
 
 MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "?"})
 """What counts as no value, in any case; the same as in `common/serving/inference.py`."""
+_LONGEST = 256
+"""Characters of a category that are compared: NumPy makes every text as long as the longest."""
 _LARGEST = 3.4028234663852886e38  # of 32 bits, in which XGBoost computes
 
 
@@ -53,12 +55,12 @@ def aligned(raw: pd.Series[Any], column: Column) -> NDArray[Any]:
 
 
 def text(value: object) -> str:
-    """A value as text: without spaces around it, and a whole number without its point."""
+    """A value as text: without spaces around it, a whole number without its point, and of a long one the beginning."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return ""
     if isinstance(value, float) and value.is_integer():
         return str(int(value))  # a category that JSON or a data frame has made a number: 415.0
-    return str(value).strip()
+    return str(value).strip()[:_LONGEST]
 
 
 def _spelled(raw: pd.Series[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:

@@ -10,10 +10,12 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmarks.monitoring import CHURN, DAY, KINDS, QUIET, TRAINING, changed, customers, names, quiet
+from benchmarks.monitoring import CHURN, DAY, KINDS, PROCESSES, QUIET, TRAINING, changed, customers, names, quiet
+from common.monitoring import drift
 from common.monitoring.checks import Checks, Column, Outcomes, Sample
 from common.monitoring.drift import compare
 from common.monitoring.findings import PREDICTION, Findings
+from common.monitoring.joint import Told
 
 COLUMNS = (
     Column("age", "number", at_least=0, at_most=150),
@@ -79,11 +81,11 @@ def test_each_kind_of_drift_is_found_and_named_in_words(reference: Sample, kind:
     assert any(each.description.startswith(words) for each in findings.violations), findings.violations
 
 
+@pytest.mark.parametrize("process", PROCESSES)
 @pytest.mark.long
-def test_no_drift_is_quiet_at_the_declared_rate_over_500_windows() -> None:
-    for process in ("churn's customers", "correlated numbers"):
-        alarms = sum(quiet(number, process, 150).drifted for number in range(QUIET))
-        assert alarms <= stats.binom.ppf(0.999, QUIET, Checks().false_discovery_rate), process
+def test_no_drift_is_quiet_at_the_declared_rate_over_500_windows(process: str) -> None:
+    alarms = sum(quiet(number, process, 150).drifted for number in range(QUIET))
+    assert alarms <= stats.binom.ppf(0.999, QUIET, Checks().false_discovery_rate)
 
 
 def test_windows_like_the_training_set_alarm_no_more_often_than_declared() -> None:
@@ -110,6 +112,15 @@ def test_a_window_like_the_training_set_is_quiet() -> None:
     assert (findings.drifted, findings.degraded, findings.broken) == (False, False, False)
     assert (findings.violations, findings.features, findings.rows) == ((), (), (600, 200))
     assert all(not test.words for test in findings.tests)
+
+
+def test_a_joint_difference_is_always_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    shares = {("age", "visits"): 0.09, ("dose", "visits"): 0.08}
+    monkeypatch.setattr(drift.joint, "tell_apart", lambda *_: Told(0.7, 0.001, (600, 200), shares))
+    findings = both(REFERENCE, WINDOW)
+    assert (findings.drifted, findings.features) == (True, ("age", "visits"))
+    [violation] = findings.violations
+    assert violation.description.startswith("'age' and 'visits' go together differently")
 
 
 def test_findings_come_back_from_their_file() -> None:

@@ -141,6 +141,12 @@ def test_the_metrics_are_what_an_alarm_would_go_by() -> None:
     assert metrics(looked(QUIET)) == {"Rows": (1500, "Count"), "DriftedColumns": (0, "Count")}
 
 
+def test_columns_that_only_go_together_differently_are_columns_that_differ() -> None:
+    joint = replace(DRIFTED, tests=(replace(TEST, found=False),), quality=None)
+    assert metrics(looked(joint))["DriftedColumns"] == (2, "Count")
+    assert "Day Mins, State" in page(joint)[1]
+
+
 def test_cloudwatch_is_not_asked_to_take_what_it_refuses_for_its_age() -> None:
     old = looked(QUIET, ends="2020-01-01T00:00:00+00:00")
     assert not put_metrics(cast(Aws, None), "churn", old)

@@ -1,5 +1,6 @@
 """Tests of two samples: their p-values are those that they claim to be."""
 
+import tracemalloc
 from collections.abc import Callable
 
 import numpy as np
@@ -98,6 +99,22 @@ def test_the_effect_on_categories_is_the_share_that_is_elsewhere(before: list[st
     gained = sum(max(now.count(c) / len(now) - before.count(c) / len(before), 0) for c in set(before + now))
     assert result.effect == pytest.approx(gained)
     assert 0 <= result.p <= 1
+
+
+def test_many_categories_are_compared_in_little_memory_and_come_to_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    random = np.random.default_rng(1)
+    before = random.integers(0, 1000, 3000).astype(str)
+    now = np.concatenate([random.integers(0, 1000, 250), random.integers(0, 300, 150)]).astype(str)
+    monkeypatch.setattr(twosample, "_DRAWS", 1999)
+    at_once = twosample.categories(before, now)
+    monkeypatch.setattr(twosample, "_COUNTS_AT_ONCE", 100_000)
+    tracemalloc.start()
+    result = twosample.categories(before, now)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert at_once == result
+    assert 0.0005 < result.p < 0.1
+    assert peak < 6e6
 
 
 def test_strangers_alarm_where_the_sample_had_hardly_any() -> None:

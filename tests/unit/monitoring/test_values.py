@@ -67,3 +67,8 @@ def test_faults_are_told_with_examples_the_most_frequent_first() -> None:
     values = read(pd.Series(["many", "101", "102", "102", "103", "104", "2"], dtype=object), NUMBER)
     assert values.faults == ("above 100.0 (101, 102, 103)", "no number (many)")
     assert values.present.tolist() == [101, 102, 102, 103, 104, 2]
+
+
+def test_of_a_text_that_somebody_sent_in_place_of_a_category_the_beginning_is_kept() -> None:
+    values = read(pd.Series(["x" * 10**6, "CA"]), Column("State", "category"))
+    assert values.present.tolist() == ["x" * 256, "CA"]
