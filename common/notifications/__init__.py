@@ -1,7 +1,7 @@
 """Telling people, through one SNS topic, what they have to know: once for each thing that happened.
 
-What a step knows is sent from here. What fails on AWS, in CircleCI's jobs or outside of them, EventBridge tells by itself;
-see `common.notifications.rules`. So no failure is told twice.
+What a step knows is sent from here. What fails on SageMaker, in CircleCI's jobs or outside of them, EventBridge tells by
+itself; see `common.notifications.rules`. So no such failure is told twice.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """One event of each kind in the shape that AWS documents, for jobs and endpoints that failed.
 
-https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html: the same members, spelling of
-statuses and forms of times; names and values are made up. FailureReason quotes a password, which must reach nobody.
+https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html: `detail` has the same members, and
+statuses have the same spelling; names and values are made up. Times are numbers, as they come; the documented events have some
+in quotes. FailureReason, which only the event of a failed job has, quotes a password, which must reach nobody.
 """
 
 from typing import Any
@@ -167,8 +168,21 @@ def model_package(status: str = "Rejected") -> dict[str, Any]:
         "ModelPackageVersion": 7,
         "ModelPackageArn": f"arn:aws:sagemaker:eu-west-1:111122223333:{resource}",
         "CreationTime": "2026-03-22T23:51:09Z",
-        "ModelPackageStatus": "Failed",
+        "InferenceSpecification": {
+            "Containers": [{"Image": "1.dkr.ecr/xgboost:3.2-0", "ModelDataUrl": "s3://bucket/model.tar.gz"}],
+            "SupportedContentTypes": ["text/csv"],
+            "SupportedResponseMIMETypes": ["text/csv"],
+        },
+        "ModelPackageStatus": "Completed",
+        "ModelPackageStatusDetails": {"ValidationStatuses": [], "ImageScanStatuses": []},
+        "CertifyForMarketplace": False,
         "ModelApprovalStatus": status,
+        "MetadataProperties": {"CommitId": "3f786850"},
+        "ModelMetrics": {
+            "ModelQuality": {"Statistics": {"ContentType": "application/json", "S3Uri": "s3://bucket/e.json"}}
+        },
+        "ModelLifeCycle": {"Stage": "Development", "StageStatus": "Approved"},
         "UpdatedModelPackageFields": ["ModelApprovalStatus"],
+        "LastModifiedTime": "2026-03-22T23:51:09Z",
     }
     return event("SageMaker Model Package State Change", resource, detail)
