@@ -5,6 +5,9 @@ None of it decides what a model is trained from, or how: that is why it stands h
 
 from __future__ import annotations
 
+import sys
+
+from common.aws import Aws
 from common.errors import (
     DeploymentError,
     GateError,
@@ -18,8 +21,8 @@ from common.model import Model
 from common.notifications import Kind, Notice, notify
 from common.notifications.links import endpoint_page, object_page, workflow_page
 from common.registry import PENDING, Package, now
-from common.settings import Run
-from common.steps.context import Context, say
+from common.settings import Run, Settings
+from common.steps.context import Context
 from common.storage import Layout
 
 
@@ -117,17 +120,22 @@ def announce_unlike_trained(
 def announce_failure(error: ModelsError) -> None:
     """Tell that a job of CircleCI's on main has failed, for a reason of which AWS has no event; once for a job.
 
-    On main, schedules and merges run jobs on which nobody looks. That people could not be told is only said: the job fails
-    by the error, which matters more.
+    On main, schedules and merges run jobs on which nobody looks. What is said goes where the error goes, since the output
+    may be read by a program; that people could not be told is only said: the job fails by the error, which matters more.
     """
     run = Run.from_environment()
     if run.branch != "main" or _is_told_otherwise(error):
         return
     try:
+        context = Context(Aws(Settings.from_environment()), run=run, say=_complain)
         subject, key = error.what.partition("\n")[0], f"job failed {run.url}"
-        notify(Context.from_environment(), Notice("job failed", run.job, subject, str(error), {"Job": run.url}, key))
+        notify(context, Notice("job failed", run.job, subject, str(error), {"Job": run.url}, key))
     except ModelsError as untold:
-        say(f"  nobody could be told. {untold.what}")
+        _complain(f"  nobody could be told. {untold.what}")
+
+
+def _complain(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
 
 
 def _is_told_otherwise(error: ModelsError) -> bool:
