@@ -21,7 +21,7 @@ from common.storage import Bucket
 
 Kind = Literal["job failed", "drift found", "approval waiting", "deployed", "rolled back"]
 
-_LONGEST_SUBJECT = 100  # characters, and ASCII only: SNS refuses others, since e-mail would
+_LONGEST_SUBJECT = 99  # characters, and ASCII only: SNS takes fewer than 100, and e-mail no others
 _LONGEST_TEXT = 20_000  # characters: SNS takes 256 KiB in all
 
 
@@ -46,7 +46,7 @@ class Notice:
 
     @property
     def title(self) -> str:
-        """The e-mail's subject: ASCII, one line, at most 100 characters."""
+        """The e-mail's subject: ASCII, one line, fewer than 100 characters."""
         line = " ".join(scrub(f"{self.model}: {self.kind}: {self.subject}").split())
         return re.sub(r"[^ -~]", "?", line.replace("–", "-"))[:_LONGEST_SUBJECT]
 
