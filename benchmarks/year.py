@@ -10,11 +10,12 @@ predictions, is above a bound: 0.2, and the one that alarms in 1 % of the window
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from multiprocessing import get_context
+from typing import Literal
 
 import numpy as np
 import pandas as pd
@@ -30,21 +31,8 @@ from common.monitoring.drift import compare
 from common.monitoring.rules import Rule, WindowResult, decide
 from common.serving.inference import Encoder
 
-DAYS, LATE = 365, 14
-"""The truth of a day is known so many days later."""
 TEST = 1000
-NIGHTS = range(75, 79)
-"""On these days a pipeline fails: minutes come in as seconds."""
-EMPTY = range(250, 254)
-"""On these days another fails: two fifths of a column are empty."""
-FAILED = (20, 21, 160)
-"""On these the monitor's job itself fails: there is no window."""
-EVENTS = {
-    40: "shift: Day Mins + 1.5",
-    120: "joint: Eve with Intl Mins",
-    200: "concept: complaints weigh more",
-    290: "new category: State, 6 %",
-}
+"""Records that a new model is evaluated on."""
 _RECIPE = {
     "objective": "binary:logistic",
     "eta": 0.1,
@@ -53,11 +41,59 @@ _RECIPE = {
     "subsample": 0.8,
     "nthread": 1,
 }
-_ROUNDS, _QUIET = 150, 200
+_ROUNDS, _QUIET, _AROUND = 150, 200, 20
 
 Values = NDArray[np.float64]
 Look = Callable[[Sample, Sample], tuple[bool, bool, bool]]
 """From training set and window to drifted, degraded, broken."""
+Event = Literal["shift", "joint", "concept", "new category"]
+WORDS: Mapping[Event, str] = {
+    "shift": "Day Mins + 1.5",
+    "joint": "Eve with Intl Mins",
+    "concept": "complaints weigh more",
+    "new category": "State, 6 %",
+}
+
+
+@dataclass(frozen=True)
+class Calendar:
+    """What happens on which day.
+
+    Attributes:
+        late: the truth of a day is known so many days later.
+        events: from that day on the customers are others, or leave for other reasons.
+        seconds: on these days a pipeline fails: minutes come in as seconds.
+        gaps: on these another: two fifths of a column are empty.
+        failed: on these the monitor's job itself fails: there is no window.
+    """
+
+    days: int
+    late: int
+    events: Mapping[int, Event]
+    seconds: Sequence[int]
+    gaps: Sequence[int]
+    failed: Sequence[int]
+
+    def since(self, day: int) -> int:
+        """The day of the last event until a day; 0 before the first."""
+        return max((event for event in self.events if event <= day), default=0)
+
+    def on(self, day: int) -> set[Event]:
+        """What has happened until a day."""
+        return {event for begin, event in self.events.items() if begin <= day}
+
+    def is_broken(self, day: int) -> bool:
+        return day in self.seconds or day in self.gaps
+
+
+YEAR = Calendar(
+    days=365,
+    late=14,
+    events={40: "shift", 120: "joint", 200: "concept", 290: "new category"},
+    seconds=range(75, 79),
+    gaps=range(250, 254),
+    failed=(20, 21, 160),
+)
 
 
 @dataclass(frozen=True)
@@ -69,30 +105,25 @@ class People:
     chances: Values
 
 
-def people(rows: int, seed: int, day: int) -> People:
-    """Customers as they are on a day, after all events until then."""
+def people(rows: int, seed: int, happened: set[Event]) -> People:
+    """Customers as they are after these events."""
     random = np.random.default_rng((seed, 2))
     frame = pd.DataFrame(draw(rows, seed))
-    if day >= 40:
+    if "shift" in happened:
         frame["Day Mins"] += 1.5
-    if day >= 120:
+    if "joint" in happened:
         frame = jointly(frame, random)
     chances = probabilities({str(name): frame[name].to_numpy() for name in frame})
     log_odds = np.log(chances / (1 - chances))
-    if day >= 200:
+    if "concept" in happened:
         log_odds += 1.5 * (frame["CustServ Calls"].to_numpy() >= 6)
-    if day >= 290:
+    if "new category" in happened:
         new = random.random(rows) < 0.06
         frame["State"] = np.where(new, "PR", frame["State"])
         log_odds += 2 * new
     chances = 1 / (1 + np.exp(-log_odds))
     truth = (random.random(rows) < chances).astype(float)
     return People(frame[[column.name for column in CHURN]], truth, chances)
-
-
-def since(day: int) -> int:
-    """The day of the last event until a day; 0 before the first."""
-    return max((event for event in EVENTS if event <= day), default=0)
 
 
 @dataclass(frozen=True)
@@ -105,8 +136,8 @@ class Trained:
     day: int
 
     @classmethod
-    def on(cls, day: int) -> Trained:
-        train, test = people(TRAINING, 10_000 + day, day), people(TEST, 20_000 + day, day)
+    def on(cls, day: int, happened: set[Event]) -> Trained:
+        train, test = people(TRAINING, 10_000 + day, happened), people(TEST, 20_000 + day, happened)
         encoder = fit_encoder(DATA.columns, DATA.derived, train.frame)
         matrix = xgboost.DMatrix(encoder.encode(to_records(train.frame)), train.truth)
         booster = xgboost.train({**_RECIPE, "seed": 1}, matrix, num_boost_round=_ROUNDS)
@@ -124,8 +155,8 @@ class Year:
     """What a monitor made of the year.
 
     Attributes:
-        found: by event, the first day on which a window differed since then.
-        decided, served: by event, when retraining was decided since then, and when the new model served.
+        found: by event's day, the first day on which a window differed since then.
+        decided, served: by event's day, when retraining was decided since then, and when the new model served.
         quiet, alarms: windows in which nothing had changed since the training, and those of them that alarmed.
         retrained: days of the decisions to retrain.
         needless: of them, those for which nothing had changed.
@@ -139,7 +170,11 @@ class Year:
     alarms: int = 0
     retrained: list[int] = field(default_factory=list)
     needless: list[int] = field(default_factory=list)
-    losses: dict[int, float] = field(default_factory=dict)
+    losses: list[float] = field(default_factory=list)
+
+    def loss(self, first: int, until: int) -> float:
+        """The mean of these days."""
+        return float(np.mean(self.losses[max(first, 0) : until]))
 
 
 def ours(reference: Sample, window: Sample) -> tuple[bool, bool, bool]:
@@ -151,54 +186,56 @@ def by_index(reference: Sample, window: Sample, bound: float) -> tuple[bool, boo
     return greatest_index(reference, window, CHURN) > bound, False, False
 
 
-def live(look: Look) -> Year:
+def live(look: Look, calendar: Calendar = YEAR) -> Year:
     """A year with one monitor."""
-    year, model, history = Year(), Trained.on(0), list[WindowResult]()
+    year, model, history = Year(), Trained.on(0, calendar.on(0)), list[WindowResult]()
     answered: dict[int, Outcomes] = {}
     serves = 0
-    for day in range(DAYS):
+    for day in range(calendar.days):
         if serves and day == serves:
-            model, history, answered, serves = Trained.on(year.retrained[-1]), [], {}, 0
-            year.served.setdefault(since(model.day), day)
-        came = people(DAY, 30_000 + day, day)
+            decided = year.retrained[-1]
+            model, history, answered, serves = Trained.on(decided, calendar.on(decided)), [], {}, 0
+            year.served.setdefault(calendar.since(decided), day)
+        came = people(DAY, 30_000 + day, calendar.on(day))
         scores = model.scores(came.frame)
-        year.losses[day] = excess(came.chances, scores)
-        answered[day] = Outcomes(scores, came.truth)
-        if day in FAILED:
+        year.losses.append(excess(came.chances, scores))
+        frame, scores = as_it_arrives(calendar, day, came.frame, scores)
+        given = ~np.isnan(scores)
+        answered[day] = Outcomes(scores[given], came.truth[given])
+        if day in calendar.failed:
             continue
-        frame, scores = as_it_arrives(day, came.frame, scores)
-        window = WindowResult(str(day), *look(model.reference, Sample(frame, scores, answered.get(day - LATE))))
-        history.append(window)
-        _note(year, model, day, window)
+        window = Sample(frame, scores, answered.get(day - calendar.late))
+        history.append(WindowResult(str(day), *look(model.reference, window)))
+        _note(year, calendar, model, day, history[-1])
         if not serves and decide(history, Rule()).retrain:
-            serves = day + LATE
+            serves = day + calendar.late
             year.retrained.append(day)
-            if since(day) == since(model.day):
+            if calendar.since(day) == calendar.since(model.day):
                 year.needless.append(day)
             else:
-                year.decided.setdefault(since(day), day)
+                year.decided.setdefault(calendar.since(day), day)
     return year
 
 
-def as_it_arrives(day: int, frame: pd.DataFrame, scores: Values) -> tuple[pd.DataFrame, Values]:
+def as_it_arrives(calendar: Calendar, day: int, frame: pd.DataFrame, scores: Values) -> tuple[pd.DataFrame, Values]:
     """The records of a day with what the pipelines did to them; broken ones get no answer."""
-    if day in NIGHTS:
+    if day in calendar.seconds:
         return frame.assign(**{"Night Mins": frame["Night Mins"] * 60}), np.full(len(scores), np.nan)
-    if day in EMPTY:
+    if day in calendar.gaps:
         gaps = np.random.default_rng(day).random(len(frame)) < 0.4
         return frame.assign(**{"Eve Mins": frame["Eve Mins"].mask(gaps)}), np.where(gaps, np.nan, scores)
     return frame, scores
 
 
-def _note(year: Year, model: Trained, day: int, window: WindowResult) -> None:
+def _note(year: Year, calendar: Calendar, model: Trained, day: int, window: WindowResult) -> None:
     differs = window.drifted or window.degraded
-    if day in NIGHTS or day in EMPTY:
+    if calendar.is_broken(day):
         return
-    if since(day) == since(model.day):
+    if calendar.since(day) == calendar.since(model.day):
         year.quiet += 1
         year.alarms += differs
     elif differs:
-        year.found.setdefault(since(day), day)
+        year.found.setdefault(calendar.since(day), day)
 
 
 def excess(chances: Values, scores: Values) -> float:
@@ -209,11 +246,11 @@ def excess(chances: Values, scores: Values) -> float:
 
 def calibrated() -> float:
     """The index that is exceeded in 1 % of windows without drift."""
-    references = [Sample(people(TRAINING, 40_000 + number, 0).frame) for number in range(4)]
-    indices = [
-        greatest_index(references[number % 4], Sample(people(DAY, 50_000 + number, 0).frame), CHURN)
-        for number in range(_QUIET)
-    ]
+    models = [Trained.on(number, set()) for number in range(4)]
+    indices = []
+    for number in range(_QUIET):
+        model, frame = models[number % len(models)], people(DAY, 50_000 + number, set()).frame
+        indices.append(greatest_index(model.reference, Sample(frame, model.scores(frame)), CHURN))
     return float(np.quantile(indices, 0.99))
 
 
@@ -228,36 +265,48 @@ def main() -> None:
     with ProcessPoolExecutor(2, mp_context=get_context("spawn")) as pool:
         years = list(pool.map(_live, (0.0, PLAIN, bound)))
     names = ("ours", f"PSI > {PLAIN}", f"PSI > {bound:.2f}")
+    print(f"  {'':<40} {''.join(f'{name:<26}' for name in names)}".rstrip())
     print(
-        f"days until each change is found, a retraining is decided, and the new model serves; truth comes {LATE} days late"
+        "days until each change is found, a retraining is decided, and the new model serves; "
+        f"truth comes {YEAR.late} days late"
     )
-    print(f"  {'':<36} {''.join(f'{name:<22}' for name in names)}".rstrip())
-    for day, event in EVENTS.items():
-        print(f"  day {day:<4} {event:<27} {''.join(f'{_delays(year, day):<22}' for year in years)}".rstrip())
+    _print_by_event(years, _delays)
+    print(
+        f"excess log loss in the {_AROUND} days before it, from then on until the new model serves, and {_AROUND} days after"
+    )
+    _print_by_event(years, _losses)
     print("how it went")
     for what, told in _summaries(years):
-        print(f"  {what:<36} {''.join(f'{each:<22}' for each in told)}".rstrip())
+        print(f"  {what:<40} {''.join(f'{each:<26}' for each in told)}".rstrip())
     print(f"  ({time.monotonic() - started:.0f} s)")
+
+
+def _print_by_event(years: Sequence[Year], tell: Callable[[Year, int], str]) -> None:
+    for day, event in YEAR.events.items():
+        told = "".join(f"{tell(year, day):<26}" for year in years)
+        print(f"  day {day:<4} {f'{event}: {WORDS[event]}':<31} {told}".rstrip())
 
 
 def _delays(year: Year, day: int) -> str:
     told = [str(days[day] - day) if day in days else "–" for days in (year.found, year.decided, year.served)]
-    return ", ".join(told) if day in year.found else "never"
+    return ", ".join(told)
+
+
+def _losses(year: Year, day: int) -> str:
+    before = f"{year.loss(day - _AROUND, day):.4f}"
+    if day not in year.served:
+        return f"{before}, –, –"
+    served = year.served[day]
+    return f"{before}, {year.loss(day, served):.4f}, {year.loss(served, served + _AROUND):.4f}"
 
 
 def _summaries(years: Sequence[Year]) -> list[tuple[str, list[str]]]:
     return [
         ("alarms in windows without drift", [f"{y.alarms} of {y.quiet}" for y in years]),
         ("retrainings, and needless ones", [f"{len(y.retrained)}, {len(y.needless)}" for y in years]),
-        ("because of failed pipelines", [str(sum(d in NIGHTS or d in EMPTY for d in y.needless)) for y in years]),
-        ("excess log loss, first 40 days", [f"{_mean(y, range(40)):.4f}" for y in years]),
-        ("the last 40 days", [f"{_mean(y, range(DAYS - 40, DAYS)):.4f}" for y in years]),
-        ("the whole year", [f"{_mean(y, range(DAYS)):.4f}" for y in years]),
+        ("because of failed pipelines", [str(sum(map(YEAR.is_broken, y.needless))) for y in years]),
+        ("excess log loss of the whole year", [f"{y.loss(0, YEAR.days):.4f}" for y in years]),
     ]
-
-
-def _mean(year: Year, days: range) -> float:
-    return float(np.mean([year.losses[day] for day in days]))
 
 
 if __name__ == "__main__":

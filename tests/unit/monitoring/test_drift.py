@@ -11,7 +11,7 @@ import pytest
 from scipy import stats
 
 from benchmarks.monitoring import CHURN, DAY, KINDS, PROCESSES, QUIET, TRAINING, changed, customers, names, quiet
-from common.monitoring import drift
+from common.monitoring import joint
 from common.monitoring.checks import Checks, Column, Outcomes, Sample
 from common.monitoring.drift import compare
 from common.monitoring.findings import PREDICTION, Findings
@@ -115,8 +115,8 @@ def test_a_window_like_the_training_set_is_quiet() -> None:
 
 
 def test_a_joint_difference_is_always_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    shares = {("age", "visits"): 0.09, ("dose", "visits"): 0.08}
-    monkeypatch.setattr(drift.joint, "tell_apart", lambda *_: Told(0.7, 0.001, (600, 200), shares))
+    shares: dict[tuple[str, ...], float] = {("age", "visits"): 0.09, ("dose", "visits"): 0.08}
+    monkeypatch.setattr(joint, "tell_apart", lambda *_: Told(0.7, 0.001, (600, 200), shares))
     findings = both(REFERENCE, WINDOW)
     assert (findings.drifted, findings.features) == (True, ("age", "visits"))
     [violation] = findings.violations
