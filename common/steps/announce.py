@@ -128,7 +128,7 @@ def announce_failure(error: ModelsError) -> None:
         return
     try:
         context = Context(Aws(Settings.from_environment()), run=run, say=_complain)
-        subject, key = error.what.partition("\n")[0], f"job failed {run.url}"
+        subject, key = error.what.partition("\n")[0], f"job failed {run.url or now()}"
         notify(context, Notice("job failed", run.job, subject, str(error), {"Job": run.url}, key))
     except ModelsError as untold:
         _complain(f"  nobody could be told. {untold.what}")
