@@ -179,7 +179,7 @@ def changed(number: int, kind: str, rows: int) -> Window:
 def bound_for(windows: Sequence[Window]) -> float:
     """The bound of the index at which as many quiet windows alarm as ours do; where ours never does, at which one does."""
     alarms = max(sum(window.drifted for window in windows), 1)
-    return sorted((window.index for window in windows), reverse=True)[alarms - 1]
+    return sorted((window.index for window in windows), reverse=True)[alarms]
 
 
 def main() -> None:

@@ -10,7 +10,20 @@ import pandas as pd
 import pytest
 from scipy import stats
 
-from benchmarks.monitoring import CHURN, DAY, KINDS, PROCESSES, QUIET, TRAINING, changed, customers, names, quiet
+from benchmarks.monitoring import (
+    CHURN,
+    DAY,
+    KINDS,
+    PROCESSES,
+    QUIET,
+    TRAINING,
+    Window,
+    bound_for,
+    changed,
+    customers,
+    names,
+    quiet,
+)
 from common.monitoring import joint
 from common.monitoring.checks import Checks, Column, Outcomes, Sample
 from common.monitoring.drift import compare
@@ -86,6 +99,12 @@ def test_each_kind_of_drift_is_found_and_named_in_words(reference: Sample, kind:
 def test_no_drift_is_quiet_at_the_declared_rate_over_500_windows(process: str) -> None:
     alarms = sum(quiet(number, process, 150).drifted for number in range(QUIET))
     assert alarms <= stats.binom.ppf(0.999, QUIET, Checks().false_discovery_rate)
+
+
+@pytest.mark.parametrize(("ours", "plain"), [(0, 1), (1, 1), (3, 3)])
+def test_the_yardstick_of_the_benchmark_alarms_as_often_as_ours(ours: int, plain: int) -> None:
+    windows = [Window(number < ours, index, frozenset()) for number, index in enumerate((0.1, 0.5, 0.3, 0.2, 0.4))]
+    assert sum(window.index > bound_for(windows) for window in windows) == plain
 
 
 def test_windows_like_the_training_set_alarm_no_more_often_than_declared() -> None:
