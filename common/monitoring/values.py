@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -71,7 +72,8 @@ def _spelled(raw: pd.Series[Any]) -> tuple[NDArray[np.float64], NDArray[np.bool_
     values = raw.tolist()
     numbers = np.full(len(values), math.nan)
     if set(map(type, values)) <= {str, float, int, type(None)}:  # no booleans, which pandas takes for 0 and 1
-        numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").to_numpy(dtype=float, copy=True)
+        with suppress(OverflowError):  # JSON knows whole numbers of any length
+            numbers = pd.to_numeric(pd.Series(values, dtype=object), errors="coerce").to_numpy(dtype=float, copy=True)
     missing = np.zeros(len(values), dtype=bool)
     for row in np.flatnonzero(np.isnan(numbers)).tolist():
         spelled = text(values[row]).lower()

@@ -72,3 +72,10 @@ def test_faults_are_told_with_examples_the_most_frequent_first() -> None:
 def test_of_a_text_that_somebody_sent_in_place_of_a_category_the_beginning_is_kept() -> None:
     values = read(pd.Series(["x" * 10**6, "CA"]), Column("State", "category"))
     assert values.present.tolist() == ["x" * 256, "CA"]
+
+
+def test_a_whole_number_beyond_all_bounds_spoils_no_other_value() -> None:
+    values = read(pd.Series([10**400, 3, "7"], dtype=object), NUMBER)
+    assert values.present.tolist() == [3, 7]
+    assert (values.faulty, values.missing) == (1, 0)
+    assert values.faults[0].startswith("infinite (1000")
