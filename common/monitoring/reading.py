@@ -10,6 +10,7 @@ import csv
 import io
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -189,8 +190,9 @@ def _csv(path: Path) -> Iterator[pd.DataFrame]:
 
 
 def _fields(line: str) -> list[str]:
-    line = line.rstrip("\r\n")
-    fields = next(csv.reader([line], skipinitialspace=True), []) if '"' in line else line.split(",")
+    line, fields = line.rstrip("\r\n"), list[str]()
+    with suppress(csv.Error):  # a field that is too long
+        fields = next(csv.reader([line], skipinitialspace=True), []) if '"' in line else line.split(",")
     return [field.strip() for field in fields]
 
 
@@ -200,7 +202,7 @@ def _json_lines(path: Path) -> Iterator[pd.DataFrame]:
         for line in lines:
             try:
                 row = json.loads(line)
-            except ValueError:
+            except (ValueError, RecursionError):
                 continue
             if isinstance(row, dict):
                 rows.append(row)

@@ -141,7 +141,11 @@ def test_malformed_truth_is_named_as_it_lies_in_the_bucket(tmp_path: Path) -> No
 
 def test_a_batch_is_read_raw_and_what_is_no_record_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text('\ufefflength,sex,name\n1,F,x\n"a,b",M,y\n1,2,3,4\n\n1,"2,3\nNA, ,z\n2\n')
-    (tmp_path / "b.jsonl").write_text('{"length": 3, "name": "x"}\n{\n[1]\n{"length": "4", "sex": "M"}\n')
+    with (tmp_path / "a.csv").open("a") as file:
+        file.write(f'"{"x" * 200_000}",F,z\n')
+    (tmp_path / "b.jsonl").write_text(
+        '{"length": 3, "name": "x"}\n{\n[1]\n{"length": "4", "sex": "M"}\n' + "[" * 99_999
+    )
     (tmp_path / "c.csv").write_text("")
     (tmp_path / "d.txt").write_text("length\n9\n")
     frame, rows = read_batch(tmp_path, ["length", "sex"])
