@@ -6,14 +6,18 @@ the class's `exit_code`; a traceback therefore always means a defect of this pro
 
 
 class ModelsError(Exception):
-    """Base of every expected failure: `what` happened and why, and the `remedy` that the reader can apply."""
+    """Base of every expected failure: `what` happened and why, and the `remedy` that the reader can apply.
+
+    `told` where people hear of it otherwise: by an event of AWS's, or a notice that was sent.
+    """
 
     exit_code = 1
 
-    def __init__(self, what: str, remedy: str = "") -> None:
+    def __init__(self, what: str, remedy: str = "", *, told: bool = False) -> None:
         super().__init__(what)
         self.what = what
         self.remedy = remedy
+        self.told = told
 
     def __str__(self) -> str:
         return f"{self.what}\n  → {self.remedy}" if self.remedy else self.what

@@ -70,4 +70,5 @@ def _failure(job: DescribeTransformJobResponseTypeDef, lines: Iterable[str]) -> 
         f"Transform job {name} is {job['TransformJobStatus']}: {job.get('FailureReason') or 'somebody stopped it'}{told}",
         f"Its log is in CloudWatch, {LOG_GROUP}, streams {name}/…; mend the cause and run the step again: it scores what is "
         "left to do.",
+        told=job["TransformJobStatus"] == "Failed",
     )

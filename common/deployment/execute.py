@@ -273,6 +273,7 @@ class Deployment:
             f"The deploy of {wanted} did not happen: {_serving(live)}. {self._why_not(live)}",
             f"`./models show {self.registry.model.name}` has the package's evaluation; the endpoint's log is in CloudWatch, "
             f"/aws/sagemaker/Endpoints/{name}. Mend the cause, or run the deploy again.",
+            told=True,
         )
 
     def _why_not(self, live: Live) -> str:

@@ -8,15 +8,7 @@ from __future__ import annotations
 import sys
 
 from common.aws import Aws
-from common.errors import (
-    DeploymentError,
-    GateError,
-    ModelsError,
-    NotificationError,
-    RolledBackError,
-    TrainingError,
-    UnlikeTrainedError,
-)
+from common.errors import GateError, ModelsError, NotificationError, RolledBackError, UnlikeTrainedError
 from common.model import Model
 from common.notifications import Kind, Notice, notify
 from common.notifications.links import endpoint_page, object_page, workflow_page
@@ -113,19 +105,20 @@ def announce_unlike_trained(
     subject = f"version {package.version} did not answer as it was trained"
     try:
         notify(context, Notice(kind, model.name, subject, str(error), links, key))
+        error.told = True
     except NotificationError as untold:
         context.say(f"  {untold.what}")
 
 
 def announce_failure(error: ModelsError) -> None:
-    """Tell that a job of CircleCI's on main has failed, for a reason of which AWS has no event; once for a job.
+    """Tell that a job of CircleCI's on main has failed, for a reason of which people hear nothing otherwise; once for a job.
 
     On main, schedules and merges run jobs on which nobody looks. What is said goes where the error goes, since the output
     may be read by a program; that people could not be told is only said: the job fails by the error, which matters more.
     """
     run = Run.from_environment()
-    if run.branch != "main" or _is_told_otherwise(error):
-        return
+    if run.branch != "main" or error.told or isinstance(error, GateError | NotificationError):
+        return  # a model that is not good enough is nobody's failure: what serves goes on, and there is nothing to click
     try:
         context = Context(Aws(Settings.from_environment()), run=run, say=_complain)
         subject, key = error.what.partition("\n")[0], f"job failed {run.url or now()}"
@@ -136,16 +129,6 @@ def announce_failure(error: ModelsError) -> None:
 
 def _complain(line: str) -> None:
     sys.stderr.write(f"{line}\n")
-
-
-def _is_told_otherwise(error: ModelsError) -> bool:
-    """Of jobs and deployments that fail EventBridge tells, or the deploy itself; a job that SageMaker refuses has no event.
-
-    A model that is not good enough is nobody's failure: what serves goes on, and there is nothing to click.
-    """
-    if isinstance(error, TrainingError):
-        return error.__cause__ is None
-    return isinstance(error, DeploymentError | GateError | NotificationError)
 
 
 def _text(lines: list[str]) -> str:

@@ -69,6 +69,7 @@ def run_training_job(
         raise TrainingError(
             f"Training job {name} is {job['TrainingJobStatus']}: {job.get('FailureReason') or job['SecondaryStatus']}",
             f"Its log is in CloudWatch, {LOG_GROUP}, streams {name}/…; mend the cause and run the step again.",
+            told=job["TrainingJobStatus"] == "Failed" or job["SecondaryStatus"].startswith("Max"),  # its time was up
         )
     return job
 

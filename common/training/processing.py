@@ -182,6 +182,7 @@ def _failure(job: DescribeProcessingJobResponseTypeDef, lines: Iterable[str]) ->
     return TrainingError(
         f"Processing job {name} is {status}: {reasons[0] if reasons else _stopped(job)}{told}",
         f"Its log is in CloudWatch, {LOG_GROUP}, streams {name}/…; mend the cause and run the step again.",
+        told=status == "Failed",
     )
 
 

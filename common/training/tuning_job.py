@@ -151,12 +151,14 @@ def _best_training_job(job: DescribeHyperParameterTuningJobResponseTypeDef, tria
         raise TrainingError(
             f"Tuning job {ends}\n  {len(trials.failures)} of {len(trials.ended())} training jobs failed; {failed}: {reason}",
             f"Its log is in CloudWatch, {LOG_GROUP}, streams {failed}/…; mend the cause and run the step again.",
+            told=status == "Failed",
         )
     stopped = sum(trial.status == "Stopped" for trial in trials.ended())
     raise TrainingError(
         f"Tuning job {ends}\n  None of its {len(trials.ended())} training jobs completed with a value of "
         f"{trials.objective.metric}; {stopped} were stopped before their end.",
         f"Their logs are in CloudWatch, {LOG_GROUP}, streams {name}-…; mend train_register.py and run the step again.",
+        told=status == "Failed",
     )
 
 

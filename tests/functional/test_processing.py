@@ -119,6 +119,7 @@ def test_a_failed_job_is_told_with_its_message_and_the_end_of_its_log_and_tried_
     what = "Processing job split is Failed: 2 of 3 customers are set aside"
     assert failed.value.what.splitlines() == [what, *(f"  | line {number}" for number in range(2, 12))]
     assert "/aws/sagemaker/ProcessingJobs, streams split/" in failed.value.remedy
+    assert failed.value.told  # by AWS's event
     assert run(client, "split", request_for(aws, ""))[0] == "split-2"
     assert run(client, "split", request_for(aws, FAIL, MESSAGE))[0] == "split-2"
 
@@ -131,8 +132,11 @@ def test_without_a_message_the_reason_is_sagemakers(aws: Account, client: Aws) -
 
 def test_a_job_whose_time_is_up_is_told_from_one_that_was_stopped(aws: Account, client: Aws) -> None:
     endless = "import time; print('up', flush=True); time.sleep(600)"
-    with pytest.raises(TrainingError, match=r"late is Stopped: it ran for \d s, and MaxRuntimeInSeconds is 1; declare"):
+    with pytest.raises(
+        TrainingError, match=r"late is Stopped: it ran for \d s, and MaxRuntimeInSeconds is 1; declare"
+    ) as late:
         run(client, "late", request_for(aws, endless, cluster=Cluster("ml.m5.large", max_run_seconds=1)))
+    assert not late.value.told  # AWS's event does not say why
 
     def stop(line: str) -> None:
         if line == "up":

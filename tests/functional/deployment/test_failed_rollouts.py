@@ -191,9 +191,10 @@ def test_a_first_endpoint_that_fails_is_created_again_by_the_next_deploy(project
     one = project.package(1)
     with (
         every_new_worker_killed(aws_root, project.account.account),
-        pytest.raises(DeploymentError, match=r"is Failed and serves nothing.*ping health check"),
+        pytest.raises(DeploymentError, match=r"is Failed and serves nothing.*ping health check") as failed,
     ):
         project.deploy(one)
+    assert failed.value.told  # by AWS's event
     assert project.deploy(one)
     assert project.answers() == 1
 

@@ -10,7 +10,6 @@ import pytest
 from common.aws import Aws
 from common.errors import (
     DataError,
-    DeploymentError,
     GateError,
     ModelsError,
     NotificationError,
@@ -83,10 +82,11 @@ def test_a_deploy_that_takes_its_package_back_is_told(
 ) -> None:
     project.deploy(project.registry.version(1))
     monkeypatch.setattr("common.deployment.execute.check_endpoint", lambda *_: "rings: 200 and not 201")
-    with pytest.raises(RolledBackError):
+    with pytest.raises(RolledBackError) as caught:
         person.deploy()
     (told,) = inbox.events()
     assert told["Subject"] == "abalone: rolled back: version 2 did not answer as it was trained"
+    assert caught.value.told  # CircleCI's job tells it no second time
     assert "rings: 200 and not 201. Rolled back:" in told["Message"]
     assert links(told["Message"])["Job"] == "https://ci/7"
     assert project.answers() == 1
@@ -111,8 +111,9 @@ def test_a_topic_that_is_gone_hides_no_way_back(
     project.deploy(project.registry.version(1))
     project.account.client("sns").delete_topic(TopicArn=person.context.aws.settings.notify_topic)
     monkeypatch.setattr("common.deployment.execute.check_endpoint", lambda *_: "rings: 200 and not 201")
-    with pytest.raises(RolledBackError, match="rings: 200 and not 201"):
+    with pytest.raises(RolledBackError, match="rings: 200 and not 201") as caught:
         person.deploy()
+    assert not caught.value.told
     assert "could not be sent" in person.said[-1]
 
 
@@ -146,7 +147,7 @@ def test_a_job_on_main_that_fails_is_told_once(inbox: Queue, in_circleci: pytest
 def test_what_is_told_otherwise_or_read_by_whoever_pushed_is_not(
     inbox: Queue, in_circleci: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for error in (TrainingError("a job"), DeploymentError("a deploy"), GateError("no better"), NotificationError("x")):
+    for error in (TrainingError("a job", told=True), GateError("no better"), NotificationError("x")):
         fail(error)
     in_circleci.setenv("CIRCLE_BRANCH", "mine")
     fail(DataError("x"))

@@ -209,6 +209,7 @@ def test_when_all_training_jobs_fail_the_reason_of_one_is_told_and_the_next_run_
         tuner.tune("source-1", hyperparameters=wrong)
     assert "is Failed" in caught.value.what
     assert "Extraneous hyperparameter found: depth" in caught.value.what
+    assert caught.value.told  # by AWS's event
     assert "/aws/sagemaker/TrainingJobs" in caught.value.remedy
     assert any("Failed: " in line and "Extraneous hyperparameter found: depth" in line for line in tuner.said)
     name = tuner.tune("source-1").summary.job
