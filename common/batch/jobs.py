@@ -61,10 +61,11 @@ def transform_request(
 ) -> CreateTransformJobRequestTypeDef:
     """The batch transform of what is left to do; each answer comes with the number of the line that it is for.
 
-    The number is cut off before the model sees the record. SageMaker puts the answer behind what it has sent, of which the
-    output filter keeps the number: the form of AWS's own example for identifiers.
+    The number is cut off before the model sees the record. SageMaker puts the answer behind what it was given, of which the
+    output filter keeps the number: the form of AWS's own example for identifiers. It counts from both ends, so that it does
+    not matter how SageMaker takes the cells between them apart, of which some are quoted.
     """
-    batch, fields = task.batch, 1 + len(prepared["inputs"])
+    batch, kept = task.batch, (0, *range(-len(prepared["answers"]), 0))
     return {
         "TransformJobName": "",
         "ModelName": model_name,
@@ -77,7 +78,11 @@ def transform_request(
             "SplitType": "Line",
         },
         "TransformOutput": {"S3OutputPath": f"{place.work}answers", "Accept": "text/csv", "AssembleWith": "Line"},
-        "DataProcessing": {"InputFilter": "$[1:]", "JoinSource": "Input", "OutputFilter": f"$[0,{fields}:]"},
+        "DataProcessing": {
+            "InputFilter": "$[1:]",
+            "JoinSource": "Input",
+            "OutputFilter": f"$[{','.join(map(str, kept))}]",
+        },
         "TransformResources": {
             "InstanceType": cast("Any", batch.instance_type),  # AWS knows more types than the stubs do
             "InstanceCount": batch.instance_count,

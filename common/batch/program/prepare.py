@@ -85,7 +85,6 @@ def prepare(folder: Path, output: Path, reader: Reader, piece_bytes: int) -> dic
     parts = each(partial(_prepare_part, reader=reader, output=output), tasks)
     reasons = sum((Counter(part.pop("reasons")) for part in parts), Counter[str]())
     return {
-        "inputs": [column.name for column in reader.inputs],
         "files": [_counted(path, [part for part in parts if part["file"] == path.name]) for path in files],
         "records": sum(part["records"] for part in parts),
         "rejected": sum(part["rejected"] for part in parts),

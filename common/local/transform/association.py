@@ -135,10 +135,11 @@ def association(job: Mapping[str, Any]) -> Association | None:
             f"not {content or 'none'} and {accept or 'none'}."
         )
     is_split = job["TransformInput"].get("SplitType", "None") == "Line"
-    if is_split and job["TransformOutput"].get("AssembleWith", "None") != "Line":
+    is_assembled = job["TransformOutput"].get("AssembleWith", "None") == "Line"
+    if (is_split or content == CSV) and not (is_split and is_assembled):
         raise FilterError(
-            "DataProcessing with SplitType Line needs AssembleWith Line: without it, the last record of one payload and "
-            "the first of the next become one line."
+            f"DataProcessing of {CSV} needs SplitType Line, and with that AssembleWith Line: without it, the last record of one "
+            "payload and the first of the next become one line."
         )
     if content == CSV:
         given.require_csv()

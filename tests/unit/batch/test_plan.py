@@ -111,7 +111,7 @@ def test_a_task_says_what_is_done_or_to_be_done() -> None:
 
 
 PREPARED = {
-    "inputs": ["x", "y"],
+    "answers": ["probability", "label"],
     "files": [{"name": "a.csv", "bytes": 10}],
     "parts": [{"name": f"part-0000{n}", "records": n, "rejected": 2 - n} for n in range(3)],
     "rejected": 3,
@@ -178,7 +178,7 @@ def test_lines_that_nobody_accounts_for_are_counted() -> None:
 def test_the_line_number_is_kept_from_the_model_and_returned_with_its_answer() -> None:
     [one, _] = tasks(partitions(LISTING), [], FIRST, BATCH)
     request = transform_request(churn_model.MODEL, one, PLACE, PREPARED, "churn-model-1")
-    assert request["DataProcessing"] == {"InputFilter": "$[1:]", "JoinSource": "Input", "OutputFilter": "$[0,3:]"}
+    assert request["DataProcessing"] == {"InputFilter": "$[1:]", "JoinSource": "Input", "OutputFilter": "$[0,-2,-1]"}
     assert request["ModelName"] == "churn-model-1"
     assert request["TransformInput"]["DataSource"]["S3DataSource"]["S3Uri"] == "s3://b/work/prepared/todo/"
 

@@ -135,7 +135,11 @@ def test_what_does_not_fit_fails_the_payload(processing: Any, payload: str, answ
         (job("text/csv", accept="application/json", JoinSource="Input"), "not text/csv and application/json"),
         (job("text/libsvm", JoinSource="Input"), "both one of text/csv"),
         (job("text/csv", OutputFilter="[0]"), "begins with"),
-        (job("text/csv", JoinSource="Input") | {"TransformOutput": {"Accept": "text/csv"}}, "needs AssembleWith Line"),
+        (
+            job("text/csv", JoinSource="Input") | {"TransformOutput": {"Accept": "text/csv"}},
+            "AssembleWith Line: without",
+        ),
+        (job("text/csv", split="None", JoinSource="Input"), "of text/csv needs SplitType Line"),
     ],
 )
 def test_what_cannot_be_associated_is_refused(described: dict[str, Any], message: str) -> None:
