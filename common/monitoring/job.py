@@ -145,22 +145,25 @@ class Look:
 
         Raises:
             TrainingError: the job failed or was stopped, with its reason, or its request was refused.
-            MonitoringError: it completed, and somebody has deleted what it wrote.
+            MonitoringError: somebody deletes what it writes.
         """
 
         def request() -> CreateProcessingJobRequestTypeDef:
             self._put(bucket)
             return self.request(bucket)
 
-        job = run_processing_job(bucket.aws, self.name, request, say)
-        results = {name: bucket.read(self._key(f"results/{name}")) for name in RESULTS}
-        if missing := [name for name, content in results.items() if content is None]:
+        def left() -> bool:
+            return set(RESULTS) <= set(bucket.listing(self._key("results/")))
+
+        job = run_processing_job(bucket.aws, self.name, request, say, left=left)
+        results = {name: content for name in RESULTS if (content := bucket.read(self._key(f"results/{name}")))}
+        if len(results) < len(RESULTS):
             raise MonitoringError(
-                f"Processing job {job['ProcessingJobName']} has completed, and {', '.join(missing)} is not below "
-                f"{bucket.uri(self._key('results/'))}.",
-                "Find out who deletes there; then look at another window with --since and --until.",
+                f"Processing job {job['ProcessingJobName']} has completed, and what it wrote below "
+                f"{bucket.uri(self._key('results/'))} was deleted at once.",
+                "Find out who deletes there, and run the same again.",
             )
-        return {name: content for name, content in results.items() if content is not None}
+        return results
 
     def _key(self, name: str) -> str:
         return Layout(self.model.name).monitoring_job(self.inputs, name)

@@ -73,5 +73,5 @@ def _read(bucket: Bucket, key: str, content: bytes) -> Looked:
     except (ValueError, KeyError, TypeError) as error:
         raise MonitoringError(
             f"{bucket.uri(key)} is damaged: {error!r}.",
-            "Delete it, and look at that window again with `models monitor`.",
+            "Delete it, and look at that window again with `./models monitor`.",
         ) from error

@@ -30,7 +30,7 @@ from common.monitoring.looked import (
     Looked,
 )
 from common.monitoring.metrics import put_metrics
-from common.monitoring.report import consequence, drifted_columns, monitoring_report, verdict
+from common.monitoring.report import consequence, monitoring_report, verdict
 from common.monitoring.results import decision, history, looked_at
 from common.monitoring.rules import Decision
 from common.monitoring.window import BatchWindow, LiveWindow, asked, describe, yesterday
@@ -90,7 +90,7 @@ def monitor_model(context: Context, model: Model, *, since: str = "", until: str
         looks = [_batch_look(context, model, monitor, _scored(context, model, batch))]
     else:
         looks = _due(context, model, monitor, now)
-    failures = []
+    failures: dict[str, ModelsError] = {}
     for look in looks:
         try:
             _look(context, look)
@@ -98,11 +98,12 @@ def monitor_model(context: Context, model: Model, *, since: str = "", until: str
             if len(looks) == 1:
                 raise
             context.say(f"{model.name}, {look.window['id']}: {error}")
-            failures.append(look.window["id"])
+            failures[look.window["id"]] = error
     if failures:
         raise MonitoringError(
             f"{len(failures)} of {len(looks)} windows of {model.name} could not be looked at: {', '.join(failures)}.",
             "Each remedy is told above. Run the same again: what was looked at is not looked at again.",
+            told=all(error.told for error in failures.values()),
         )
 
 
@@ -113,9 +114,7 @@ def _due(context: Context, model: Model, monitor: Monitor, now: datetime) -> lis
         looks.append(_live_look(context, model, monitor, yesterday(now)))
     except NothingToMonitor as error:
         context.say(f"{model.name}: no calls to look at: {error.what}")
-    try:
-        declared_batch(model)
-    except UsageError:
+    if _batch(model) is None:
         return looks
     batches = _unseen(context, model)
     if not batches:
@@ -133,7 +132,7 @@ def _live_look(context: Context, model: Model, monitor: Monitor, window: LiveWin
     live = live_of(context, model)
     package = context.registry(model).serving(live.package_arn)
     if package is None:
-        raise NothingToMonitor(f"No package of {model.name} serves.", f"`models deploy {model.name}` deploys main's.")
+        raise NothingToMonitor(f"No package of {model.name} serves.", f"`./models deploy {model.name}` deploys main's.")
     if live.rollback or not package.serves_since or not live.variants:
         raise NothingToMonitor(
             f"Version {package.version} of {model.name} is not deployed yet, or its deploy was interrupted before it was "
@@ -146,7 +145,7 @@ def _live_look(context: Context, model: Model, monitor: Monitor, window: LiveWin
             f"Version {package.version} of {model.name} serves since {package.serves_since}, and has answered none of {window}.",
             "Look at a later window: --since, --until.",
         )
-    manifest, layout = _baseline(context, model, package), Layout(model.name)
+    manifest, layout, batch = _baseline(context, model, package), Layout(model.name), _batch(model)
     calls, truth = live_files(
         context.bucket,
         f"{layout.capture()}/{model.name}/{live.variants[0]}",
@@ -171,7 +170,7 @@ def _live_look(context: Context, model: Model, monitor: Monitor, window: LiveWin
         since=window.since.strftime(_INFERENCE_TIME),
         until=window.until.strftime(_INFERENCE_TIME),
         serves_since=serves_since.astimezone(UTC).strftime(_INFERENCE_TIME),
-        keys=_keys(model),
+        keys=batch.keys if batch else (),
         calls=calls,
         truth=truth,
     )
@@ -179,7 +178,13 @@ def _live_look(context: Context, model: Model, monitor: Monitor, window: LiveWin
 
 def _batch_look(context: Context, model: Model, monitor: Monitor, scored: Scored) -> Look:
     """A look at a partition beside what the package was trained on that scored it."""
-    partition, package = scored.partition, context.registry(model).describe(scored.manifest.package_arn)
+    partition, package = scored.partition, context.registry(model).serving(scored.manifest.package_arn)
+    if package is None:
+        raise NothingToMonitor(
+            f"Version {scored.manifest.package_version} of {model.name}, which scored {partition.name}, is gone from the "
+            "registry.",
+            f"`./models batch {model.name} --partition {partition.name}` scores it with the one that serves.",
+        )
     output = Layout(model.name).batch_output(partition.name, package.version)
     there = context.bucket.listing(output)
     parts = {part["name"]: there[part["name"]][0] for part in scored.manifest.parts if part["name"] in there}
@@ -208,7 +213,7 @@ def _scored(context: Context, model: Model, partition: str) -> Scored:
     if not found:
         raise NothingToMonitor(
             f"The batch {partition} of {model.name} was not scored, or its files have changed since.",
-            f"`models batch {model.name} --plan` says which were; `models batch {model.name}` scores it.",
+            f"`./models batch {model.name} --plan` says which were; `./models batch {model.name}` scores it.",
         )
     return found[0]
 
@@ -246,11 +251,12 @@ def _batches(context: Context, model: Model) -> list[Scored]:
     return [Scored(task.partition, task.done, task.batch) for task in tasks if task.done]
 
 
-def _keys(model: Model) -> tuple[str, ...]:
+def _batch(model: Model) -> Batch | None:
+    """How the model scores batches, if it does."""
     try:
-        return declared_batch(model).keys
+        return declared_batch(model)
     except UsageError:
-        return ()
+        return None
 
 
 def _metric(model: Model) -> Metric:
@@ -270,19 +276,19 @@ def _baseline(context: Context, model: Model, package: Package) -> Mapping[str, 
         raise RegistryError(
             f"Version {package.version} of {model.name} has no baseline to compare with: it was registered before there were "
             "any, or somebody has deleted it.",
-            f"Train, approve and deploy main's source: `models train {model.name}`. Until then nothing can be compared.",
+            f"Train, approve and deploy main's source: `./models train {model.name}`. Until then nothing can be compared.",
         )
     data = Stored.open(context.bucket, model.name, package.data_version)
     if data is None:
         raise DataError(
             f"Data version {package.data_version}, which version {package.version} of {model.name} was trained on, is gone from "
             "the bucket.",
-            f"Gather again with --refresh, and train: `models train {model.name} --refresh`.",
+            f"Gather again with --refresh, and train: `./models train {model.name} --refresh`.",
         )
     return data.manifest
 
 
-def _look(context: Context, look: Look) -> Looked:
+def _look(context: Context, look: Look) -> None:
     """Look at the window unless that was done; then say, and tell people, what was found."""
     model, bucket = look.model, context.bucket
     looked = looked_at(bucket, model.name, look.package.version, look.window["id"])
@@ -299,7 +305,6 @@ def _look(context: Context, look: Look) -> Looked:
     decided = decision(windows, look.monitor.rule)
     _keep(context, look)
     _tell(context, look, looked, decided)
-    return looked
 
 
 def _with(windows: Iterable[Looked], looked: Looked) -> list[Looked]:
@@ -348,7 +353,6 @@ def _tell(context: Context, look: Look, looked: Looked, decided: Decision) -> No
     context.say(f"{model.name}, {looked.id}: {headline}. {follows}")
     if tone != "bad":
         return
-    columns = drifted_columns(findings)
     settings = context.aws.settings
     lines = [f"- {each.feature_name}: {each.description}" for each in findings.violations]
     notify(
@@ -357,7 +361,7 @@ def _tell(context: Context, look: Look, looked: Looked, decided: Decision) -> No
             kind="drift found",
             model=model.name,
             subject=f"version {looked.version}, {looked.id}: {headline}",
-            text="\n".join([f"{looked.rows:,} records, {len(columns)} columns differ.", *lines, "", follows]),
+            text="\n".join([f"{looked.rows:,} records.", *lines, "", follows]),
             links={
                 "report": object_page(settings.region, settings.bucket, _page(look)),
                 "job": context.run.url,

@@ -141,8 +141,8 @@ class Monitored:
     def write_truth(self, day: datetime, content: bytes) -> None:
         self.bucket.write(f"{self.layout.truth()}/{day:%Y/%m/%d}/20/truth.jsonl", content)
 
-    def score(self, partition: str, records: pd.DataFrame) -> None:
-        """A partition of raw records, and what `models batch` leaves when it has scored them."""
+    def score(self, partition: str, records: pd.DataFrame, at: str = "") -> None:
+        """A partition of raw records, and what `models batch` leaves when it has scored them, by default just now."""
         inputs = records[list(COLUMNS)]
         key = f"{self.layout.batch_input()}{partition}/animals.csv"
         self.bucket.write(key, inputs.to_csv(index=False).encode())
@@ -155,7 +155,7 @@ class Monitored:
         self.bucket.write(f"{output}part-00000.csv", part)
         manifest = Manifest(
             partition, package.version, package.arn, task.partition.inputs, task.batch.of_output(), task.digest,
-            records=len(records), rejected=0, reasons={}, files=(), jobs={}, scored_at=now(),
+            records=len(records), rejected=0, reasons={}, files=(), jobs={}, scored_at=at or now(),
             parts=({"name": "part-00000.csv", "rows": len(records)},),
         )  # fmt: skip
         self.bucket.write_json(f"{output}_manifest.json", manifest.to_json())

@@ -38,7 +38,7 @@ def test_windows_are_looked_at_once_and_add_up_and_one_that_fails_counts_for_not
     # By night: yesterday's calls, whose truth is malformed, and the newest batch, whose widths are in another unit.
     odd, quiet = animals(seed=4), animals(seed=3)
     odd["width"] *= 1000
-    monitored.score("dt=0", quiet)
+    monitored.score("dt=0", quiet, at=YESTERDAY.isoformat())
     monitored.score("dt=1", odd)
     ids = monitored.call(YESTERDAY, quiet)
     monitored.write_truth(YESTERDAY, b"nonsense\n")
@@ -132,3 +132,8 @@ def test_what_cannot_be_looked_at_is_said_and_leaves_nothing(
     monitored.bucket.write(f"{half}findings.json", b'{"version": 1')
     with pytest.raises(MonitoringError, match=r"live-half/findings\.json is damaged"):
         history(monitored.bucket, "abalone", 1)
+    monitored.score("dt=2", animals(8))
+    monitored.project.package(2)
+    monitored.project.aws.sagemaker.delete_model_package(ModelPackageName=package.arn)
+    with pytest.raises(NothingToMonitor, match="Version 1 of abalone, which scored dt=2, is gone from the registry"):
+        monitored.look(batch="dt=2")

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 import ast
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import cast
 
 import pytest
 
 import abalone_model.deploy
-from common.errors import UsageError
+from common.errors import MonitoringError, UsageError
 from common.evaluation.gate import HIGHER_IS_BETTER
 from common.model import Model, find_model
+from common.monitoring import job
 from common.monitoring.checks import Checks
 from common.monitoring.declare import Monitor, declared_monitor
 from common.monitoring.job import METRICS, Files, Look, code_files
+from common.monitoring.looked import RESULTS
 from common.registry import APPROVED, Package
+from common.storage import Bucket
 from common.training.processing import Cluster
 
 MODEL = Model("abalone", "Age", "rings", "regression")
@@ -70,6 +75,41 @@ def test_equal_looks_end_in_one_job_and_anything_that_changes_the_findings_in_an
     assert len({each.inputs for each in others}) == len(others)
     cheaper = replace(LOOK, monitor=Monitor(cluster=Cluster("ml.m5.xlarge"), truth_within_days=3))
     assert cheaper.inputs == LOOK.inputs
+
+
+class Shelf(dict[str, bytes]):
+    """A bucket's objects."""
+
+    aws = None
+
+    def uri(self, key: str) -> str:
+        return f"s3://bucket/{key}"
+
+    def read(self, key: str) -> bytes | None:
+        return self.get(key)
+
+    def listing(self, prefix: str) -> dict[str, tuple[str, int]]:
+        return {key.removeprefix(prefix): ("0f", len(self[key])) for key in self if key.startswith(prefix)}
+
+
+def test_a_completed_job_whose_results_were_deleted_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    shelf, written, kept = Shelf(), list(RESULTS), []
+
+    def run(_aws: object, name: str, *_: object, left: Callable[[], bool]) -> dict[str, str]:
+        kept.append(left())
+        shelf.update({f"abalone/monitoring/jobs/{LOOK.inputs}/results/{each}": b"{}" for each in written})
+        return {"ProcessingJobName": name}
+
+    monkeypatch.setattr(job, "run_processing_job", run)
+    bucket = cast(Bucket, shelf)
+    assert LOOK.run(bucket, print) == LOOK.run(bucket, print) == dict.fromkeys(RESULTS, b"{}")
+    assert kept == [False, True]
+    shelf.clear()
+    written.pop()
+    with pytest.raises(
+        MonitoringError, match=r"has completed, and what it wrote below s3://bucket/abalone/.* was deleted"
+    ):
+        LOOK.run(bucket, print)
 
 
 def test_the_longest_name_of_a_model_leaves_room_for_that_of_its_job() -> None:
