@@ -169,4 +169,5 @@ def _failure(model: Model, failures: dict[str, ModelsError], tried: int) -> Mode
     return BatchError(
         f"{len(failures)} of {tried} partitions of {model.name} were not scored:{told}",
         "Each remedy is told above. Run the same again: what was done stays done.",
+        told=all(error.told for error in failures.values()),
     )

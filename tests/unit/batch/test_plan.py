@@ -20,9 +20,10 @@ from common.batch.manifest import Manifest, unaccounted
 from common.batch.partitions import File, Partition, Task, partitions, tasks
 from common.batch.progress import Progress, answer, progress, todo
 from common.commands.batch import batch
-from common.errors import UsageError
+from common.errors import BatchError, ModelsError, UsageError
 from common.registry import Package
 from common.settings import Settings
+from common.steps.batch import _failure
 from common.training.processing import Cluster
 
 BATCH = Batch("ml.m5.large", keys=("Phone",))
@@ -102,6 +103,13 @@ def test_a_partition_that_does_not_exist_is_refused_with_those_that_do() -> None
 def test_a_manifest_survives_its_document() -> None:
     [one, _] = done_by(FIRST)
     assert Manifest.from_json(one.to_json()) == one
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_people_hear_of_failures_that_no_event_tells(told: bool) -> None:
+    failures: dict[str, ModelsError] = {"dt=1": BatchError("a", told=True), "dt=2": BatchError("b", told=told)}
+    together = _failure(churn_model.MODEL, failures, 3)
+    assert (together.what.splitlines()[1:], together.told) == (["  - dt=1: a", "  - dt=2: b"], told)
 
 
 def test_a_task_says_what_is_done_or_to_be_done() -> None:
