@@ -14,7 +14,7 @@ from common.batch import Batch
 from common.errors import MonitoringError, RegistryError
 from common.monitoring.declare import Monitor, Rule
 from common.monitoring.results import history
-from common.steps.monitor import NothingToMonitor
+from common.steps.windows import NothingToMonitor
 from tests.functional.deployment.deployment_kit import Project
 from tests.functional.monitoring.monitoring_kit import YESTERDAY, Monitored, animals, window_of
 from tests.functional.notifications.conftest import Ears
@@ -89,6 +89,7 @@ def test_windows_are_looked_at_once_and_add_up_and_one_that_fails_counts_for_not
     [told] = map(json.loads, ears.inbox.receive())
     assert told["Subject"].startswith(f"abalone: drift found: version 1, {window_of(BEFORE)}: the data have drifted")
     assert "- length: " in told["Message"]
+    assert "- The root mean squared error of 400 predictions" in told["Message"]
     assert f"/monitoring/1/{window_of(BEFORE)}/report.html" in told["Message"]
     monitored.look(BEFORE)
     assert ears.inbox.is_quiet()
@@ -122,7 +123,7 @@ def test_what_cannot_be_looked_at_is_said_and_leaves_nothing(
     for change in ({"variants": ()}, {"rollback": "abalone-model-0"}):
         with monkeypatch.context() as patched:
             live = replace(monitored.project.live(), **change)
-            patched.setattr("common.steps.monitor.live_of", lambda *_, live=live: live)
+            patched.setattr("common.steps.windows.live_of", lambda *_, live=live: live)
             with pytest.raises(NothingToMonitor, match="is not deployed yet, or its deploy was interrupted"):
                 monitored.look(YESTERDAY)
     assert monitored.jobs() == []

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from common.batch.declare import Batch
 from common.batch.manifest import Manifest
 from common.batch.partitions import Partition
-from common.steps.monitor import Scored, not_seen
+from common.steps.windows import Scored, not_seen
 
 
 def scored(name: str, at: str) -> Scored:
