@@ -23,6 +23,7 @@ from common.monitoring.looked import RESULTS
 from common.registry import APPROVED, Package
 from common.storage import Bucket
 from common.training.processing import Cluster
+from tests.unit.monitoring.shelf import Shelf
 
 MODEL = Model("abalone", "Age", "rings", "regression")
 MANIFEST = {"columns": [{"kind": "number", "name": "length"}], "label": "rings", "classes": []}
@@ -75,21 +76,6 @@ def test_equal_looks_end_in_one_job_and_anything_that_changes_the_findings_in_an
     assert len({each.inputs for each in others}) == len(others)
     cheaper = replace(LOOK, monitor=Monitor(cluster=Cluster("ml.m5.xlarge"), truth_within_days=3))
     assert cheaper.inputs == LOOK.inputs
-
-
-class Shelf(dict[str, bytes]):
-    """A bucket's objects."""
-
-    aws = None
-
-    def uri(self, key: str) -> str:
-        return f"s3://bucket/{key}"
-
-    def read(self, key: str) -> bytes | None:
-        return self.get(key)
-
-    def listing(self, prefix: str) -> dict[str, tuple[str, int]]:
-        return {key.removeprefix(prefix): ("0f", len(self[key])) for key in self if key.startswith(prefix)}
 
 
 def test_a_completed_job_whose_results_were_deleted_is_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
