@@ -10,6 +10,7 @@ from datetime import datetime
 from common.errors import MonitoringError
 from common.monitoring.looked import FINDINGS, Looked
 from common.monitoring.rules import Decision, Rule, WindowResult, decide
+from common.monitoring.window import LiveWindow, yesterday
 from common.storage import Bucket, Layout
 
 _READERS = 8
@@ -50,13 +51,22 @@ def decision(windows: Iterable[Looked], rule: Rule) -> Decision:
 
 
 def apart(windows: Iterable[Looked]) -> list[Looked]:
-    """The windows without those that lie in the time of a longer one: an odd hour that is looked at thrice is one."""
+    """The windows without those that share their time with another: an odd hour that is looked at thrice is one.
+
+    Of such the days count that a schedule looks at, of others the longest.
+    """
     windows = list(windows)
     kept: list[tuple[datetime, datetime]] = []
-    for since, until in sorted(filter(None, map(_time, windows)), key=lambda time: time[0] - time[1]):
+    for since, until in sorted(
+        filter(None, map(_time, windows)), key=lambda time: (not _is_day(*time), time[0] - time[1])
+    ):
         if all(until <= begin or end <= since for begin, end in kept):
             kept.append((since, until))
     return [window for window in windows if _time(window) in (None, *kept)]
+
+
+def _is_day(since: datetime, until: datetime) -> bool:
+    return LiveWindow(since, until) == yesterday(until)
 
 
 def _time(looked: Looked) -> tuple[datetime, datetime] | None:

@@ -29,6 +29,10 @@ def test_an_hour_that_is_looked_at_again_and_again_is_one_odd_window() -> None:
     assert apart([*DAYS, *parts, live("20T00", "21T00")]) == [*DAYS, live("20T00", "21T00")]
 
 
+def test_days_count_although_somebody_has_looked_at_the_whole_week() -> None:
+    assert apart([*DAYS, live("14T00", "21T00"), live("18T12", "19T12")]) == DAYS
+
+
 def test_windows_that_follow_each_other_and_batches_all_count_in_their_order() -> None:
     mixed = [DAYS[0], batch(19), batch(19), DAYS[1], live("20T00", "20T05"), live("20T05", "20T10")]
     assert apart(mixed) == mixed
