@@ -26,6 +26,14 @@ from common.training.processing import run_processing_job
 _DELETED_AT_ONCE = 1000
 
 
+class _ScoredMeanwhile(Exception):
+    """Another run, which has shared the jobs, was the first to say that the partition is complete."""
+
+    def __init__(self, manifest: Manifest) -> None:
+        super().__init__(manifest.partition)
+        self.manifest = manifest
+
+
 @dataclass(frozen=True)
 class Scoring:
     """A partition on its way to rows with predictions. Whatever was done stays done, whoever did it.
@@ -57,12 +65,17 @@ class Scoring:
                 else f"Files lie beside the partitions, in no folder: {', '.join(strange[:5])}.",
                 "Name files *.csv or *.jsonl, in folders; what begins with _ or . is passed over.",
             )
-        prepared = self._prepare()
-        self._transform(prepared)
-        joined = self._join(prepared)
-        manifest = self._publish(prepared, joined)
+        try:
+            manifest = self._scored()
+        except _ScoredMeanwhile as other:
+            manifest = other.manifest
         self._delete(self._work_key, self._bucket.listing(self._work_key))
         return manifest
+
+    def _scored(self) -> Manifest:
+        prepared = self._prepare()
+        self._transform(prepared)
+        return self._publish(prepared, self._join(prepared))
 
     def _prepare(self) -> Mapping[str, Any]:
         """What was prepared of the files, by this run or an earlier one."""
@@ -148,13 +161,20 @@ class Scoring:
         return manifest
 
     def _progress(self) -> Progress:
-        work, output = (self._bucket.listing(key) for key in (self._work_key, self._output_key))
+        """How far it has come. Raises _ScoredMeanwhile where somebody has just come to the end."""
+        work = self._bucket.listing(self._work_key)
+        documents = {name: self._bucket.read_json(self._work_key + name) for name in (PREPARED, JOINED) if name in work}
+        # Read after the work, which goes last.
+        output = self._bucket.listing(self._output_key)
+        published = self._bucket.read_json(self._output_key + MANIFEST) if MANIFEST in output else None
+        if published and published["digest"] == self.task.digest:
+            raise _ScoredMeanwhile(Manifest.from_json(published))
         return progress(
             self.task.partition.files,
             {name: size for name, (_, size) in work.items()},
-            self._bucket.read_json(self._work_key + PREPARED) if PREPARED in work else None,
+            documents.get(PREPARED),
             {name: size for name, (_, size) in output.items()},
-            self._bucket.read_json(self._work_key + JOINED) if JOINED in work else None,
+            documents.get(JOINED),
         )
 
     def _delete(self, prefix: str, names: Iterable[str]) -> None:
@@ -181,8 +201,9 @@ class Scoring:
 
     @cached_property
     def _digest(self) -> str:
-        """Names the jobs: what is left by another release of the code, or in other pieces, is not gone on with."""
-        given = f"{self.task.digest} {self.task.batch.piece_mb} {self._code[0]}"
+        """Names the jobs: what is left of another partition, by another release of the code, or in other pieces, is not gone
+        on with."""
+        given = f"{self._name} {self.task.digest} {self.task.batch.piece_mb} {self._code[0]}"
         return hashlib.sha256(given.encode()).hexdigest()[:16]
 
     @property

@@ -87,6 +87,25 @@ def test_after_a_failed_transform_only_what_has_no_answer_is_scored_again(batche
 
 
 @pytest.mark.usefixtures("small_pieces")
+@pytest.mark.parametrize("call", [pytest.param("CreateProcessingJob", marks=pytest.mark.long), "CreateTransformJob"])
+def test_two_that_score_the_same_end_with_the_same(batches: Batches, call: str) -> None:
+    body, name, faster = animals(40, seed=3), f"at={call}", Batches(batches.project)
+    batches.put(name, a_csv=body)
+    one, other = batches.scoring(SMALL, name), faster.scoring(SMALL, name)
+    runs = [other.run]
+
+    def be_faster() -> None:
+        if runs and batches.context.bucket.listing(WORK):  # the records were checked already
+            runs.pop()()
+
+    with on_call(batches.project.aws.sagemaker, call, be_faster):
+        assert one.run() == batches.manifest(name)
+    assert not runs
+    assert batches.fates(name) == {("a.csv", line): 1 for line in lines_of(body)}
+    assert not batches.context.bucket.listing(WORK)
+
+
+@pytest.mark.usefixtures("small_pieces")
 def test_a_partition_that_cannot_be_scored_keeps_no_other_from_it(batches: Batches) -> None:
     batches.put("dt=2", a_csv=b"animal,length,width,weight\n")  # scored before, with many rows
     batches.put("dt=3", a_xml=b"<animal/>")

@@ -19,6 +19,7 @@ from common.batch.jobs import Place, join_request, prepare_request, transform_re
 from common.batch.manifest import Manifest, unaccounted
 from common.batch.partitions import File, Partition, Task, partitions, tasks
 from common.batch.progress import Progress, answer, progress, todo
+from common.batch.run import Scoring
 from common.commands.batch import batch
 from common.errors import BatchError, ModelsError, UsageError
 from common.registry import Package
@@ -86,6 +87,13 @@ def test_changed_files_are_scored_again(changed: tuple[str, int]) -> None:
 def test_a_file_more_or_less_is_another_input() -> None:
     assert waiting(LISTING | {"dt=2/late.csv": ("e", 1)}, done_by(FIRST), FIRST) == ["dt=2"]
     assert waiting({name: LISTING[name] for name in ("dt=1/a.csv",)}, done_by(FIRST), FIRST) == ["dt=1"]
+
+
+def test_partitions_with_the_same_files_have_jobs_of_their_own() -> None:
+    same = tasks(partitions({"dt=1/a.csv": ("e", 1), "dt=2/a.csv": ("e", 1)}), [], FIRST, BATCH)
+    aws: Any = None  # none is asked
+    names = {Scoring(aws, churn_model.MODEL, task, "", "", print)._job("join") for task in same}
+    assert len(names) == 2
 
 
 def test_another_output_is_scored_anew_and_another_instance_is_not() -> None:
