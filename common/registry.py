@@ -222,9 +222,10 @@ class Registry:
         moment = now()
         since = package.serves_since if self._was_last(package) else moment
         metadata = {"deployed_as": configuration, "deployed_at": moment, "serves_since": since}
-        metadata |= {"deployed_in": run.url} if run.url else {}
         self.aws.sagemaker.update_model_package(
-            ModelPackageArn=package.arn, CustomerMetadataProperties=metadata_values(metadata)
+            ModelPackageArn=package.arn,
+            CustomerMetadataProperties=metadata_values(metadata | {"deployed_in": run.url}),
+            CustomerMetadataPropertiesToRemove=[] if run.url else ["deployed_in"],  # that of an earlier deploy
         )
 
     def _was_last(self, package: Package) -> bool:

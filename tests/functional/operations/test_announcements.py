@@ -20,7 +20,7 @@ from common.errors import (
 from common.registry import Package
 from common.settings import Run
 from common.steps import failures_explained
-from common.steps.announce import announce_waiting
+from common.steps.announce import announce_deployed, announce_waiting
 from common.steps.context import Context
 from tests.functional.deployment.deployment_kit import ENDPOINT, Project, prepared
 from tests.functional.local.events_kit import Queue, queue
@@ -75,6 +75,15 @@ def test_a_deploy_and_a_rollback_are_told_once_each(project: Project, person: On
     assert links(back["Message"])["Endpoint"] == CONSOLE
     assert inbox.is_quiet()
     assert project.answers() == 1
+
+
+def test_a_deploy_by_hand_leads_to_no_job_of_an_earlier_one(project: Project, person: OnCall, inbox: Queue) -> None:
+    one, context = project.registry.version(1), person.context
+    for run in (context.run, Run("ada")):
+        project.registry.record_deployment(one, "abalone-model-1-0f", run)
+    announce_deployed(context, project.model, "abalone", one)
+    (told,) = inbox.events()
+    assert set(links(told["Message"])) == {"Endpoint", "Report"}
 
 
 def test_a_deploy_that_takes_its_package_back_is_told(
