@@ -4,6 +4,7 @@ import http.client
 import socket
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 
 import pytest
 
@@ -24,9 +25,16 @@ def answer(request: Request) -> Response:
 
 @pytest.fixture(scope="module")
 def port() -> Iterator[int]:
+    def serve() -> None:
+        with suppress(OSError):  # in the end
+            server.serve(listening, answer, LIMIT)
+
     with server.bind(0) as listening:
-        threading.Thread(target=server.serve, args=(listening, answer, LIMIT), daemon=True).start()
+        thread = threading.Thread(target=serve)
+        thread.start()
         yield listening.getsockname()[1]
+        listening.shutdown(socket.SHUT_RDWR)  # to close it would leave the thread to fail in some other test
+        thread.join()
 
 
 @pytest.fixture
