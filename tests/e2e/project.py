@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from common.evaluation.golden import Golden
+from common.local.pipeline.config import Value
 from common.local.pipeline.run import PipelineResult, Settings, play
 from tests.accounts import Account
 from tests.clones import Clone, packages
@@ -17,11 +18,13 @@ from tests.clones import Clone, packages
 class Project:
     """A repository, its CircleCI project, and the account that its jobs work in."""
 
-    def __init__(self, aws: Account, folder: Path, variables: Mapping[str, str] | None = None) -> None:
-        """`variables` are further ones of the project, which every job gets."""
+    def __init__(
+        self, aws: Account, folder: Path, variables: Mapping[str, str] | None = None, clone: Clone | None = None
+    ) -> None:
+        """`variables` are further ones of the project, which every job gets; `clone` is the repository, a new one by default."""
         self.aws = aws
         self._variables = dict(variables or {})
-        self.clone = Clone.create(folder)
+        self.clone = clone or Clone.create(folder)
         shared = {
             name: aws.env[name] for name in aws.env if not name.startswith(("AWS_ACCESS", "AWS_SECRET", "AWS_SESSION"))
         }
@@ -35,7 +38,7 @@ class Project:
         *,
         click: bool = False,
         commit: str = "",
-        parameters: Mapping[str, str | int] | None = None,
+        parameters: Mapping[str, Value] | None = None,
         wait_minutes: float = 1,
         skip: Collection[str] = ("check",),
     ) -> PipelineResult:

@@ -115,6 +115,9 @@ def test_an_account_without_anything_is_no_error(clone: Clone, aws: Account) -> 
     said = clone.succeed(aws, "dashboard").splitlines()
     assert said == ["1 of 1 models wants somebody's attention: abalone.", "build/dashboard.html has the whole."]
     assert (clone.path / "build/dashboard.html").read_text().startswith("<!DOCTYPE html>")
+    due = clone.models(aws, "due", "--json")
+    assert (due.returncode, json.loads(due.stdout)) == (0, {})
+    assert "nothing of it serves" in due.stderr
     assert clone.succeed(aws, "teardown", "fraud").startswith("fraud: nothing of it runs")  # also of no folder here
     for arguments, message in (
         (("status", "--check"), "Not in step with main: abalone: no approved package of main's source"),
