@@ -36,6 +36,8 @@ Floats = NDArray[np.float64]
 _TO_JOINT = 0.2
 """The classifier's part of the declared rate: its p-value, by a thousand deals, cannot be smaller than a thousandth."""
 _PARTS, _LEAST_SHARE = 3, 0.1
+_VARIED = 10
+"""Different numbers that a column had: with fewer, one may have become the only one."""
 _CHECKS: dict[Kind, CheckType] = {
     "values": "baseline_drift_check",
     "missing": "completeness_check",
@@ -77,7 +79,7 @@ def compare(reference: Sample, window: Sample, columns: Sequence[Column], metric
         quality=quality,
         drifted=any(test.found for test in tests) or bool(together and together.found),
         degraded=bool(quality and quality.degraded),
-        broken=bool(lacking) or bool(units) or any(_is_fault(test, optional) for test in tests),
+        broken=bool(lacking) or bool(units) or any(_is_fault(test, values, optional) for test in tests),
         notes=tuple(filter(None, (_no_rows(rows[1]), notes, unknown))),
     )
 
@@ -145,13 +147,24 @@ def _words(
         return wording.unseen_words(name, old, new)
     if name in units:
         return wording.unit_words(name, old.present, new.present, units[name])
-    is_number = old.present.dtype.kind == "f"
-    return (wording.numbers_words if is_number else wording.categories_words)(name, old.present, new.present)
+    told = wording.numbers_words if _is_number(old) else wording.categories_words
+    return told(name, old.present, new.present)
 
 
-def _is_fault(test: Test, optional: set[str]) -> bool:
-    gaps = test.kind == "missing" and test.effect > 0 and test.feature not in optional
-    return test.found and (gaps or test.kind == "faulty")
+def _is_fault(test: Test, values: Mapping[str, tuple[Values, Values]], optional: set[str]) -> bool:
+    """Whether somebody has to mend where the records come from; also where a column comes empty, or stuck at one number."""
+    if not test.found or test.feature == PREDICTION:
+        return False
+    old, new = values[test.feature]
+    if test.kind == "missing":
+        return test.effect > 0 and (test.feature not in optional or not len(new.present))
+    if test.kind == "values" and _is_number(new):
+        return len(np.unique(new.present)) == 1 and len(np.unique(old.present)) > _VARIED
+    return test.kind == "faulty"
+
+
+def _is_number(values: Values) -> bool:
+    return values.present.dtype.kind == "f"
 
 
 def _jointly(

@@ -120,8 +120,8 @@ class Findings:
         joint, quality: None where too little is known; `notes` say why.
         drifted: the data are distributed differently.
         degraded: the predictions are worse.
-        broken: records are not what the model declares, or look like another unit: somebody has to mend where they come
-            from, and a model that is retrained on them would be no better.
+        broken: records are not what the model declares, look like another unit, or a column comes empty or always the same:
+            somebody has to mend where they come from, and a model that is retrained on them would be no better.
         notes: what could not be looked at, and why.
     """
 

@@ -50,6 +50,9 @@ def numbers_words(feature: str, before: Floats, now: Floats) -> str:
     (low, middle, high), (low_now, middle_now, high_now) = (
         np.quantile(side, [0.25, 0.5, 0.75]).tolist() for side in (before, now)
     )
+    if now.min() == now.max():
+        lay = f"half of the values lay between {figure(low)} and {figure(high)}"
+        return _sentence(f"{named(feature)} is {figure(middle_now)} in all records, before {lay}.")
     width, width_now = high - low, high_now - low_now
     facts = []
     if abs(middle_now - middle) > _MOVED * width:

@@ -177,6 +177,19 @@ def test_gaps_are_a_fault_only_where_none_are_allowed() -> None:
     assert (forbidden.drifted, forbidden.broken) == (True, True)
 
 
+def test_a_column_that_comes_empty_or_stuck_is_a_fault() -> None:
+    empty = changed_patients(dose=pd.Series(np.nan, WINDOW.frame.index))
+    assert (empty.drifted, empty.broken) == (True, True)
+    stuck = changed_patients(dose=pd.Series(0.0, WINDOW.frame.index))
+    assert (stuck.drifted, stuck.broken) == (True, True)
+    words = "'dose' is 0 in all records, before half of the values lay between "
+    assert any(each.description.startswith(words) for each in stuck.violations)
+    # Of a few numbers, or names, one may have become the only one.
+    for alone in ({"visits": 2.0}, {"ward": "A"}):
+        findings = changed_patients(**{name: pd.Series(value, WINDOW.frame.index) for name, value in alone.items()})
+        assert (findings.drifted, findings.broken) == (True, False)
+
+
 def test_a_column_that_is_missing_or_new_is_told() -> None:
     frame = WINDOW.frame.drop(columns="ward").assign(station="A")
     findings = both(REFERENCE, replace(WINDOW, frame=frame))
