@@ -87,7 +87,8 @@ class Checks:
         least_share: of rows with a missing, faulty or unseen value (more than there were) that matters.
         least_auc: how well a classifier must tell the window from the training set for a joint difference to matter.
         least_loss: of the quality of the model, by how much worse, relative to the baseline's, matters.
-        ignored: columns that are meant to change, e.g. a counter: they are described, but not compared.
+        ignored: columns that are meant to change, e.g. a counter: they are described, but not compared. Also those that
+            callers send along, and that no training record has.
     """
 
     false_discovery_rate: float = 0.01
