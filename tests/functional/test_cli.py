@@ -106,6 +106,7 @@ def test_what_is_for_the_other_kind_of_models_is_refused(arguments: tuple[str, .
     assert (done.returncode, said in done.stderr) == (2, True), done.stderr
 
 
+@pytest.mark.long
 def test_an_account_without_anything_is_no_error(clone: Clone, aws: Account) -> None:
     assert re.search(r"^abalone +rings +regression", clone.succeed(aws, "list"), re.MULTILINE)
     status = clone.succeed(aws, "status", "abalone").splitlines()[-1]

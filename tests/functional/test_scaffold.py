@@ -68,6 +68,7 @@ def test_a_new_regression_goes_from_training_to_answers(clone: Clone, aws: Accou
     assert 4.5 < answer(aws, "price", RECORD)["prediction"] < 7
 
 
+@pytest.mark.long
 def test_the_repositorys_own_tests_pass_with_a_new_model(tmp_path: Path, aws: Account) -> None:
     clone = Clone.create(tmp_path, MODELS)
     shutil.copytree(ROOT / "tests", clone.path / "tests", dirs_exist_ok=True)

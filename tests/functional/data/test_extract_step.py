@@ -150,6 +150,7 @@ def test_a_gather_killed_between_any_two_uploads_is_completed_by_the_next(
     gathered(aws)
 
 
+@pytest.mark.long
 def test_inside_a_vpc_a_job_gathers_the_same_and_knows_the_secrets_name_only(
     clone: Clone, aws: Account, warehouse: Postgres
 ) -> None:

@@ -71,6 +71,7 @@ def test_a_serverless_endpoint_is_deployed_without_guardrails_and_verified(proje
     assert project.account.client("cloudwatch").describe_alarms()["MetricAlarms"] == []
 
 
+@pytest.mark.long
 def test_a_serverless_endpoint_that_answers_wrongly_returns_to_the_package_before(project: Project) -> None:
     project.deploy(project.package(1), SERVERLESS)
     two = project.package(2)
@@ -122,6 +123,7 @@ def test_an_asynchronous_endpoint_that_answers_wrongly_returns_to_the_package_be
     assert invoked(project, monkeypatch, ASYNC, RECORD) == 1
 
 
+@pytest.mark.long
 def test_an_asynchronous_endpoint_that_leaves_a_failure_returns_to_the_package_before(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

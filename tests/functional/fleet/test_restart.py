@@ -43,6 +43,7 @@ def checkpoints(host: Host) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+@pytest.mark.long
 def test_an_instance_killed_in_the_middle_and_started_again_ends_in_the_same_fleet(
     trainer: Trainer, undisturbed: Host
 ) -> None:

@@ -10,6 +10,7 @@ import pytest
 from common.aws import Aws
 from common.errors import (
     DataError,
+    DeploymentError,
     GateError,
     ModelsError,
     NotificationError,
@@ -17,6 +18,7 @@ from common.errors import (
     TrainingError,
     UnlikeTrainedError,
 )
+from common.notifications.wire import wire_events
 from common.registry import Package
 from common.settings import Run
 from common.steps import failures_explained
@@ -124,6 +126,22 @@ def test_a_topic_that_is_gone_hides_no_way_back(
         person.deploy()
     assert not caught.value.told
     assert "could not be sent" in person.said[-1]
+
+
+def test_an_update_that_sagemaker_takes_back_is_told_by_aws_alone(
+    project: Project, person: OnCall, inbox: Queue
+) -> None:
+    wire_events(person.context.aws, lambda _: None)
+    project.deploy(project.registry.version(1))
+    broken = project.package(3, image="141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-xgboost:9.9-9")
+    with pytest.raises(DeploymentError, match="cannot be run") as caught:
+        OnCall(project, main=broken, aws=person.aws).deploy()
+    assert caught.value.told
+    (told,) = inbox.events()
+    first, second, _ = told["Message"].splitlines()
+    assert first.startswith('"Endpoint abalone: ROLLING_BACK, ')
+    assert f" {CONSOLE} " in second
+    assert inbox.is_quiet()
 
 
 @pytest.fixture

@@ -61,6 +61,7 @@ def consistent(project: Project) -> int:
     return package.version
 
 
+@pytest.mark.long
 def test_a_deploy_and_a_rollback_and_approvals_at_once(project: Project) -> None:
     for number in (1, 2):
         project.deploy(project.package(number))
