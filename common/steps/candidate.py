@@ -176,14 +176,24 @@ class Candidate:
     def fresh(self) -> NDArray[np.bool_]:
         """Which test rows were not among those that the champion was evaluated on; all where these are not known."""
         package, known = self.champion_package, set()
-        before = Stored.open(self.context.bucket, self.model.name, package.data_version) if package else None
         try:
-            known = set(_as_text(before.records("test"))) if before else set()
+            known = self._test_rows_of(package) if package else set()
         except DataError as error:
             self.context.say(
                 f"  warning: all test rows count as fresh, since the champion's are not known: {error.what}"
             )
         return np.array([row not in known for row in _as_text(self.test_frame)])
+
+    def _test_rows_of(self, package: Package) -> set[tuple[str, ...]]:
+        """What a package was evaluated on.
+
+        Raises:
+            DataError: it is gone from the bucket, or damaged.
+        """
+        data = Stored.open(self.context.bucket, self.model.name, package.data_version)
+        if data is None:
+            raise DataError(f"Data version {package.data_version} is gone from the bucket.")
+        return set(_as_text(data.records("test")))
 
     @cached_property
     def champion_package(self) -> Package | None:
