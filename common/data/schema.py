@@ -4,6 +4,7 @@
 so that a file is mended in one go instead of one failure at a time.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields
 from typing import Any
@@ -39,6 +40,12 @@ class Columns:
     def __post_init__(self) -> None:
         if len(set(self.names)) != len(self.names):
             raise DataError(f"A column is declared twice: {', '.join(self.names)}.", "Give every column its own name.")
+        numbers = [name for name in self.names if re.fullmatch(r"[-+]?[\d.]+(e[-+]?\d+)?", name, re.IGNORECASE)]
+        if numbers:
+            raise DataError(
+                f"A column is called {numbers[0]}: a line of values could be taken for a header.",
+                "Give it a name that is no number.",
+            )
         label = next((column for column in self.used if column.name == self.label), None)
         if label is None:
             raise DataError(

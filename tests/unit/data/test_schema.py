@@ -166,6 +166,12 @@ def test_a_column_declared_twice_is_refused_where_it_is_declared() -> None:
         Columns((Number("height"), Number("height")), label="height")
 
 
+@pytest.mark.parametrize("name", ["1", "-0.5", "1e3"])
+def test_a_column_that_is_called_like_a_value_is_refused_where_it_is_declared(name: str) -> None:
+    with pytest.raises(DataError, match=f"called {name}: a line of values could be taken for a header"):
+        Columns((Number(name), Number("height")), label="height")
+
+
 def test_the_description_holds_bounds_of_zero_and_leaves_out_what_is_not_declared() -> None:
     assert COLUMNS.describe() == [
         {"kind": "category", "name": "sex", "values": ("F", "I", "M")},
