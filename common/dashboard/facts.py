@@ -71,6 +71,7 @@ class Window:
             *(number for each in estimates for number in (each.value, each.low, each.high)),
         )  # fmt: skip
         _require_texts(
+            *findings.features,
             *(text for test in findings.tests for text in (test.feature, test.kind, test.words)),
             *(text for violation in findings.violations for text in (violation.feature_name, violation.description)),
             *([findings.quality.words] if findings.quality else []),
@@ -123,9 +124,16 @@ def _name(window: Mapping[str, Any]) -> str:
 
 
 def _moment(text: str) -> datetime:
-    """The time, in UTC, where it names no other offset."""
+    """The time, in UTC, where it names no other offset.
+
+    Raises:
+        ValueError: it is no time.
+    """
     time = datetime.fromisoformat(text)
-    return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)
+    try:
+        return time.replace(tzinfo=time.tzinfo or UTC).astimezone(UTC)
+    except OverflowError as error:  # the first or last day of all
+        raise ValueError(f"{text} is no time") from error
 
 
 def _require_numbers(*values: object) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from common.dashboard.facts import ModelFacts, Window
-from common.dashboard.wording import measured, metric_name
+from common.dashboard.wording import measured, metric_name, time_of
 from common.evaluation.gate import HIGHER_IS_BETTER
 from common.monitoring.findings import PREDICTION, Findings
 from common.registry import Package
@@ -124,10 +124,7 @@ def _shift(findings: Findings, feature: str) -> float | None:
 
 def _when(package: Package) -> float:
     """When it was deployed last, or registered."""
-    try:
-        return datetime.fromisoformat(package.deployed_at).timestamp()
-    except ValueError:  # never deployed, or somebody wrote it by hand
-        return package.created.timestamp()
+    return (time_of(package.deployed_at) or package.created).timestamp()
 
 
 def _of(points: Sequence[tuple[Window, float]]) -> tuple[list[float], list[float]]:

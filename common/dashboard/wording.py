@@ -177,10 +177,16 @@ def moment(time: datetime) -> str:
 
 def noted(time: str) -> str:
     """A time that was noted as ISO 8601, as `moment`; as it stands where it is none."""
+    known = time_of(time)
+    return moment(known) if known else time
+
+
+def time_of(noted: str) -> datetime | None:
+    """A time that was noted as ISO 8601, in UTC; None where it is none, such as what somebody wrote by hand."""
     try:
-        return moment(datetime.fromisoformat(time))
-    except ValueError:
-        return time
+        return datetime.fromisoformat(noted).astimezone(UTC)
+    except (OverflowError, ValueError):
+        return None
 
 
 def percent(share: float) -> str:

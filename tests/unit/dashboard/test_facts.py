@@ -33,7 +33,23 @@ MANIFEST = Manifest(
     ({"name": "a.csv"},), ({"name": "part-00000.parquet"},), {"join": "j"}, "2026-11-21T02:10:00+00:00",
 )  # fmt: skip
 STRANGE = st.sampled_from(
-    [None, "x", "", "</td>", -1, 0, 1e308, float("nan"), float("inf"), [], ["x"], {}, {"x": 1}, True]
+    [
+        None,
+        "x",
+        "",
+        "</td>",
+        "0001-01-01T00:00:00+01:00",
+        -1,
+        0,
+        1e308,
+        float("nan"),
+        float("inf"),
+        [],
+        ["x"],
+        {},
+        {"x": 1},
+        True,
+    ]
 )
 
 

@@ -26,7 +26,7 @@ METADATA = st.fixed_dictionaries(
     optional={
         "rmse": NUMBERS, "branch": TEXT, "commit": TEXT, "gate": TEXT, "approved_by": TEXT, "approved_at": TEXT,
         "approved_in": st.one_of(TEXT, st.just("https://ci/1")), "deployed_in": TEXT, "rolled_back_at": TEXT,
-        "deployed_at": st.one_of(TEXT, st.sampled_from(["2026-11-20T07:30:00+00:00", "2020-01-01", "9999-12-31"])),
+        "deployed_at": st.one_of(TEXT, st.sampled_from(["2026-11-20T07:30:00+00:00", "2020-01-01", "9999-12-31T23:59:59-01:00"])),
         "build_url": st.one_of(TEXT, st.just("javascript:alert(1)")), "pipeline": TEXT,
     },
 )  # fmt: skip
