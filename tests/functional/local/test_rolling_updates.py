@@ -144,7 +144,7 @@ def test_a_first_batch_that_does_not_start_leaves_the_old_fleet_whole(
 
 def test_a_way_back_that_fails_is_said_and_what_is_left_of_the_old_fleet_serves(local: Local, load: Load) -> None:
     local.put_alarm("by-hand")
-    local.update("b", DeploymentConfig=rolling(50, "by-hand"))
+    local.update("b", DeploymentConfig=rolling(150, "by-hand"))
     eventually(
         lambda: local.describe()["ProductionVariants"][0]["CurrentInstanceCount"] == 2, "half of the fleet is new"
     )

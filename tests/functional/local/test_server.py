@@ -24,7 +24,7 @@ def refusal(call: Any, **members: Any) -> dict[str, Any]:
 def test_health_names_the_clock(aws_url: str) -> None:
     with urllib.request.urlopen(f"{aws_url}/_local/health") as answer:  # noqa: S310
         health = json.load(answer)
-    assert health.pop("time") == pytest.approx(time.time(), abs=60)
+    assert health.pop("time") > time.time() - 60  # other tests skip time
     assert health == {"status": "ok", "url": aws_url, "time_scale": 0.01}
 
 

@@ -127,7 +127,8 @@ def test_everything_of_the_model_goes_and_everything_of_the_others_stays(three: 
         with pytest.raises(UsageError, match="Nothing of abalone was removed"):
             tear_down(three.aws, "abalone", said.append, confirmed=False)
         assert listed(account) == before
-        assert "stop training job abalone-long" in "\n".join(said)
+        job = account.client("sagemaker").describe_training_job(TrainingJobName="abalone-long")
+        assert "stop training job abalone-long" in "\n".join(said), job
 
         tear_down(three.aws, "abalone", said.append, confirmed=True)
         after = listed(account)
