@@ -16,6 +16,7 @@ def project(aws: Account, tmp_path: Path) -> Project:
     return Project(aws, tmp_path)
 
 
+@pytest.mark.long
 def test_squash_deploys_what_the_branch_trained_although_a_rival_is_newer_and_revert_brings_back_the_one_before(
     project: Project,
 ) -> None:

@@ -137,6 +137,7 @@ def test_what_is_not_committed_or_cannot_be_read_leaves_the_bucket_as_it_was(
     assert objects(aws) == {}
 
 
+@pytest.mark.long
 def test_a_gather_killed_between_any_two_uploads_is_completed_by_the_next(
     clone: Clone, aws: Account, warehouse: Postgres
 ) -> None:

@@ -56,6 +56,7 @@ def test_the_better_of_two_versions_is_found_by_their_outcomes_and_concluded(pro
     assert sorted(names) == sorted([before, live.configuration])
 
 
+@pytest.mark.long
 def test_without_a_winner_a_conclusion_names_its_version_or_the_test_is_stopped(project: Project) -> None:
     project.deploy(project.package(1))
     project.package(2)

@@ -84,7 +84,7 @@ def test_of_two_deploys_of_different_packages_at_once_the_last_one_serves(projec
 BEFORE_THE_UPDATE = ["GetObject", "CreateEndpointConfig", "AddTags", "UpdateEndpoint"]
 AFTER_THE_UPDATE = ["DescribeEndpoint", "InvokeEndpoint"]
 VERIFIED = ["UpdateModelPackage", "DeleteTags"]
-QUICK = ("CreateEndpointConfig", "UpdateEndpoint", "InvokeEndpoint")
+QUICK = ("UpdateEndpoint", "InvokeEndpoint")
 
 
 @pytest.mark.parametrize(
@@ -206,6 +206,7 @@ def test_an_endpoint_that_is_deleted_before_the_update_is_created_again(project:
     assert verified(project, two)
 
 
+@pytest.mark.long
 def test_an_endpoint_that_is_deleted_before_its_verification_is_an_error(project: Project) -> None:
     project.deploy(project.package(1))
     two = project.package(2)
@@ -224,6 +225,7 @@ def test_an_endpoint_that_is_deleted_before_its_verification_is_an_error(project
     assert verified(project, two)
 
 
+@pytest.mark.long
 def test_a_failed_endpoint_that_another_deploy_has_replaced_meanwhile_is_not_deleted(project: Project) -> None:
     bad = project.package(1, image="141502667606.dkr.ecr.eu-west-1.amazonaws.com/sagemaker-xgboost:9.9-9")
     with pytest.raises(DeploymentError):

@@ -115,6 +115,7 @@ def test_a_canary_that_refuses_its_callers_is_stopped_by_its_alarm(project: Proj
     assert project.answers() == 3
 
 
+@pytest.mark.long
 def test_an_alarm_that_somebody_sets_by_hand_rolls_back_too(project: Project, load: Load) -> None:
     slow = replace(
         ENDPOINT, instance_count=2, rollout=Canary(10, 3600), alarms=(replace(ENDPOINT.alarms[0], period_seconds=3600),)
@@ -152,6 +153,7 @@ def test_a_fleet_whose_containers_die_is_rolled_back_and_can_be_tried_again(
     assert project.answers() == 2
 
 
+@pytest.mark.long
 def test_a_rollback_that_failed_is_no_outage_and_the_next_deploy_mends_it(
     project: Project, load: Load, aws_root: Path
 ) -> None:
@@ -224,6 +226,7 @@ def test_an_artifact_that_is_swapped_after_the_offline_check_is_noticed_and_roll
     assert project.answers() == 2
 
 
+@pytest.mark.long
 def test_a_model_made_by_hand_with_another_environment_is_noticed_and_rolled_back(project: Project, load: Load) -> None:
     two, sagemaker = project.package(2), project.account.client("sagemaker")
     other = archive({"inference.py": OTHER_CODE})
@@ -242,6 +245,7 @@ def test_a_model_made_by_hand_with_another_environment_is_noticed_and_rolled_bac
     assert project.answers() == 2
 
 
+@pytest.mark.long
 def test_a_model_made_by_hand_from_another_package_is_refused_before_it_serves(project: Project, load: Load) -> None:
     two, three = project.package(2), project.package(3)
     sagemaker = project.account.client("sagemaker")
@@ -259,6 +263,7 @@ def test_a_model_made_by_hand_from_another_package_is_refused_before_it_serves(p
     assert project.deploy(two)
 
 
+@pytest.mark.long
 def test_a_rollback_that_cannot_be_made_is_not_called_one(project: Project, aws_root: Path) -> None:
     one, two = project.package(1), project.package(2)
     project.deploy(one)

@@ -1,6 +1,6 @@
 """Every declaration × every fault: the old or the new package serves, the command tells the truth, and a rerun converges.
 
-The cells are generated from what can be declared and from `faults.FAULTS`. `make test` runs a fault with one declaration,
+The cells are generated from what can be declared and from `faults.FAULTS`. `make test` runs every other fault with one declaration,
 `make test-long` each with all of them.
 """
 
@@ -104,7 +104,7 @@ def play(project: Project, fault: Fault, endpoint: DeclaredEndpoint) -> None:
 ALL = declarations()
 GUARDED = [endpoint for endpoint in ALL if endpoint.alarms]
 SAMPLE = [(fault, GUARDED if fault.unguarded else ALL) for fault in FAULTS if not fault.elsewhere]
-LEAN = [(fault, among[number % len(among)]) for number, (fault, among) in enumerate(SAMPLE)]
+LEAN = [(fault, among[number % len(among)]) for number, (fault, among) in enumerate(SAMPLE[::2])]
 WHOLE = [(fault, endpoint) for fault in FAULTS for endpoint in ALL if (fault, endpoint) not in LEAN]
 
 

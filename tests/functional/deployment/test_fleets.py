@@ -191,6 +191,7 @@ def test_a_deploy_that_has_nothing_to_do_still_finds_models_that_were_written_ov
     assert not fleets.deploy(one)
 
 
+@pytest.mark.long
 def test_a_fleet_that_answers_otherwise_behind_the_endpoint_is_rolled_back(fleets: Fleets) -> None:
     one, two = fleets.approved(ONE, Made(CUSTOMERS, days=60)), fleets.approved(TWO, Made(CUSTOMERS, days=70))
     fleets.deploy(one)

@@ -103,6 +103,7 @@ def test_a_deploy_is_refused_while_an_alarm_fires_and_goes_on_despite_it_when_to
     assert last["AutoRollbackConfiguration"]["Alarms"] == [{"AlarmName": "abalone-Invocation5XXErrors-Sum"}]
 
 
+@pytest.mark.long
 def test_an_alarm_that_the_last_rollout_set_off_is_waited_for(project: Project, load: Load) -> None:
     two = project.package(2)
     project.deploy(two)

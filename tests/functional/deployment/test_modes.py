@@ -82,6 +82,7 @@ def test_a_serverless_endpoint_that_answers_wrongly_returns_to_the_package_befor
     assert project.answers() == 1
 
 
+@pytest.mark.long
 def test_a_serverless_endpoint_that_does_not_start_keeps_the_package_before(project: Project) -> None:
     """No alarms guard it, and none are asked for: without names, CloudWatch would answer with all of the account."""
     project.deploy(project.package(1), SERVERLESS)
@@ -158,6 +159,7 @@ def test_an_asynchronous_endpoint_that_never_answers_returns_to_the_package_befo
     assert project.live().instances == 1
 
 
+@pytest.mark.long
 def test_a_deploy_wakes_an_asynchronous_endpoint_that_has_no_instances(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:

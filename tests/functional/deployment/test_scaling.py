@@ -169,6 +169,7 @@ def test_another_instance_type_is_deployed_beside_a_scaling_that_would_forbid_it
     assert (bounds(project), policies(project)) == ((1, 4), ["abalone-scaling"])
 
 
+@pytest.mark.long
 def test_a_deploy_with_another_instance_type_that_fails_scales_what_serves_as_before(project: Project) -> None:
     project.deploy(project.package(1), SCALED)
     scaled_to(project, 2)
@@ -186,6 +187,7 @@ def test_a_deploy_with_another_instance_type_that_fails_scales_what_serves_as_be
     assert "  scaling between 1 and 4 instances again" in project.said
 
 
+@pytest.mark.long
 def test_an_update_that_aws_refuses_leaves_what_serves_scaled_or_says_that_it_is_not(project: Project) -> None:
     one, two = project.package(1), project.package(2)
     project.deploy(one, SCALED)
@@ -208,6 +210,7 @@ def test_an_update_that_aws_refuses_leaves_what_serves_scaled_or_says_that_it_is
     assert bounds(project) == (1, 4)
 
 
+@pytest.mark.long
 def test_an_ab_test_that_cannot_begin_leaves_what_serves_scaled_and_free(project: Project) -> None:
     project.deploy(project.package(1), SCALED)
     project.package(2)
@@ -233,6 +236,7 @@ def test_a_deploy_that_is_killed_while_it_changes_scaling_is_continued(project: 
     assert not project.deploy(one, LARGER)
 
 
+@pytest.mark.long
 def test_scaling_that_is_at_work_is_waited_for_and_is_no_deploy(project: Project) -> None:
     one = project.package(1)
     project.deploy(one, SCALED)

@@ -59,6 +59,7 @@ def test_a_shadow_is_compared_by_predictions_then_by_the_truth_and_promoted(proj
     assert before.configuration in names["configurations"]
 
 
+@pytest.mark.long
 def test_a_package_that_nobody_has_approved_may_be_a_shadow_and_is_not_promoted(project: Project) -> None:
     project.deploy(project.package(1))
     before, since = project.live().configuration, datetime.now(UTC)
@@ -169,6 +170,7 @@ def test_a_deploy_that_ends_while_a_test_is_prepared_is_not_undone_by_it(project
     assert (project.answers(), project.live().hold) == (2, None)
 
 
+@pytest.mark.long
 def test_a_test_is_stopped_also_when_what_serves_was_rejected_meanwhile(project: Project) -> None:
     one = project.package(1)
     project.deploy(one)

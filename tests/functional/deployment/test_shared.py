@@ -63,6 +63,7 @@ def test_models_of_both_kinds_are_served_by_one_endpoint_and_replaced_one_by_one
     assert (shared.answers(ABALONE), shared.answers(CHURN)) == (1, 6)
 
 
+@pytest.mark.long
 def test_what_the_endpoint_serves_is_read_from_aws(shared: Shared) -> None:
     shared.deploy(ABALONE, shared.package(ABALONE, 1))
     shared.deploy(CHURN, shared.package(CHURN, 6))
@@ -259,6 +260,7 @@ def test_when_any_model_answers_otherwise_after_the_switch_the_generation_before
     assert (shared.answers(ABALONE), shared.answers(CHURN)) == (2, 6)
 
 
+@pytest.mark.long
 def test_the_next_deploy_verifies_what_a_killed_one_has_left(shared: Shared) -> None:
     shared.deploy(ABALONE, shared.package(ABALONE, 1))
     two, six = shared.package(ABALONE, 2), shared.package(CHURN, 6)

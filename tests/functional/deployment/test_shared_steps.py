@@ -127,6 +127,7 @@ def test_a_model_that_shares_its_endpoint_is_deployed_seen_and_asked_like_any_ot
     assert team.status(CHURN).in_step
 
 
+@pytest.mark.long
 def test_one_model_goes_back_and_the_others_stay(team: Team) -> None:
     team.approve(ABALONE, 1)
     team.deploy(ABALONE)
@@ -170,6 +171,7 @@ def test_models_that_declare_their_shared_endpoint_differently_are_refused_with_
     assert not team.shared.live().exists
 
 
+@pytest.mark.long
 def test_a_model_that_had_an_endpoint_for_itself_is_told_that_it_still_costs(team: Team) -> None:
     one = team.approve(ABALONE, 1)
     project = team.shared.project(ABALONE)

@@ -52,6 +52,7 @@ def test_poisoned_customers_end_in_reasons_and_all_others_in_models(
     assert "set aside" in verdict.reason
 
 
+@pytest.mark.long
 def test_the_neighbours_of_poisoned_customers_have_the_readings_and_models_that_they_have_without_them(
     tmp_path: Path,
 ) -> None:

@@ -184,6 +184,7 @@ def test_a_model_that_the_new_code_cannot_serve_is_not_kept(registrar: Registrar
     assert "customer b cannot keep its model of version 1: it was fitted by a forecaster that is declared" in said
 
 
+@pytest.mark.long
 def test_a_model_that_the_new_code_reads_otherwise_is_not_kept(
     registrar: Registrar, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -387,6 +388,7 @@ def test_the_history_of_a_fleet_has_its_own_columns(registrar: Registrar, monkey
     assert len(history.points) == 2
 
 
+@pytest.mark.long
 def test_as_processes_with_the_real_jobs_a_refused_fleet_ends_with_1_and_is_not_trained_again(
     tmp_path: Path, aws: Account
 ) -> None:

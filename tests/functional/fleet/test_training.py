@@ -22,6 +22,7 @@ def raw(tmp_path: Path) -> Path:
     return write_raw(tmp_path / "raw", Poisoned(Generated(CUSTOMERS), every=20), 9_000)
 
 
+@pytest.mark.long
 def test_three_instances_make_the_fleet_that_one_makes(trainer: Trainer, raw: Path, tmp_path: Path) -> None:
     host = Host(tmp_path / "one")
     host.split(raw)

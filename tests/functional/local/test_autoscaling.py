@@ -132,6 +132,7 @@ def test_registering_with_a_higher_minimum_starts_instances_once_there_is_a_poli
     assert activities(local)[0]["Cause"] == "minimum capacity was set to 2"
 
 
+@pytest.mark.long
 def test_what_is_suspended_does_not_scale_until_that_is_lifted(local: Local) -> None:
     local.serving("a")
     bounds = {"MinCapacity": 1, "MaxCapacity": 3}

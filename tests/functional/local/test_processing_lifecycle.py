@@ -5,6 +5,8 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from common.local import daemon
 from tests.accounts import REGION, Account
 from tests.functional.local.processing_support import job_request, log_lines, logged, wait_until
@@ -30,6 +32,7 @@ def test_jobs_beyond_the_machines_processors_wait_for_their_turn(aws: Account) -
     assert wait_until(aws, "next")["ProcessingJobStatus"] == "Completed"
 
 
+@pytest.mark.long
 def test_a_job_dies_with_its_server_and_is_failed_after_the_restart(
     own_server: tuple[Path, Callable[[], Account]],
 ) -> None:

@@ -142,6 +142,7 @@ def test_a_first_batch_that_does_not_start_leaves_the_old_fleet_whole(
     assert not load.errors
 
 
+@pytest.mark.long
 def test_a_way_back_that_fails_is_said_and_what_is_left_of_the_old_fleet_serves(local: Local, load: Load) -> None:
     local.put_alarm("by-hand")
     local.update("b", DeploymentConfig=rolling(150, "by-hand"))

@@ -69,6 +69,7 @@ def test_the_artifact_is_where_the_description_says(data: Account, path: str) ->
     assert get(data, key)
 
 
+@pytest.mark.long
 def test_output_data_of_the_container_is_kept_beside_the_model(data: Account) -> None:
     run_job(
         data, job_request(data, "folds", HyperParameters={"num_round": "2", "objective": "reg:linear", "_kfold": "2"})

@@ -194,6 +194,7 @@ def test_two_instances_train_one_model_on_all_rows(aws: Account) -> None:
     assert not any("#011train-rmse:" in line for line in log_lines(aws, "distributed", "algo-2"))
 
 
+@pytest.mark.long
 def test_an_instance_without_objects_takes_no_part_in_distributed_training(aws: Account) -> None:
     put(aws, "data/train/part-0.csv", regression_csv())
     sharded = channel(aws, "train", "data/train/", source={"S3DataDistributionType": "ShardedByS3Key"})

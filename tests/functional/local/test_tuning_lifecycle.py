@@ -175,6 +175,7 @@ def test_a_running_tuning_job_is_no_parent(aws: Account) -> None:
     wait_for_end(aws, "running")
 
 
+@pytest.mark.long
 def test_a_tuning_job_dies_with_its_server_and_is_failed_after_the_restart(
     own_server: tuple[Path, Callable[[], Account]],
 ) -> None:

@@ -103,6 +103,7 @@ def transform_fn(model, body, content_type, accept):
 """
 
 
+@pytest.mark.long
 def test_scikit_learn_is_there_for_scripts_that_name_it_and_costs_the_others_no_time(tmp_path: Path) -> None:
     regressor = trained("reg:squarederror")
     put_model(tmp_path, regressor)

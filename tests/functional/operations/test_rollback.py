@@ -91,6 +91,7 @@ def test_a_newer_package_of_mains_source_ends_it(project: Project, on_call_perso
     assert project.answers() == 2
 
 
+@pytest.mark.long
 def test_a_released_package_is_deployed_again(project: Project, on_call_person: OnCall) -> None:
     person = on_call_person
     person.roll_back()
@@ -138,7 +139,7 @@ def test_the_plan_says_every_step_and_changes_nothing(project: Project, on_call_
     assert on_call_person.roll_back(plan=True)[0].startswith("  1. nothing: version 2 serves already")
 
 
-@pytest.mark.parametrize("gone", ["configuration", "model and configuration"])
+@pytest.mark.parametrize("gone", [pytest.param("configuration", marks=pytest.mark.long), "model and configuration"])
 def test_what_was_swept_is_made_anew(project: Project, on_call_person: OnCall, gone: str) -> None:
     sagemaker = project.account.client("sagemaker")
     sagemaker.delete_endpoint_config(EndpointConfigName=metadata(on_call_person, 2)["deployed_as"])
@@ -149,6 +150,7 @@ def test_what_was_swept_is_made_anew(project: Project, on_call_person: OnCall, g
     assert project.answers() == 2
 
 
+@pytest.mark.long
 def test_the_kept_configuration_serves_again_although_deploy_py_declares_another_by_now(
     project: Project, on_call_person: OnCall
 ) -> None:
@@ -158,7 +160,7 @@ def test_the_kept_configuration_serves_again_although_deploy_py_declares_another
     assert project.live().configuration == kept
 
 
-@pytest.mark.parametrize("operation", ["UpdateEndpoint", "InvokeEndpoint"])
+@pytest.mark.parametrize("operation", [pytest.param("UpdateEndpoint", marks=pytest.mark.long), "InvokeEndpoint"])
 def test_a_killed_rollback_is_continued_by_the_next(project: Project, on_call_person: OnCall, operation: str) -> None:
     client = project.aws.runtime if operation == "InvokeEndpoint" else project.aws.sagemaker
     with cut_off(client, operation):

@@ -87,6 +87,7 @@ def test_a_gather_killed_between_any_two_uploads_is_completed_by_the_next(clone:
     assert described["rows"] == {"train": 2951, "validation": 638, "test": 588}
 
 
+@pytest.mark.long
 def test_a_training_killed_anywhere_is_continued_by_the_next_with_the_same_job(clone: Clone, aws: Account) -> None:
     assert clone.run(aws, *GATHER).returncode == 0
     for where in (

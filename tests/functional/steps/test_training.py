@@ -36,6 +36,7 @@ def read(aws: Account, uri_or_key: str) -> bytes:
     return body
 
 
+@pytest.mark.long
 def test_the_evaluation_that_travels_with_the_package_compares_with_linear_and_mean_on_the_same_rows(
     clone: Clone, aws: Account
 ) -> None:

@@ -118,6 +118,7 @@ def test_the_best_training_job_is_answered_with_everything_that_was_tried_and_ag
     assert f"Tuning job {name}: found, Completed" in tuner.said
 
 
+@pytest.mark.long
 def test_every_training_job_is_told_once_in_a_line_of_its_own(tuner: Tuner) -> None:
     summary = tuner.tune("source-1", tuning=Tuning(RANGES, jobs=3, parallel=2, early_stopping=False)).summary
     assert tuner.said[:2] == [f"Tuning job {summary.job}: started", "  learns from no earlier tuning job"]
@@ -177,6 +178,7 @@ def test_a_test_run_has_one_job_a_name_of_its_own_and_no_children(tuner: Tuner, 
     assert f"  not from {test.job}: it was a test run" in tuner.said
 
 
+@pytest.mark.long
 def test_what_is_tuned_now_may_have_been_fixed_before_but_other_hyperparameters_are_skipped_with_the_reason(
     tuner: Tuner,
 ) -> None:
@@ -297,6 +299,7 @@ def test_a_request_that_sagemaker_refuses_names_what_is_wrong(tuner: Tuner, aws:
     assert tuning_jobs(aws) == []
 
 
+@pytest.mark.long
 def test_spot_jobs_have_checkpoints_that_no_other_job_resumes(tuner: Tuner, aws: Account) -> None:
     spot = Spot(max_wait_seconds=7200)
     summary = tuner.tune("source-1", spot=spot).summary
