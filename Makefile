@@ -16,7 +16,7 @@ setup:  ## create or refresh .venv, when requirements.txt is not what it was mad
 	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'; \
 	  echo "Installing into .venv (about a minute with pip, seconds with uv) …"; \
 	  if [ -n "$(UV)" ]; then \
-	    "$(UV)" venv -q --clear --seed --python $(PYTHON) .venv && "$(UV)" pip install -q --python $(BIN)/python -r requirements.txt; \
+	    "$(UV)" venv -q --clear --seed --python $(PYTHON) .venv && "$(UV)" pip install -q --compile-bytecode --python $(BIN)/python -r requirements.txt; \
 	  else \
 	    $(PYTHON) -m venv --clear .venv && $(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt; \
 	  fi; \
@@ -27,7 +27,7 @@ setup-bench: setup  ## add what only the benchmarks need: Prophet, and a FastAPI
 	  set -e; \
 	  echo "Installing the yardsticks of the benchmarks …"; \
 	  if [ -n "$(UV)" ]; then \
-	    "$(UV)" pip install -q --python $(BIN)/python -r requirements-bench.txt; \
+	    "$(UV)" pip install -q --compile-bytecode --python $(BIN)/python -r requirements-bench.txt; \
 	  else \
 	    $(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-bench.txt; \
 	  fi; \

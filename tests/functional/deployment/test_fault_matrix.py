@@ -1,7 +1,7 @@
 """Every declaration × every fault: the old or the new package serves, the command tells the truth, and a rerun converges.
 
-The cells are generated from what can be declared and from `faults.FAULTS`. `make test` runs every other fault with one declaration,
-`make test-long` each with all of them.
+The cells are generated from what can be declared and from `faults.FAULTS`. `make test` runs every other fault with one
+declaration, `make test-long` each with all of them.
 """
 
 from __future__ import annotations
