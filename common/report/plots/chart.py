@@ -277,6 +277,10 @@ def _density(series: Series, x: _Scale, y: _Scale) -> _Drawing:
     return _Drawing(series.style, series.shape, shades=sorted(paths.items()))
 
 
+_LEAST_RANGE = 1e-300
+"""Of values that differ by less a quarter or a tenth cannot be told from nothing: they are drawn as equal."""
+
+
 def _ends(given: Range | None, values: Sequence[Numbers], margin: float) -> Range:
     """The given ends, or those of all values with a margin (a share of their range) that keeps marks off the frame."""
     if given is None:
@@ -286,7 +290,7 @@ def _ends(given: Range | None, values: Sequence[Numbers], margin: float) -> Rang
         given = (given[0] - room, given[1] + room)
     low, high = given
     room = max(0.5, abs(low) / 100)  # one half would be lost in a large number
-    return (low, high) if high > low else (low - room, low + room)
+    return (low, high) if high - low > _LEAST_RANGE else (low - room, low + room)
 
 
 def _legend(series: Sequence[Series]) -> tuple[list[dict[str, object]], int]:

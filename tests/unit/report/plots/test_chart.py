@@ -137,7 +137,7 @@ def test_a_legend_that_is_too_long_goes_on_in_the_next_row() -> None:
     assert len({e.get("y") for e in labels}) == 2
 
 
-@pytest.mark.parametrize("values", [[], [3.0], [2.0, 2.0], [1e17, 1e17]])
+@pytest.mark.parametrize("values", [[], [3.0], [2.0, 2.0], [1e17, 1e17], [-0.0, 5e-324], [1e-300, 1e-310]])
 def test_too_few_or_equal_values_make_a_chart_all_the_same(values: list[float]) -> None:
     assert "nan" not in line(values, values).svg()
 
