@@ -23,7 +23,7 @@ def dashboard(
     \b
     Examples:
       models dashboard
-      models dashboard --output /tmp/models.html
+      models dashboard --output models.html
     """
     with failures_explained():
         from common.dashboard.write import write_dashboard
