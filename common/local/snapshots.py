@@ -11,6 +11,14 @@ from functools import partial
 from pathlib import Path
 from typing import IO, Any, NamedTuple, TypeVar, cast
 
+from cryptography.hazmat.primitives.asymmetric.ec import EllipticCurvePrivateKey
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_der_private_key,
+)
 from moto.backends import get_backend
 from moto.s3.models import FakeKey
 
@@ -44,7 +52,10 @@ class _Body(NamedTuple):
 
 
 class _Pickler(pickle.Pickler):
-    """Writes the contents of large objects into a folder, each once, and their names into the snapshot."""
+    """Writes the contents of large objects into a folder, each once, and their names into the snapshot.
+
+    Every key of KMS, also a symmetric one, holds an asymmetric key, which only its own format can write.
+    """
 
     def __init__(self, file: IO[bytes], bodies: Path) -> None:
         super().__init__(file, pickle.HIGHEST_PROTOCOL)
@@ -52,6 +63,9 @@ class _Pickler(pickle.Pickler):
         self.used: set[str] = set()
 
     def reducer_override(self, thing: Any) -> Any:
+        if isinstance(thing, RSAPrivateKey | EllipticCurvePrivateKey):
+            content = thing.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+            return _private_key, (content,)
         if not isinstance(thing, FakeKey) or thing.contentsize < _LARGE_BYTES:
             return NotImplemented
         try:
@@ -78,6 +92,11 @@ class _Pickler(pickle.Pickler):
                 new.replace(path)
         self.used.add(name)
         return name
+
+
+def _private_key(content: bytes) -> Any:
+    """The inverse of how `_Pickler` writes a key; the function of the library has no name that a pickle could hold."""
+    return load_der_private_key(content, None)
 
 
 class _Unpickler(pickle.Unpickler):

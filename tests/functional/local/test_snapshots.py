@@ -68,6 +68,29 @@ def test_queues_and_their_messages_are_there_again(tmp_path: Path, account: str)
     assert message.body == "waits"
 
 
+@pytest.mark.parametrize(
+    ("usage", "spec"),
+    [("ENCRYPT_DECRYPT", "SYMMETRIC_DEFAULT"), ("SIGN_VERIFY", "RSA_2048"), ("SIGN_VERIFY", "ECC_NIST_P256")],
+)
+def test_keys_are_there_again_and_open_what_they_closed(tmp_path: Path, account: str, usage: str, spec: str) -> None:
+    keys: Any = get_backend("kms")[account]
+    kms = keys["eu-west-1"]
+    key = kms.create_key("", usage, spec, "models", [])
+    kms.create_alias(key.id, "alias/models")
+    closed, _ = kms.encrypt(key.id, b"secret", {})
+    signature = b"" if usage == "ENCRYPT_DECRYPT" else kms.sign(key.id, b"text", key.signing_algorithms[0])[1]
+    kept = Snapshots(tmp_path)
+    kept.mark("kms")
+    kept.write()
+    del keys["eu-west-1"]
+    Snapshots(tmp_path).restore()
+    kms = keys["eu-west-1"]
+    assert kms.any_id_to_key_id("alias/models") == key.id
+    assert kms.decrypt(closed, {})[0] == b"secret"
+    if signature:
+        assert kms.verify(key.id, b"text", signature, key.signing_algorithms[0])[1]
+
+
 def test_a_large_object_is_written_once_and_its_file_goes_with_it(tmp_path: Path, account: str) -> None:
     s3: Any = get_backend("s3")[account]["aws"]
     s3.create_bucket(f"large-{account}", "eu-west-1")
