@@ -9,6 +9,7 @@ from pathlib import Path
 
 from common.errors import UsageError
 from common.local.app import Application, operation_modules
+from common.local.budgets import mend_budgets
 from common.local.cloudwatch import mend_cloudwatch
 from common.local.context import LocalAws
 from common.local.events.bus import EventBus
@@ -49,6 +50,7 @@ def running(root: Path, bound: socket.socket, time_scale: float) -> Iterator[Loc
     aws = LocalAws(root, Store(root / "sagemaker.sqlite"), Services(snapshots.mark), url, time_scale)
     mend_cloudwatch(aws.services)
     mend_events(aws.services)
+    mend_budgets()
     aws.part(EventBus)
     keeper = aws.spawn("snapshots", lambda: snapshots.keep(aws.closing))
     try:
