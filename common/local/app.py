@@ -32,6 +32,8 @@ _CREDENTIAL = re.compile(r"Credential=([^/]+)/\d+/([^/]+)/([^/]+)/aws4_request")
 _ENDPOINT = re.compile(r"/endpoints/([^/]+)/([^/]+)")
 _SESSION = botocore.session.Session()
 _RUNTIME = _SESSION.get_service_model("sagemaker-runtime")
+_REQUEST_BYTES = 4 * 2**20
+"""More than any request of SageMaker's can need: the largest member, a pipeline's definition, may have 1 MiB."""
 
 
 class Service(NamedTuple):
@@ -122,7 +124,7 @@ class Application:
             about = {"url": self._aws.url, "time_scale": self._aws.time_scale, "time": clock.now()}
             reply = _json(200, {"status": "ok", **about})
         elif path == "/_local/clock":
-            reply = self._advance(environ["wsgi.input"].read())
+            reply = self._advance(environ)
         elif not signed and (environ.get("HTTP_X_AMZ_TARGET", "").startswith("SageMaker.") or _ENDPOINT.match(path)):
             reply = _error(ApiError("MissingAuthenticationTokenException", "Missing Authentication Token", 403))
         else:
@@ -132,10 +134,10 @@ class Application:
         start_response(f"{reply.status} {_phrase(reply.status)}", list(reply.headers.items()))
         return [reply.body]
 
-    def _advance(self, body: bytes) -> Reply:
+    def _advance(self, environ: Environ) -> Reply:
         """Skip time: `{"advance": seconds}`; the answer comes when all that was due meanwhile has been sent."""
         try:
-            moment = self._aws.part(EventBus).advance(float(_parsed(body)["advance"]))
+            moment = self._aws.part(EventBus).advance(float(_parsed(_body(environ, _REQUEST_BYTES))["advance"]))
         except (ApiError, KeyError, TypeError, ValueError) as error:
             return _error(ApiError("ValidationException", f'{{"advance": seconds}} is expected: {error}'))
         return _json(200, {"time": moment})
@@ -155,7 +157,7 @@ class Application:
     def _control(self, environ: Environ, account: str, region: str, arn: str, service: Service) -> Reply:
         name = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
         model = _supported(name, service)
-        request = _parsed(environ["wsgi.input"].read())
+        request = _parsed(_body(environ, _REQUEST_BYTES))
         if model.input_shape:
             validate(request, model.input_shape)
         answer = service.operations[name](Call(self._aws, account, region, request, arn))
@@ -163,13 +165,13 @@ class Application:
         return _json(200, shaped, "application/x-amz-json-1.1")
 
     def _invoke(self, environ: Environ, path: str, account: str, region: str, arn: str) -> Reply:
-        from common.local.sagemaker.runtime import invoke_endpoint
+        from common.local.sagemaker.runtime import MAX_BODY_BYTES, invoke_endpoint
         from common.local.sagemaker.runtime_async import invoke_endpoint_async
 
         endpoint = _ENDPOINT.fullmatch(path)
         if not endpoint or endpoint[2] not in _INVOCATIONS:
             raise _unsupported(f"{environ['REQUEST_METHOD']} {path}")
-        invocation, body = _INVOCATIONS[endpoint[2]], environ["wsgi.input"].read()
+        invocation, body = _INVOCATIONS[endpoint[2]], _body(environ, MAX_BODY_BYTES)
         request = _invocation_request(environ, endpoint[1], invocation)
         call = Call(self._aws, account, region, request, arn)
         if endpoint[2] == "async-invocations":
@@ -206,10 +208,19 @@ def _unsupported(name: str) -> ApiError:
     return ApiError("UnsupportedOperation", f"The local AWS does not support {name or 'a request without operation'}.")
 
 
+def _body(environ: Environ, limit: int) -> bytes:
+    """What was sent, unless it is longer than it may be: such is never held in memory."""
+    length = int(environ.get("CONTENT_LENGTH") or 0)
+    if length > limit:
+        raise ApiError("ValidationError", f"Request body of {length} bytes exceeds the limit of {limit} bytes.")
+    content: bytes = environ["wsgi.input"].read(length)
+    return content
+
+
 def _parsed(body: bytes) -> dict[str, Any]:
     try:
         request = json.loads(body or b"{}", parse_constant=_refuse_constant)
-    except ValueError:
+    except (ValueError, RecursionError):
         raise ApiError("SerializationException", "The request is not JSON.") from None
     if not isinstance(request, dict):
         raise ApiError("SerializationException", "The request is not a JSON object.")

@@ -10,6 +10,7 @@ from pathlib import Path
 from common.errors import UsageError
 from common.local.app import Application, operation_modules
 from common.local.budgets import mend_budgets
+from common.local.callers import from_programs_only
 from common.local.cloudwatch import mend_cloudwatch
 from common.local.context import LocalAws
 from common.local.events.bus import EventBus
@@ -74,7 +75,7 @@ def serve(root: Path, port: int, time_scale: float, ready: Callable[[str], None]
     bound = listen(port)
     modules = operation_modules()
     with running(root, bound, time_scale) as aws:
-        server = http_server(Application(aws, moto_app(aws.services.changed)), bound)
+        server = http_server(from_programs_only(Application(aws, moto_app(aws.services.changed))), bound)
         for module in modules:
             if hasattr(module, "resume"):
                 module.resume(aws)
