@@ -16,9 +16,9 @@ setup:  ## create or refresh .venv, when requirements.txt is not what it was mad
 	  $(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: make PYTHON=python3.11 …")'; \
 	  echo "Installing into .venv (about a minute with pip, seconds with uv) …"; \
 	  if [ -n "$(UV)" ]; then \
-	    "$(UV)" venv -q --clear --seed --python $(PYTHON) .venv && "$(UV)" pip install -q --compile-bytecode --python $(BIN)/python -r requirements.txt; \
+	    "$(UV)" venv -q --clear --seed --python $(PYTHON) .venv && "$(UV)" pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements.txt; \
 	  else \
-	    $(PYTHON) -m venv --clear .venv && $(BIN)/python -m pip install -q --disable-pip-version-check -r requirements.txt; \
+	    $(PYTHON) -m venv --clear .venv && $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements.txt; \
 	  fi; \
 	  cp requirements.txt .venv/requirements.txt; }
 
@@ -27,9 +27,9 @@ setup-bench: setup  ## add what only the benchmarks need: Prophet, and a FastAPI
 	  set -e; \
 	  echo "Installing the yardsticks of the benchmarks …"; \
 	  if [ -n "$(UV)" ]; then \
-	    "$(UV)" pip install -q --compile-bytecode --python $(BIN)/python -r requirements-bench.txt; \
+	    "$(UV)" pip install -q --compile-bytecode --python $(BIN)/python --require-hashes -r requirements-bench.txt; \
 	  else \
-	    $(BIN)/python -m pip install -q --disable-pip-version-check -r requirements-bench.txt; \
+	    $(BIN)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-bench.txt; \
 	  fi; \
 	  cp requirements-bench.txt .venv/requirements-bench.txt; }
 
@@ -50,11 +50,12 @@ test-long: setup  ## the tests that take long, or show at more places what a tes
 bench: setup-bench  ## the figures of benchmarks/, each beside its yardstick in the same run
 	@$(BIN)/python -m benchmarks
 
-LOCK := uv pip compile -q --upgrade --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header
+LOCK := uv pip compile -q --upgrade --universal --generate-hashes --python-version 3.11 --no-emit-index-url --no-emit-find-links --no-header
 lock: setup  ## compile the requirements from pyproject.toml (needs uv)
 	@$(LOCK) --extra dev --output-file requirements.txt pyproject.toml
 	@printf 'prophet\nfastapi\nuvicorn\n' | $(LOCK) -c requirements.txt --output-file requirements-bench.txt -
 	@# Without NumPy and pandas: in a training container it is installed beside those of the image, which stay what they are.
+	@# pip asks no hash of what is installed already, and one of everything else; it refuses where the image's were too old.
 	@printf 'prophet\n' | $(LOCK) -c requirements-bench.txt --no-emit-package numpy --no-emit-package pandas \
 	  --output-file requirements-prophet.txt -
 

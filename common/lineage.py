@@ -56,12 +56,20 @@ def source_digest(blobs: Mapping[str, str], requirements: str) -> str:
         requirements: the text of requirements.txt, of which only the pins of `TRAINING_PACKAGES` count.
     """
     pins = sorted(
-        line.split("#")[0].split(";")[0].strip()
-        for line in requirements.splitlines()
-        if re.split(r"[=<>~! \[;]", line, maxsplit=1)[0] in TRAINING_PACKAGES
+        re.split("#|;| --hash", line, maxsplit=1)[0].strip()
+        for package, line in pinned(requirements)
+        if package in TRAINING_PACKAGES
     )
     lines = [f"{path}\0{blob}" for path, blob in sorted(blobs.items())] + pins
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def pinned(requirements: str) -> list[tuple[str, str]]:
+    """(package, its requirement on one line, with marker and hashes) of each that a requirements file pins."""
+    lines = requirements.replace("\\\n", " ").splitlines()
+    return [
+        (re.split(r"[=<>~! \[;]", line, maxsplit=1)[0], " ".join(line.split())) for line in lines if line[:1].isalnum()
+    ]
 
 
 def training_code(model: Model) -> tuple[str, ...]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,6 +11,8 @@ from typing import TYPE_CHECKING
 from common.aws import Aws
 from common.data.extract import InVpc, Readings
 from common.data.sources import FromEnvironment
+from common.environments import Network
+from common.lineage import pinned
 from common.model import ROOT, Model
 from common.storage import Bucket
 from common.training.code import pack
@@ -19,7 +20,6 @@ from common.training.image import image_uri
 from common.training.job import Say
 from common.training.processing import (
     Cluster,
-    Network,
     Output,
     Script,
     processing_request,
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker.type_defs import CreateProcessingJobRequestTypeDef
 
 PACKAGES = ("sqlalchemy", "psycopg", "psycopg-binary", "typing-extensions")
-"""What reads a warehouse, and the image lacks; of the versions that requirements.txt pins."""
+"""What reads a warehouse, and the image lacks; of the versions that requirements.txt pins, with their hashes."""
 _EXTRACT = "/opt/ml/processing/output/extract"
 _PROGRAM = """\
 import importlib.util, os, runpy, subprocess, sys
@@ -88,7 +88,7 @@ def gathering_archive(model: Model) -> bytes:
     paths = [path for path in (ROOT / "common").rglob("*.py") if "local" not in path.relative_to(ROOT).parts]
     paths += [path for path in (ROOT / model.folder).rglob("*") if path.is_file() and _travels(path)]
     files = {path.relative_to(ROOT).as_posix(): path.read_bytes() for path in paths}
-    pins = [line for line in (ROOT / "requirements.txt").read_text().splitlines() if _name(line) in PACKAGES]
+    pins = [line for package, line in pinned((ROOT / "requirements.txt").read_text()) if package in PACKAGES]
     return pack(
         files | {"gather.py": _PROGRAM.encode(), "requirements.txt": "".join(f"{pin}\n" for pin in pins).encode()}
     )
@@ -97,10 +97,6 @@ def gathering_archive(model: Model) -> bytes:
 def _travels(path: Path) -> bool:
     """Hidden files do not: passwords are kept in such."""
     return path.suffix != ".pyc" and not any(part.startswith(".") for part in path.relative_to(ROOT).parts)
-
-
-def _name(line: str) -> str:
-    return re.split(r"[=\[; ]", line, maxsplit=1)[0]
 
 
 def _environment(data: Readings) -> dict[str, str]:

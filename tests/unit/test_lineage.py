@@ -1,5 +1,6 @@
 """A source is a digest of what determines training, and of nothing else."""
 
+import re
 import subprocess
 from pathlib import Path
 
@@ -8,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from common.errors import CheckoutError
-from common.lineage import FLEET_CODE, TABULAR_CODE, Checkout, determines_training, source_digest
-from common.model import Model
+from common.lineage import FLEET_CODE, TABULAR_CODE, Checkout, determines_training, pinned, source_digest
+from common.model import ROOT, Model
 
 MODEL = Model("abalone", "", "rings", "regression")
 FLEET = Model("energy", "", "consumption", "forecasting")
@@ -35,6 +36,53 @@ def test_only_the_pins_of_training_packages_count(training: str, other: str) -> 
     base = source_digest({}, f"{training}==1.0\n{other}==1.0\n")
     assert source_digest({}, f"{other}==2.0\n{training}==1.0\n    # via x\n") == base
     assert source_digest({}, f"{training}==2.0\n{other}==1.0\n") != base
+
+
+HASHED = """\
+numpy==2.4.6 ; python_full_version < '3.12' \\
+    --hash=sha256:0a \\
+    --hash=sha256:0b
+    # via
+    #   pandas
+numpy==2.5.5 ; python_full_version >= '3.12' \\
+    --hash=sha256:0c
+pandas==3.1.1 \\
+    --hash=sha256:0d
+    # via numpy-like
+pandas-stubs==3.1.0 \\
+    --hash=sha256:0e
+# scipy==1.0
+"""
+PLAIN = """\
+numpy==2.4.6 ; python_full_version < '3.12'
+    # via
+    #   pandas
+numpy==2.5.5 ; python_full_version >= '3.12'
+pandas==3.1.1
+    # via numpy-like
+pandas-stubs==3.1.0
+"""
+
+
+def test_hashes_leave_every_source_as_it_was() -> None:
+    """The digest is that of before there were hashes: no model is trained again because of them."""
+    assert source_digest({"a": "1"}, HASHED) == source_digest({"a": "1"}, PLAIN) == "ed9b87f89f4fbdda"
+
+
+def test_a_pin_is_read_with_its_marker_and_hashes_on_one_line() -> None:
+    assert pinned(HASHED) == [
+        ("numpy", "numpy==2.4.6 ; python_full_version < '3.12' --hash=sha256:0a --hash=sha256:0b"),
+        ("numpy", "numpy==2.5.5 ; python_full_version >= '3.12' --hash=sha256:0c"),
+        ("pandas", "pandas==3.1.1 --hash=sha256:0d"),
+        ("pandas-stubs", "pandas-stubs==3.1.0 --hash=sha256:0e"),
+    ]
+
+
+@pytest.mark.parametrize("name", ["requirements.txt", "requirements-bench.txt", "requirements-prophet.txt"])
+def test_everything_that_is_installed_is_pinned_by_hash_and_from_no_named_host(name: str) -> None:
+    text = (ROOT / name).read_text()
+    assert all(re.fullmatch(r"\S+==\S+( ; [^#]+?)?( --hash=sha256:[0-9a-f]{64})+", line) for _, line in pinned(text))
+    assert "//" not in text
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,12 @@ import json
 import os
 import shlex
 import signal
+import site
 import subprocess
 import sys
+import sysconfig
 import threading
+import venv
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -102,15 +105,21 @@ def fetch_source(submit_directory: str | None, folders: Folders) -> Path:
 def install_requirements(code: Path, folders: Folders) -> Path:
     """Install `requirements.txt` of the source, if any, into a folder of this job; returns that folder.
 
+    As in the image, what is installed there already is not installed again: with hashes, pip could not, since the file need
+    not name it. An environment of the job's own, which sees the image's packages, lets pip find them and change none.
+
     Raises:
         UserError: pip failed; its last line says why.
     """
-    packages = folders.base / "packages"
+    environment = folders.base / "packages"
+    packages = Path(sysconfig.get_path("purelib", vars={"base": str(environment)}))
     if not (code / "requirements.txt").is_file():
         return packages
-    command = [sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--no-warn-script-location"]
+    venv.create(environment)
+    (packages / "image.pth").write_text("".join(f"{path}\n" for path in site.getsitepackages()))
+    pip = [str(environment / "bin" / "python"), "-m", "pip", "install"]  # the image's pip
     done = subprocess.run(
-        [*command, "--target", str(packages), "-r", "requirements.txt"],
+        [*pip, "--disable-pip-version-check", "--no-warn-script-location", "-r", "requirements.txt"],
         cwd=code, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False,
     )  # fmt: skip
     log(done.stdout.rstrip())

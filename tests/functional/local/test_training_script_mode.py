@@ -1,5 +1,6 @@
 """Script mode: the source from S3, its requirements, arguments and environment, and how scripts fail."""
 
+import hashlib
 import io
 import json
 import tarfile
@@ -133,13 +134,13 @@ boto3.client("s3").put_object(Bucket="BUCKET", Key="from-the-script", Body=b"hel
     assert get(aws, "from-the-script") == b"hello"
 
 
-def wheel(name: str, source: str) -> bytes:
+def wheel(name: str, source: str, *needs: str) -> bytes:
     """A minimal wheel of one module, so that nothing has to be downloaded."""
-    buffer = io.BytesIO()
+    buffer, requires = io.BytesIO(), "".join(f"Requires-Dist: {need}\n" for need in needs)
     with zipfile.ZipFile(buffer, "w") as package:
         info = f"{name}-1.0.dist-info"
         package.writestr(f"{name}.py", source)
-        package.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        package.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n{requires}")
         package.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
         package.writestr(f"{info}/RECORD", "")
     return buffer.getvalue()
@@ -157,6 +158,26 @@ def test_requirements_are_installed_for_the_job_alone(aws: Account) -> None:
     assert printed(aws, "needs", "GOT") == "42"
     with pytest.raises(ModuleNotFoundError):
         __import__("tiny_needed")
+
+
+def test_requirements_with_hashes_are_installed_beside_what_the_image_has(aws: Account) -> None:
+    needs = wheel("tiny_needed", "VALUE = 42\n", "numpy>=1", "click>=1")
+    requirement = f"tiny_needed==1.0 --hash=sha256:{hashlib.sha256(needs).hexdigest()}\n"
+    files: dict[str, str | bytes] = {
+        "train.py": 'import numpy, sys, tiny_needed; print("GOT", tiny_needed.VALUE, numpy.__file__.startswith(sys.prefix))',
+        "requirements.txt": f"--no-index\n--find-links .\n{requirement}",
+        "tiny_needed-1.0-py3-none-any.whl": needs,
+    }
+    request = script_request(aws, "hashed", "")
+    put(aws, "code/hashed.tar.gz", archive(files))
+    assert run_job(aws, request)["TrainingJobStatus"] == "Completed"
+    assert printed(aws, "hashed", "GOT") == "42 True"
+    exchanged = files | {"tiny_needed-1.0-py3-none-any.whl": wheel("tiny_needed", "VALUE = 43\n")}
+    request = script_request(aws, "exchanged", "")
+    put(aws, "code/exchanged.tar.gz", archive(exchanged))
+    job = run_job(aws, request)
+    assert job["FailureReason"].startswith("AlgorithmError: UserError: InstallRequirementsError: ")
+    assert "THESE PACKAGES DO NOT MATCH THE HASHES" in "\n".join(log_lines(aws, "exchanged"))
 
 
 def test_requirements_that_cannot_be_installed_fail_the_job_with_pips_words(aws: Account) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from common.lineage import pinned
 from common.model import ROOT, Model
 from common.training import gathering
 from common.training.gathering import gathering_archive
@@ -43,7 +44,8 @@ def test_the_drivers_are_those_that_requirements_txt_pins(tmp_path: Path) -> Non
     unpacked(MODEL, tmp_path)
     wanted = (tmp_path / "requirements.txt").read_text().splitlines()
     assert [line.split("==")[0] for line in wanted] == ["psycopg", "psycopg-binary", "sqlalchemy", "typing-extensions"]
-    assert set(wanted) <= set((ROOT / "requirements.txt").read_text().splitlines())
+    assert set(wanted) <= {line for _, line in pinned((ROOT / "requirements.txt").read_text())}
+    assert all("==" in line and " --hash=sha256:" in line for line in wanted)
 
 
 def start(folder: Path, *blocked: str) -> subprocess.CompletedProcess[str]:
