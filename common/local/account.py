@@ -39,7 +39,7 @@ def contexts(running: Running) -> Mapping[str, Mapping[str, str]]:
     }
     return {
         name: shared | {"AWS_ROLE_ARN": f"arn:aws:iam::{ACCOUNT}:role/circleci-{name}"}
-        for name in ("train", "approve", "deploy")
+        for name in ("train", "approve", "deploy", "operate")
     }
 
 

@@ -66,7 +66,22 @@ BLOCKS = {
           model: $name
           context: deploy
           serial-group: << pipeline.project.slug >>/deploy-$name
-          filters: pipeline.git.branch == "main"
+          filters: pipeline.git.branch == "main" and not pipeline.parameters.staging
+      - deploy-to-staging:
+          name: deploy-$name-to-staging
+          model: $name
+          context: deploy-staging
+          filters: pipeline.git.branch == "main" and pipeline.parameters.staging
+      - request-production:
+          type: approval
+          requires: [deploy-$name-to-staging]
+          filters: pipeline.parameters.ask-before-production
+      - deploy:
+          name: deploy-$name-to-production
+          model: $name
+          context: deploy
+          serial-group: << pipeline.project.slug >>/deploy-$name
+          requires: [deploy-$name-to-staging, request-production]
 """,
     Place(CONTINUATION, ("parameters:\n", _WHY), "  retrain-$name:", of_rows=True): """\
   retrain-$name: {type: string, default: ""}
@@ -75,8 +90,8 @@ BLOCKS = {
   nightly-$name:
     when: pipeline.parameters.action == "nightly" and pipeline.git.branch == "main"
     jobs:
-      - batch: {name: batch-$name, model: $name, context: train}
-      - monitor: {name: monitor-$name, model: $name, context: train, requires: [{batch-$name: [success, failed]}]}
+      - batch: {name: batch-$name, model: $name, context: operate}
+      - monitor: {name: monitor-$name, model: $name, context: operate, requires: [{batch-$name: [success, failed]}]}
 """,
     Place(CONTINUATION, ("workflows:\n", _AGAIN), "  retrain-$name:", gap=1, of_rows=True): """\
   retrain-$name:
@@ -91,6 +106,23 @@ BLOCKS = {
           context: deploy
           serial-group: << pipeline.project.slug >>/deploy-$name
           requires: [approve-$name]
+          filters: not pipeline.parameters.staging
+      - deploy-to-staging:
+          name: deploy-$name-to-staging
+          model: $name
+          context: deploy-staging
+          requires: [approve-$name]
+          filters: pipeline.parameters.staging
+      - request-production:
+          type: approval
+          requires: [deploy-$name-to-staging]
+          filters: pipeline.parameters.ask-before-production
+      - deploy:
+          name: deploy-$name-to-production
+          model: $name
+          context: deploy
+          serial-group: << pipeline.project.slug >>/deploy-$name
+          requires: [deploy-$name-to-staging, request-production]
 """,
 }
 """The places in the CircleCI files, and a model's block in each."""

@@ -4,18 +4,24 @@ Its models are abalone and churn, whichever the real repository has.
 """
 
 import os
+import re
 import shutil
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import yaml
 
+from common.local.pipeline.check import SWITCHES
 from common.local.pipeline.run import PipelineResult
 from common.scaffold.wiring import CONTINUATION, SETUP, read, unwire, wire
 
 ROOT = Path(__file__).resolve().parents[2]
-CONTEXTS = {name: {"AWS_ROLE_ARN": f"arn:aws:iam::1:role/{name}"} for name in ("train", "approve", "deploy")}
+CONTEXTS = {
+    name: {"AWS_ROLE_ARN": f"arn:aws:iam::1:role/{name}"}
+    for name in ("train", "approve", "deploy-staging", "deploy", "operate")
+}
 
 # Stands in for the virtual environment that `make setup` makes: says what it was called with, leaves the files that
 # train_register leaves, and obeys a file `behaviour` of the commit.
@@ -115,6 +121,12 @@ class PipelineRepo:
     def branch(self, name: str) -> None:
         self.git("checkout", "--quiet", "-b", name)
 
+    def switch_on(self, *switches: str) -> None:
+        """Commit that these parameters of the continuation are true: `staging`, `ask-before-production`."""
+        path = self.path / CONTINUATION
+        path.write_text(switched(path.read_text(), dict.fromkeys(switches, True)))
+        self.commit()
+
     def checkout(self, name: str) -> None:
         self.git("checkout", "--quiet", name)
 
@@ -125,9 +137,19 @@ class PipelineRepo:
         (self.path / file).write_text(yaml.safe_dump(document, sort_keys=False))
 
 
+def switched(continuation: str, switches: Mapping[str, bool]) -> str:
+    """The continuation with other defaults of these boolean parameters."""
+    for name, on in switches.items():
+        line = re.compile(rf"^  {name}: {{type: boolean, default: (true|false)}}$", re.MULTILINE)
+        continuation, found = line.subn(f"  {name}: {{type: boolean, default: {str(on).lower()}}}", continuation)
+        assert found == 1, name
+    return continuation
+
+
 def make_template(path: Path) -> Path:
-    """The repository that the tests copy: one commit on main."""
+    """The repository that the tests copy: one commit on main. It has no staging, whatever the real repository has."""
     texts = read(ROOT)
+    texts[CONTINUATION] = switched(texts[CONTINUATION], dict.fromkeys(SWITCHES, False))
     for folder in ROOT.glob("*_model"):
         texts = unwire(texts, folder.name.removesuffix("_model"))
     for model in NAMES:

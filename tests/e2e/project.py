@@ -29,7 +29,7 @@ class Project:
             name: aws.env[name] for name in aws.env if not name.startswith(("AWS_ACCESS", "AWS_SECRET", "AWS_SESSION"))
         }
         role = f"arn:aws:iam::{aws.account}:role/circleci"
-        contexts = {name: shared | {"AWS_ROLE_ARN": role} for name in ("train", "approve", "deploy")}
+        contexts = {name: shared | {"AWS_ROLE_ARN": role} for name in ("train", "approve", "deploy", "operate")}
         self._settings = Settings(folder / "circleci", contexts, project={}, venv=Path(sys.prefix))
 
     def play(

@@ -96,8 +96,24 @@ def drop_argument(document: Any) -> None:
     del flow(document)["train"]["model"]
 
 
-def drop_deploy(document: Any) -> None:
-    del document["workflows"]["abalone"]["jobs"][-1]
+def drop(*jobs: str) -> Change:
+    """Take every invocation of these jobs out of abalone's workflow."""
+
+    def change(document: Any) -> None:
+        workflow = document["workflows"]["abalone"]
+        workflow["jobs"] = [job for job in workflow["jobs"] if not job.keys() & set(jobs)]
+
+    return change
+
+
+def past_staging(document: Any) -> None:
+    flow(document)["deploy"].update(requires=[], filters='pipeline.git.branch == "main"')
+
+
+def retrained_past_staging(document: Any) -> None:
+    flow(document, "retrain-abalone")["deploy"].update(
+        requires=["approve-abalone"], filters="pipeline.parameters.staging"
+    )
 
 
 def in_a_circle(document: Any) -> None:
@@ -154,10 +170,17 @@ BROKEN_DYNAMIC: dict[str, tuple[Change, str]] = {
     "branch name as an argument": (
         invocation("train", model="<< pipeline.git.branch >>"), "hands a stranger's text on to shell commands"),
     "free text as an argument": (strangers_text, "hands a stranger's text on to shell commands"),
-    "model without its deploy": (drop_deploy, "has the job 'deploy' for it"),
-    "workflow of the wrong model": (invocation("deploy", model="churn"), "its workflow runs 'deploy-abalone' for"),
+    "model without its deploy": (drop("deploy"), "has the job 'deploy' for it"),
+    "workflow of the wrong model": (invocation("deploy", model="churn"), "its workflow runs 'deploy-abalone-to-production' for"),
     "retraining without its deploy": (
-        lambda d: d["workflows"]["retrain-abalone"]["jobs"].pop(), "with 'retrain-abalone' has the job 'deploy' for it"),
+        lambda d: d["workflows"]["retrain-abalone"]["jobs"].pop(), "has 0 deploys to production on main where staging is true"),
+    "production before staging": (
+        past_staging, "does not require the deploy of its model to staging where staging is true"),
+    "two ways to production": (past_staging, "has 2 deploys to production on main where staging is false"),
+    "retraining past staging": (retrained_past_staging, "does not require the deploy of its model to staging"),
+    "production after another model's staging": (
+        invocation("deploy-to-staging", model="churn"), "does not require the deploy of its model to staging"),
+    "model without its deploy to staging": (drop("deploy-to-staging"), "has the job 'deploy-to-staging' for it"),
     "reason of a model that is not there": (
         parameter("retrain-trout", type="string", default=""), "'retrain-trout' stands for a model that is not there"),
     "reason in a shell command": (
@@ -197,6 +220,8 @@ BROKEN_SETUP: dict[str, tuple[Change, str]] = {
     "malformed line": (mapping(lambda text: f"{text}\nx/.* abalone"), "has 2 columns instead of three"),
     "parameter passed on that goes on by itself": (
         mapping(lambda text: f"{text}\n.* to-version << pipeline.parameters.to-version >>"), "mapping of to-version: goes on"),
+    "staging that a trigger could leave out": (
+        lambda d: d["parameters"].update(staging={"type": "boolean", "default": False}), "a trigger could go past staging"),
     "model that cannot be chosen": (
         lambda d: d["parameters"]["model"].update(enum=["none"]), "have to be none and the models: abalone, churn"),
     "other jobs in the setup": (lambda d: d["workflows"]["setup"]["jobs"].append("x"), "one workflow with one job runs"),

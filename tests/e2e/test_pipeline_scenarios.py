@@ -20,6 +20,7 @@ from tests.e2e.pipeline_repo import ROOT, PipelineRepo, make_template
 TRAIN_ABALONE = {"abalone/train-abalone", "abalone/request-deployment", "abalone/approve-abalone"}
 TRAIN_CHURN = {"churn/train-churn", "churn/request-deployment", "churn/approve-churn"}
 DEPLOY_ABALONE, DEPLOY_CHURN = {"abalone/deploy-abalone"}, {"churn/deploy-churn"}
+STAGE_ABALONE = {"abalone/deploy-abalone-to-staging", "abalone/deploy-abalone-to-production"}
 NIGHTLY = {f"nightly-{model}/{job}-{model}" for model in ("abalone", "churn") for job in ("batch", "monitor")}
 RETRAIN_CHURN = {
     f"retrain-churn/{job}" for job in ("retrain-churn", "request-deployment", "approve-churn", "deploy-churn")
@@ -32,7 +33,8 @@ MORNING_CHECKS = {"checks/check", "checks/dashboard"}
 class Scenario:
     """What was pushed, and the jobs that run; every other job of the file is forbidden.
 
-    `setup` are the jobs of a setup phase, and `due` is what `models due` says there.
+    `setup` are the jobs of a setup phase, and `due` is what `models due` says there. `switches` are the parameters whose
+    default main has set to true.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Scenario:
     parameters: dict[str, Value] = field(default_factory=dict)
     setup: set[str] = field(default_factory=set)
     due: dict[str, Value] = field(default_factory=dict)
+    switches: tuple[str, ...] = ()
 
 
 def continued(repo: Path, planned: Plan, due: dict[str, Value]) -> Plan:
@@ -237,6 +240,35 @@ SCENARIOS = [
              parameters={"action": "retrain"}, setup={"retrain/due"}),
     Scenario("a branch is not retrained", on_branch("docs/page.md"), BRANCH_CHECKS,
              parameters={"action": "retrain"}, setup={"retrain/due"}, due={"retrain-churn": "drift"}),
+    # with an environment for staging
+    Scenario("a branch where there is staging", on_branch("abalone_model/deploy.py"), TRAIN_ABALONE | BRANCH_CHECKS,
+             switches=("staging",)),
+    Scenario("merge where there is staging", on_main(("abalone_model/deploy.py",)), STAGE_ABALONE | MAIN_CHECKS,
+             branch="main", switches=("staging",)),
+    Scenario("merge where production is asked for", on_main(("abalone_model/deploy.py",)),
+             STAGE_ABALONE | {"abalone/request-production"} | MAIN_CHECKS,
+             branch="main", switches=("staging", "ask-before-production")),
+    Scenario("merge where production would be asked for but there is no staging", on_main(("abalone_model/deploy.py",)),
+             DEPLOY_ABALONE | MAIN_CHECKS, branch="main", switches=("ask-before-production",)),
+    Scenario("one model is due where there is staging", on_main(("docs/page.md",)),
+             RETRAIN_CHURN - {"retrain-churn/deploy-churn"}
+             | {f"retrain-churn/deploy-churn-to-{where}" for where in ("staging", "production")} | MORNING_CHECKS,
+             branch="main", parameters={"action": "retrain"}, setup={"retrain/due"}, due={"retrain-churn": "drift"},
+             switches=("staging",)),
+    Scenario("train by hand on main where there is staging", on_main(("docs/page.md",)),
+             {f"train-again/{job}" for job in
+              ("train", "request-deployment", "approve", "deploy-to-staging", "deploy-to-production")} | {"checks/check"},
+             branch="main", parameters={"action": "train", "model": "abalone"}, switches=("staging",)),
+    Scenario("train by hand on a branch where there is staging", on_branch("docs/page.md"),
+             {"train-again/train", "train-again/request-deployment", "train-again/approve", "checks/check"},
+             parameters={"action": "train", "model": "churn"}, switches=("staging", "ask-before-production")),
+    Scenario("deploy by hand where production is asked for", on_main(("docs/page.md",)),
+             {f"deploy-again/{job}" for job in ("deploy-to-staging", "request-production", "deploy-to-production")}
+             | {"checks/check"},
+             branch="main", parameters={"action": "deploy", "model": "abalone"},
+             switches=("staging", "ask-before-production")),
+    Scenario("roll back where there is staging", on_main(("docs/page.md",)), {"roll-back/rollback", "checks/check"},
+             branch="main", parameters={"action": "rollback", "model": "abalone"}, switches=("staging",)),
 ]  # fmt: skip
 
 
@@ -252,6 +284,8 @@ def repo(template: Path, tmp_path: Path) -> PipelineRepo:
 
 @pytest.mark.parametrize("scenario", SCENARIOS, ids=lambda scenario: scenario.name)
 def test_push_runs_exactly_these_jobs(repo: PipelineRepo, scenario: Scenario) -> None:
+    if scenario.switches:
+        repo.switch_on(*scenario.switches)
     scenario.history(repo)
     of = source(repo.path, scenario.branch, scenario.tag)
     planned = plan(repo.path, of, scenario.parameters)
@@ -282,6 +316,26 @@ def test_reason_to_retrain_reaches_its_job_and_no_shell_command(repo: PipelineRe
     assert jobs["deploy-abalone"].serial_group == "local/repo/deploy-abalone"
 
 
+@pytest.mark.parametrize("action", ["none", "train", "deploy", "retrain"])
+@pytest.mark.parametrize("ask", [False, True])
+def test_production_waits_for_staging_and_for_the_click_where_it_is_asked_for(
+    repo: PipelineRepo, action: str, ask: bool
+) -> None:
+    repo.switch_on("staging", *["ask-before-production"] * ask)
+    repo.commit("abalone_model/deploy.py")
+    asked: dict[str, Value] = {} if action == "none" else {"action": action}
+    given = asked | ({"model": "abalone"} if action in ("train", "deploy") else {})
+    planned = continued(repo.path, plan(repo.path, source(repo.path, "main"), given), {"retrain-abalone": "drift"})
+    [production] = [job for job in planned.jobs if job.contexts == ("deploy",)]
+    [staging] = [job for job in planned.jobs if job.contexts == ("deploy-staging",)]
+    clicks = [job for job in planned.jobs if job.name == "request-production"]
+    assert set(production.requires) == {staging.name, *(click.name for click in clicks)}
+    assert [set(click.requires) for click in clicks] == [{staging.name}] * ask
+    assert (production.serial_group, staging.serial_group) == ("local/repo/deploy-abalone", "")
+    assert "./models smoke abalone" in str(staging.steps)
+    assert "smoke" not in str(production.steps)
+
+
 def test_parameter_that_the_continuation_does_not_declare_is_refused(repo: PipelineRepo) -> None:
     planned = plan(repo.path, source(repo.path, "main"), {"action": "retrain"})
     with pytest.raises(ConfigError, match=r"Unexpected argument\(s\).*retrain-trout"):
@@ -309,6 +363,7 @@ def test_deploys_by_merge_and_by_hand_share_the_models_serial_group(repo: Pipeli
     [
         ({"actoin": "train"}, r"Unexpected argument\(s\).*actoin"),
         ({"retrain-abalone": "$(id)"}, r"Unexpected argument\(s\).*retrain-abalone"),
+        ({"staging": False}, r"Unexpected argument\(s\).*staging"),
         ({"action": "launch"}, "action='launch'"),
         ({"action": "train", "model": "trout"}, "model='trout'"),
         ({"to-version": "newest"}, "to-version='newest'"),

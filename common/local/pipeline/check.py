@@ -26,9 +26,9 @@ from common.local.pipeline.config import (
 from common.local.pipeline.errors import ConfigError
 from common.local.pipeline.expressions import evaluate, names, templates
 from common.local.pipeline.plan import FILTER_JOB, SCHEDULES_FILE, SETUP_FILE, filter_arguments, schedules, setup_job
-from common.local.pipeline.process import fits, resolve
+from common.local.pipeline.process import admitted, fits, resolve
 
-CONTEXTS = frozenset({"train", "approve", "deploy"})
+CONTEXTS = frozenset({"train", "approve", "deploy-staging", "deploy", "operate"})
 """The contexts that exist: docs/circleci.md says what each holds and who may use it."""
 
 NOT_TRAINED_ON = (
@@ -44,11 +44,15 @@ only deploys, and the modules that move data and packages but do not decide what
 match one of these or the mapping, so that a new folder is never forgotten."""
 
 SHARED_CODE = frozenset({"tabular-code", "fleet-code"})
-"""The continuation's parameters that stand for what every model of a kind is trained on; its other booleans are models."""
+"""The continuation's parameters that stand for what every model of a kind is trained on."""
+
+SWITCHES = frozenset({"staging", "ask-before-production"})
+"""The continuation's parameters that a team sets once, by their default; nothing passes them."""
 
 DUE = "retrain-"
 """What begins the parameters that `models due --json` passes to the continuation, a reason for each model that is due."""
 
+_DEPLOYS = ("deploy", "deploy-to-staging")
 _PARAMETER = "pipeline.parameters."
 _VALUE = re.compile(r"pipeline\.(parameters\.[\w-]+|[\w.-]+)")
 
@@ -110,7 +114,8 @@ def _tracked(repo: Path) -> list[str]:
 
 
 def _model_parameters(continuation: Config) -> set[str]:
-    return {name for name, parameter in continuation.parameters.items() if parameter.type == "boolean"} - SHARED_CODE
+    booleans = {name for name, parameter in continuation.parameters.items() if parameter.type == "boolean"}
+    return booleans - SHARED_CODE - SWITCHES
 
 
 def _flows(config: Config, parameter: str) -> list[Workflow]:
@@ -129,8 +134,12 @@ def _setup(setup: Config, continuation: Config, rules: Iterable[paths.Rule], fil
             )
     mapped = {rule.parameter for rule in rules}
     for name in sorted(continuation.parameters.keys() - setup.parameters.keys() - mapped):
-        if not name.startswith(DUE):
+        if not name.startswith(DUE) and name not in SWITCHES:
             yield Problem(file, f"no line of the mapping sets the parameter {name!r}")
+    for name in sorted(SWITCHES & (setup.parameters.keys() | mapped)):
+        yield Problem(
+            SETUP_FILE, f"passes {name!r} on: a trigger could go past staging; only its default in {file} says it"
+        )
     for rule in rules:
         where = f"{SETUP_FILE}: mapping of {rule.parameter}"
         if rule.parameter in setup.parameters:
@@ -292,6 +301,25 @@ def _workflow(config: Config, workflow: Workflow) -> Iterator[str]:
             elif jobs[name].serial_group:
                 yield f"{job.name}: requires {name!r} of a serial group, whose failure would not stop it"
     yield from _cycles({name: [item for item in job.requires if item in jobs] for name, job in jobs.items()})
+    if any(job.job == "deploy" for job in workflow.jobs):
+        yield from _ways_to_production(config, workflow)
+
+
+def _ways_to_production(config: Config, workflow: Workflow) -> Iterator[str]:
+    """Whether main comes to production by one job: after staging of the same model, where there is staging."""
+    values: dict[str, Value] = {name: "" for job in workflow.jobs for name in names(job.filters)}
+    values |= _defaults(config) | {"pipeline.git.branch": "main", "pipeline.git.tag": ""}
+    for staging, ask in itertools.product((False, True), repeat=2):
+        given = {f"{_PARAMETER}staging": staging, f"{_PARAMETER}ask-before-production": ask}
+        jobs = {job.name: job for job in admitted(workflow, values | given)}
+        where = f"where staging is {str(staging).lower()}"
+        deploys = [job for job in jobs.values() if job.job == "deploy"]
+        if len(deploys) != 1:
+            yield f"has {len(deploys)} deploys to production on main {where}"
+        for deploy in deploys if staging else ():
+            before = [jobs[name] for name in deploy.requires if jobs[name].job == "deploy-to-staging"]
+            if not any(job.arguments.get("model") == deploy.arguments.get("model") for job in before):
+                yield f"{deploy.name}: does not require the deploy of its model to staging {where}"
 
 
 def _expression(config: Config, text: str) -> Iterator[str]:
@@ -371,9 +399,9 @@ def _model(name: str, config: Config, rules: Iterable[paths.Rule]) -> Iterator[s
     if not any(rule.parameter == name and paths.matches(rule, f"{name}_model/a.py") for rule in rules):
         yield f"its folder {name}_model is not in the mapping"
     flows, reason = _flows(config, name), f"{DUE}{name}"
-    yield from _complete(name, flows, "when it changed", {"train", "approve", "deploy"})
+    yield from _complete(name, flows, "when it changed", {"train", "approve", *_DEPLOYS})
     if reason in config.parameters:
-        yield from _complete(name, _flows(config, reason), f"with {reason!r}", {"retrain", "approve", "deploy"})
+        yield from _complete(name, _flows(config, reason), f"with {reason!r}", {"retrain", "approve", *_DEPLOYS})
     if not all(names(flow.when) & {f"{_PARAMETER}{code}" for code in SHARED_CODE} for flow in flows):
         yield f"its workflow does not run when {' or '.join(sorted(SHARED_CODE))} changed"
 

@@ -84,14 +84,14 @@ def process(config: Config, values: Mapping[str, Value]) -> tuple[PlannedJob, ..
         _planned(config, name, invocation, values)
         for name, workflow in config.workflows.items()
         if not workflow.when or evaluate(workflow.when, values)
-        for invocation in _admitted(workflow, values)
+        for invocation in admitted(workflow, values)
     ]
     if not planned:
         raise PipelineError("All workflows have been filtered", "keep one workflow that always runs")
     return tuple(planned)
 
 
-def _admitted(workflow: Workflow, values: Mapping[str, Value]) -> list[Invocation]:
+def admitted(workflow: Workflow, values: Mapping[str, Value]) -> list[Invocation]:
     """The jobs that pass their filters. One whose requirements are all filtered out is out, too; otherwise those that
     are filtered out are no longer required. A tag runs only jobs that filter for themselves."""
     on_tag = bool(values["pipeline.git.tag"])
