@@ -6,12 +6,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import TYPE_CHECKING
 
 import boto3
+import botocore.session
 from boto3.exceptions import Boto3Error
 from botocore.config import Config
+from botocore.credentials import AssumeRoleWithWebIdentityCredentialFetcher, DeferredRefreshableCredentials
 from botocore.exceptions import (
     BotoCoreError,
     ClientError,
@@ -20,8 +22,10 @@ from botocore.exceptions import (
     NoCredentialsError,
     ReadTimeoutError,
 )
+from botocore.utils import FileWebIdentityTokenLoader
 
-from common.errors import AwsError
+from common.denials import denial_in
+from common.errors import AwsError, SettingsError
 from common.settings import Settings
 
 if TYPE_CHECKING:
@@ -37,6 +41,7 @@ if TYPE_CHECKING:
 
 # botocore's default ("legacy") retries a failing call for up to half a minute and waits a minute for a connection.
 _CONFIG = Config(retries={"mode": "standard", "max_attempts": 5}, connect_timeout=5, read_timeout=70)
+_BOTOCORES_SECONDS = 3600
 
 
 @dataclass(frozen=True)
@@ -47,7 +52,15 @@ class Aws:
 
     @cached_property
     def _session(self) -> boto3.Session:
-        return boto3.Session(region_name=self.settings.region)
+        session = botocore.session.get_session()
+        if "AWS_ACCESS_KEY_ID" not in os.environ and "AWS_WEB_IDENTITY_TOKEN_FILE" in os.environ:
+            _take_on_role(session, self.settings)
+        return boto3.Session(region_name=self.settings.region, botocore_session=session)
+
+    @cached_property
+    def caller(self) -> str:
+        """ARN of the identity that AWS sees."""
+        return self.sts.get_caller_identity()["Arn"]
 
     @cached_property
     def s3(self) -> S3Client:
@@ -86,6 +99,49 @@ class Aws:
         return self._session.client("sts", config=_CONFIG)
 
 
+def _take_on_role(session: botocore.session.Session, settings: Settings) -> None:
+    """Exchange CircleCI's identity for the role, for as long as the settings say; botocore itself asks for an hour only."""
+    if settings.session_seconds == _BOTOCORES_SECONDS or "AWS_ROLE_ARN" not in os.environ:
+        return
+    fetcher = AssumeRoleWithWebIdentityCredentialFetcher(
+        client_creator=partial(session.create_client, region_name=settings.region),
+        web_identity_token_loader=FileWebIdentityTokenLoader(os.environ["AWS_WEB_IDENTITY_TOKEN_FILE"]),
+        role_arn=os.environ["AWS_ROLE_ARN"],
+        extra_args={
+            "RoleSessionName": os.environ.get("AWS_ROLE_SESSION_NAME", "models"),
+            "DurationSeconds": settings.session_seconds,
+        },
+    )
+    held = DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role-with-web-identity")
+    session._credentials = held  # type: ignore[attr-defined]  # of its public ways none takes credentials that are fetched
+
+
+def require_account(aws: Aws) -> None:
+    """Refuse to go on with the credentials of another account than the settings name.
+
+    Raises:
+        SettingsError: they are; names the role, the environment and both accounts.
+    """
+    settings, caller = aws.settings, aws.caller
+    account = caller.split(":")[4]
+    if account == settings.account:
+        return
+    where = (
+        f"the environment {settings.environment} is" if settings.environment else "SAGEMAKER_EXECUTION_ROLE_ARN names"
+    )
+    raise SettingsError(
+        f"These are credentials of account {account}, and {where} account {settings.account}: sts:GetCallerIdentity "
+        f"answers {caller}.",
+        f"Nothing was done. {_WRONG_ACCOUNT if settings.environment else _WRONG_ROLE}",
+    )
+
+
+_WRONG_ACCOUNT = (
+    "Check AWS_ROLE_ARN and MODELS_ENVIRONMENT of the CircleCI context (or your profile) against `terraform output contexts`. "
+    "If the account has changed: the Terraform variable `accounts` (with one account `account`), then `make infra-map`."
+)
+_WRONG_ROLE = "Check AWS_ROLE_ARN and SAGEMAKER_EXECUTION_ROLE_ARN of the CircleCI context, or your profile."
+
 _MISSING = {"ResourceNotFound", "ResourceNotFoundException", "NoSuchKey", "404"}
 _MISSING_IN_WORDS = ("could not find", "does not exist", "not found")
 
@@ -108,6 +164,10 @@ def is_missing(error: ClientError) -> bool:
     return code in _MISSING or (code.startswith("Validation") and says(error, *_MISSING_IN_WORDS))
 
 
+_EXPIRED_REMEDY = (
+    "{role} was asked to do {action} with credentials that have expired. Log in again; in CircleCI, rerun the job: it goes on "
+    "where this one stopped. Where jobs take longer than their credentials last, raise the Terraform variable `session_hours`."
+)
 _EXPIRED = {"ExpiredToken", "ExpiredTokenException", "RequestExpired"}
 _INVALID = {"InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "SignatureDoesNotMatch",
             "InvalidIdentityToken", "IncompleteSignature"}  # fmt: skip
@@ -140,18 +200,23 @@ def _explain_answer(error: ClientError) -> AwsError:
     message = error.response.get("Error", {}).get("Message", "")
     what = f"AWS refused {error.operation_name}: {code}: {message}"
     if code in _EXPIRED:
-        return AwsError(what, "The credentials have expired. Log in again; in CircleCI, rerun the job.")
+        return AwsError(what, _EXPIRED_REMEDY.format(role=_own_role(), action=error.operation_name))
     if code in _INVALID:
         return AwsError(what, "AWS does not know these credentials. Check AWS_* variables, profile and region.")
     if code in _DENIED and error.operation_name == "AssumeRoleWithWebIdentity":
         return AwsError(
-            what,
+            f"{what} ({_own_role()})",
             "AWS_ROLE_ARN names a role that does not exist, or whose trust policy does not admit this organisation, "
-            "project and branch; see docs/circleci.md, «Connecting a project».",
+            "project, branch or user to sts:AssumeRoleWithWebIdentity: the Terraform variable `circleci` says which it "
+            "does; see docs/circleci.md, «Connecting a project».",
         )
+    if denial := denial_in(message):
+        return AwsError(what, denial.remedy)
     if code in _DENIED:
         return AwsError(
-            what, f"The role of this job needs permission for {error.operation_name}; see README, «Permissions»."
+            what,
+            f"{_own_role()} needs permission for {error.operation_name}: docs/permissions.md says who may do what. Check the "
+            "Terraform variables `models` and `accounts`.",
         )
     if code == "NoSuchBucket":
         return AwsError(what, "Check SAGEMAKER_BUCKET: the bucket has to exist in this account and region.")
@@ -166,6 +231,12 @@ def _explain_answer(error: ClientError) -> AwsError:
     return AwsError(
         what, "If the message does not help, run the command again with AWS's documentation of this call at hand."
     )
+
+
+def _own_role() -> str:
+    """The role that the job was to take on, in words."""
+    arn = os.environ.get("AWS_ROLE_ARN", "")
+    return f"The role {arn.rpartition('/')[2]} ({arn})" if arn else "The identity of your credentials"
 
 
 @contextmanager

@@ -145,7 +145,7 @@ def show(
         from common.errors import RegistryError
         from common.storage import Layout
 
-        context, model = _context(), find_model(name)
+        model, context = find_model(name), _context()
         registry = context.registry(model)
         package = registry.version(version) if version else registry.newest()
         if package is None:
@@ -190,7 +190,7 @@ def train(
         from common.steps.train import train_model
         from common.steps.train_fleet import train_fleet_model
 
-        context, model = _context(), find_model(name)
+        model, context = find_model(name), _context()
         data, training = model.declaration("gather_data", "DATA"), model.declaration("train_register", "TRAINING")
         if model.is_fleet and because:
             raise UsageError(
@@ -216,7 +216,7 @@ def approve(name: Name) -> None:
       models approve abalone
     """
     with failures_explained():
-        context, model = _context(), find_model(name)
+        model, context = find_model(name), _context()
         package = _trained_here(context, name)
         approved = context.registry(model).approve(package, context.run)
         typer.echo(f"{name}: version {approved.version} is approved. {approved.reason}")
@@ -239,7 +239,7 @@ def reject(
       models reject abalone --version 6 --reason "unit of weight was wrong"
     """
     with failures_explained():
-        context, model = _context(), find_model(name)
+        model, context = find_model(name), _context()
         registry = context.registry(model)
         package = registry.version(version) if version else _trained_here(context, name)
         typer.echo(f"{name}: version {registry.reject(package, context.run, reason).version} is rejected.")
@@ -286,9 +286,9 @@ def deploy(
     with failures_explained():
         from common.steps.deploy import deploy_model
 
-        model = find_model(name)
-        endpoint = model.declaration("deploy", "ENDPOINT")
-        deploy_model(_context(), model, endpoint, plan=plan, version=version, despite_alarms=despite_alarms)
+        model, context = find_model(name), _context()
+        endpoint = context.endpoint(model)
+        deploy_model(context, model, endpoint, plan=plan, version=version, despite_alarms=despite_alarms)
 
 
 app.command()(loop.due)

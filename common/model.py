@@ -2,6 +2,7 @@
 
 import importlib
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -47,6 +48,11 @@ class Model:
     def declaration(self, module: str, name: str) -> Any:
         """What the folder's `module` declares as `name`, e.g. `declaration("deploy", "ENDPOINT")`."""
         return getattr(importlib.import_module(f"{self.folder}.{module}"), name)
+
+    def overrides(self) -> Mapping[str, Any]:
+        """What `deploy.py` declares as `OVERRIDES`: endpoints of environments that serve otherwise than by `ENDPOINT`."""
+        found: Mapping[str, Any] = getattr(importlib.import_module(f"{self.folder}.deploy"), "OVERRIDES", {})
+        return found
 
 
 def all_models() -> list[Model]:

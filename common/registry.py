@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 PENDING, APPROVED, REJECTED = "PendingManualApproval", "Approved", "Rejected"
 ROLLED_BACK = ("rolled_back_at", "rolled_back_by", "rolled_back_reason", "rolled_back_to")
 """The metadata of a package that production went back from."""
+DEPLOYED = ("deployed_as", "deployed_at", "deployed_in", "serves_since")
+"""The metadata of a package that was deployed."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,8 @@ class Package:
 
     Attributes:
         metadata: `CustomerMetadataProperties`: source, data_version, commit, branch, pipeline, …; see `training.register`.
+            Where there are several environments, each notes its deployments under names of its own, `deployed_at@staging`;
+            those of the environment that the command works for are found under the plain names.
         status: `PendingManualApproval`, `Approved` or `Rejected`.
         reason: why it has that status, in the words of whoever set it.
         environment: the variables of the container that serves it.
@@ -74,6 +78,11 @@ class Package:
     def serves_since(self) -> str:
         """Since when, if it serves, no other package has; a deploy of another configuration does not interrupt it."""
         return self.metadata.get("serves_since", self.deployed_at)
+
+    def verified_in(self, environment: str) -> bool:
+        """Whether it was deployed to another environment, answered there as it should, and was not taken back."""
+        noted = self.metadata.keys()
+        return f"deployed_at@{environment}" in noted and f"rolled_back_at@{environment}" not in noted
 
     @property
     def rolled_back(self) -> str:
@@ -140,7 +149,25 @@ class Registry:
 
     def describe(self, arn: str) -> Package:
         answer = self.aws.sagemaker.describe_model_package(ModelPackageName=arn)
-        return _package(answer)
+        return _package(answer, self._environment)
+
+    @property
+    def group(self) -> str:
+        """The package group: its name, or where it is in another account, its ARN."""
+        central, name = self.aws.settings.registry, self.model.name
+        if central is None:
+            return name
+        partition = self.aws.caller.split(":")[1]
+        return f"arn:{partition}:sagemaker:{central.region}:{central.account}:model-package-group/{name}"
+
+    @property
+    def _environment(self) -> str:
+        return self.aws.settings.deploys
+
+    def _noted(self, metadata: Mapping[str, str]) -> dict[str, str]:
+        """What is noted of a deployment, under the names of this environment."""
+        named = {f"{name}@{self._environment}" if self._environment else name: v for name, v in metadata.items()}
+        return metadata_values(named)
 
     def serving(self, live_arn: str) -> Package | None:
         """The package that serves by that ARN; None where nothing does, or somebody has deleted it from the registry."""
@@ -150,6 +177,11 @@ class Registry:
             if not is_missing(error):
                 raise
             return None
+
+    def deployed_last(self) -> Package | None:
+        """The package that was deployed last and verified, by what the packages say themselves; None where none was."""
+        deployed = [package for package in self.packages() if package.deployed_at]
+        return max(deployed, key=lambda package: package.deployed_at, default=None)
 
     def register(
         self, request: dict[str, Any], metadata: dict[str, str], *, commit: str, status: str, reason: str = ""
@@ -164,7 +196,7 @@ class Registry:
         source, data_version = metadata["source"], metadata["data_version"]
         try:
             answer = self.aws.sagemaker.create_model_package(
-                ModelPackageGroupName=self.model.name,
+                ModelPackageGroupName=self.group,
                 ModelPackageDescription=f"source {source}, data {data_version}",
                 ModelApprovalStatus=status,  # type: ignore[arg-type]
                 CustomerMetadataProperties=metadata_values(metadata),
@@ -224,8 +256,10 @@ class Registry:
         metadata = {"deployed_as": configuration, "deployed_at": moment, "serves_since": since}
         self.aws.sagemaker.update_model_package(
             ModelPackageArn=package.arn,
-            CustomerMetadataProperties=metadata_values(metadata | {"deployed_in": run.url}),
-            CustomerMetadataPropertiesToRemove=[] if run.url else ["deployed_in"],  # that of an earlier deploy
+            CustomerMetadataProperties=self._noted(metadata | {"deployed_in": run.url}),
+            CustomerMetadataPropertiesToRemove=[]
+            if run.url
+            else list(self._noted({"deployed_in": "-"})),  # of an earlier one
         )
 
     def _was_last(self, package: Package) -> bool:
@@ -242,13 +276,14 @@ class Registry:
             "rolled_back_to": str(to.version),
         }
         self.aws.sagemaker.update_model_package(
-            ModelPackageArn=package.arn, CustomerMetadataProperties=metadata_values(metadata)
+            ModelPackageArn=package.arn, CustomerMetadataProperties=self._noted(metadata)
         )
 
     def unmark_rolled_back(self, package: Package) -> None:
         """Let deploys take the package again."""
         self.aws.sagemaker.update_model_package(
-            ModelPackageArn=package.arn, CustomerMetadataPropertiesToRemove=list(ROLLED_BACK)
+            ModelPackageArn=package.arn,
+            CustomerMetadataPropertiesToRemove=list(self._noted(dict.fromkeys(ROLLED_BACK, "-"))),
         )
 
     def identity(self, run: Run) -> str:
@@ -256,7 +291,7 @@ class Registry:
 
         Not `run.user`: CircleCI gives the jobs behind an approval the name of who pushed, not of who clicked.
         """
-        return f"CircleCI user {run.actor}" if run.actor else str(self.aws.sts.get_caller_identity()["Arn"])
+        return f"CircleCI user {run.actor}" if run.actor else self.aws.caller
 
     def _update(self, arn: str, status: str, reason: str, metadata: dict[str, str]) -> None:
         self.aws.sagemaker.update_model_package(
@@ -269,7 +304,7 @@ class Registry:
     def summaries(self) -> Iterator[ModelPackageSummaryTypeDef]:
         """All packages as SageMaker lists them, newest first, without what they were made from; a call for each hundred."""
         pages = self.aws.sagemaker.get_paginator("list_model_packages").paginate(
-            ModelPackageGroupName=self.model.name, SortBy="CreationTime", SortOrder="Descending",
+            ModelPackageGroupName=self.group, SortBy="CreationTime", SortOrder="Descending",
             PaginationConfig={"PageSize": 100},
         )  # fmt: skip
         try:
@@ -281,6 +316,8 @@ class Registry:
                 raise
 
     def _require_group(self) -> None:
+        if self.aws.settings.registry:
+            return  # Terraform makes it there, with the policy that admits this account
         try:
             self.aws.sagemaker.create_model_package_group(
                 ModelPackageGroupName=self.model.name,
@@ -300,7 +337,7 @@ def metadata_values(metadata: Mapping[str, str]) -> dict[str, str]:
     return {name: re.sub(r"[^\w .:/=+\-@]", "_", value)[:256] for name, value in metadata.items() if value}
 
 
-def _package(answer: DescribeModelPackageOutputTypeDef) -> Package:
+def _package(answer: DescribeModelPackageOutputTypeDef, environment: str) -> Package:
     specification = answer.get("InferenceSpecification")  # none where somebody registered a model by its `SourceUri`
     container: Mapping[str, Any] = specification["Containers"][0] if specification else {}
     return Package(
@@ -311,9 +348,19 @@ def _package(answer: DescribeModelPackageOutputTypeDef) -> Package:
         image=container.get("Image", ""),
         artifact=container.get("ModelDataUrl", ""),
         reason=answer.get("ApprovalDescription") or answer.get("CustomerMetadataProperties", {}).get("gate", ""),
-        metadata=dict(answer.get("CustomerMetadataProperties", {})),
+        metadata=_told(answer.get("CustomerMetadataProperties", {}), environment),
         environment=dict(container.get("Environment", {})),
     )
+
+
+def _told(metadata: Mapping[str, str], environment: str) -> dict[str, str]:
+    """The metadata, with what this environment has noted under the plain names."""
+    if not environment:
+        return dict(metadata)
+    suffix = f"@{environment}"
+    own = {name.removesuffix(suffix): value for name, value in metadata.items() if name.endswith(suffix)}
+    others = {name: value for name, value in metadata.items() if not name.endswith(suffix)}
+    return {name: value for name, value in others.items() if name not in (*DEPLOYED, *ROLLED_BACK)} | own
 
 
 def now() -> str:

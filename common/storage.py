@@ -1,6 +1,9 @@
 """The bucket: where things lie, and how they are read and written.
 
 Data versions and packages are never overwritten with others; only which data a source has gathered is noted anew.
+
+Where there are several environments, what is registered, and what it was made from, lies in the registry's bucket (`REGISTERED`);
+what runs somewhere leaves the rest in the bucket of its own environment. With one environment it is one bucket.
 """
 
 import json
@@ -15,6 +18,9 @@ from botocore.exceptions import ClientError
 
 from common.aws import Aws, is_missing
 from common.errors import DataError
+
+REGISTERED = ("data", "sources", "code", "packages", "fleets", "attempts")
+"""The folders of a model that lie in the registry's bucket."""
 
 
 @dataclass(frozen=True)
@@ -65,7 +71,7 @@ class Layout:
 
     def retraining(self, version: int) -> str:
         """What became of the last attempt to replace a package by one that was trained again."""
-        return f"{self.model}/monitoring/retrain/{version}.json"
+        return f"{self.model}/attempts/{version}.json"
 
     def monitoring_job(self, inputs: str, name: str) -> str:
         """What a job of the monitor was given and has left, by the digest of the former."""
@@ -99,21 +105,27 @@ class Layout:
 
 @dataclass(frozen=True)
 class Bucket:
-    """The project's bucket in S3."""
+    """The project's bucket in S3; where there are several environments, that of this one and the registry's."""
 
     aws: Aws
 
     @property
     def name(self) -> str:
+        """The environment's own bucket."""
         return self.aws.settings.bucket
 
+    def of(self, key: str) -> str:
+        """The name of the bucket that the object or prefix lies in."""
+        central = self.aws.settings.registry
+        return central.bucket if central and key.split("/")[1:2] and key.split("/")[1] in REGISTERED else self.name
+
     def uri(self, key: str) -> str:
-        return f"s3://{self.name}/{key}"
+        return f"s3://{self.of(key)}/{key}"
 
     def read(self, key: str) -> bytes | None:
         """The object's content, or None when there is none."""
         try:
-            return self.aws.s3.get_object(Bucket=self.name, Key=key)["Body"].read()
+            return self.aws.s3.get_object(Bucket=self.of(key), Key=key)["Body"].read()
         except ClientError as error:
             if is_missing(error):
                 return None
@@ -122,7 +134,7 @@ class Bucket:
     def written(self, key: str) -> datetime | None:
         """When the object was written; None where there is none."""
         try:
-            return self.aws.s3.head_object(Bucket=self.name, Key=key)["LastModified"]
+            return self.aws.s3.head_object(Bucket=self.of(key), Key=key)["LastModified"]
         except ClientError as error:
             if is_missing(error):
                 return None
@@ -131,11 +143,11 @@ class Bucket:
     def read_range(self, key: str, offset: int, length: int) -> bytes:
         """A part of an object that is there."""
         wanted = f"bytes={offset}-{offset + length - 1}"
-        return self.aws.s3.get_object(Bucket=self.name, Key=key, Range=wanted)["Body"].read()
+        return self.aws.s3.get_object(Bucket=self.of(key), Key=key, Range=wanted)["Body"].read()
 
     def listing(self, prefix: str) -> dict[str, tuple[str, int]]:
         """(ETag, bytes) of each object below a prefix, by what its key has after that; a call for each thousand."""
-        pages = self.aws.s3.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix)
+        pages = self.aws.s3.get_paginator("list_objects_v2").paginate(Bucket=self.of(prefix), Prefix=prefix)
         return {
             entry["Key"].removeprefix(prefix): (entry["ETag"].strip('"'), entry["Size"])
             for page in pages
@@ -160,11 +172,11 @@ class Bucket:
     def write(self, key: str, body: bytes) -> None:
         """Write an object, of the content type that its name says: a browser shows a report, and does not download it."""
         content_type = mimetypes.guess_type(key)[0] or "application/octet-stream"
-        self.aws.s3.put_object(Bucket=self.name, Key=key, Body=body, ContentType=content_type)
+        self.aws.s3.put_object(Bucket=self.of(key), Key=key, Body=body, ContentType=content_type)
 
     def upload(self, key: str, path: Path) -> None:
         """Write an object from a file, whatever its size."""
-        self.aws.s3.upload_file(str(path), self.name, key)
+        self.aws.s3.upload_file(str(path), self.of(key), key)
 
     def write_json(self, key: str, document: Mapping[str, Any]) -> None:
         body = json.dumps(document, indent=2, sort_keys=True).encode()

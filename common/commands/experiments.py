@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from common.errors import UsageError
-from common.model import find_model
+from common.model import Model, find_model
 from common.steps import failures_explained
 
 if TYPE_CHECKING:
+    from common.deployment.modes import DeclaredEndpoint
     from common.experiments.report import Report
     from common.steps.context import Context
 
@@ -46,10 +47,9 @@ def shadow(
     with failures_explained():
         from common.steps import experiments as step
 
-        model = find_model(name)
-        endpoint = model.declaration("deploy", "ENDPOINT")
         _require_one("shadow", bool(version), promote, stop, report is not None)
-        context = _context()
+        model, context = find_model(name), _context()
+        endpoint = _endpoint(context, model)
         if promote:
             step.promote_shadow(context, model, endpoint)
         elif stop:
@@ -92,20 +92,32 @@ def ab(
     with failures_explained():
         from common.steps import experiments as step
 
-        model = find_model(name)
-        endpoint = model.declaration("deploy", "ENDPOINT")
         _require_one("ab", bool(versions), bool(conclude), stop, report is not None)
         if weights and not versions:
             raise UsageError("--weights goes with --versions.", "E.g. --versions 3,5 --weights 90,10.")
-        context = _context()
+        numbers, shares = list(map(int, _numbers(versions))), _numbers(weights)
+        model, context = find_model(name), _context()
+        endpoint = _endpoint(context, model)
         if versions:
-            step.start_ab(context, model, endpoint, list(map(int, _numbers(versions))), _numbers(weights))
+            step.start_ab(context, model, endpoint, numbers, shares)
         elif conclude:
             step.conclude_ab(context, model, endpoint, conclude)
         elif stop:
             step.stop_experiment(context, model, endpoint, "ab")
         else:
             _show(step.ab_findings(context, model, endpoint), report)
+
+
+def _endpoint(context: Context, model: Model) -> DeclaredEndpoint:
+    from common.deployment.shared.declare import SharedEndpoint
+
+    endpoint = context.endpoint(model)
+    if isinstance(endpoint, SharedEndpoint):
+        raise UsageError(
+            f"{model.name} is served by the shared endpoint {endpoint.name}, and SageMaker offers no experiment there.",
+            "It does for a single model behind an `Endpoint` in real time.",
+        )
+    return endpoint
 
 
 def _require_one(command: str, *chosen: bool) -> None:

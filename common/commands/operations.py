@@ -41,12 +41,12 @@ def rollback(
         from common.operations.rollback import roll_back
         from common.operations.rollback_shared import roll_back_shared
 
-        model = find_model(name)
-        endpoint = model.declaration("deploy", "ENDPOINT")
+        model, context = find_model(name), _context()
+        endpoint = context.endpoint(model)
         if isinstance(endpoint, SharedEndpoint):
-            roll_back_shared(_context(), model, endpoint, to=to, reason=reason, plan=plan)
+            roll_back_shared(context, model, endpoint, to=to, reason=reason, plan=plan)
         else:
-            roll_back(_context(), model, endpoint, to=to, reason=reason, plan=plan)
+            roll_back(context, model, endpoint, to=to, reason=reason, plan=plan)
 
 
 def hold(name: Name, reason: Reason) -> None:
@@ -124,7 +124,8 @@ def logs(
     with failures_explained():
         from common.operations.logs import show_logs
 
-        show_logs(_context(), _endpoint(name).name, minutes, follow=follow)
+        context = _context()
+        show_logs(context, _endpoint(context, name).name, minutes, follow=follow)
 
 
 def watch(name: Name) -> None:
@@ -140,7 +141,8 @@ def watch(name: Name) -> None:
     with failures_explained():
         from common.operations import watch as watching
 
-        watching.watch(_context(), _endpoint(name))
+        context = _context()
+        watching.watch(context, _endpoint(context, name))
 
 
 def cost(
@@ -163,12 +165,12 @@ def cost(
         show_cost(_context(), names or [])
 
 
-def _endpoint(name: str) -> Model:
+def _endpoint(context: Context, name: str) -> Model:
     """What stands for the endpoint that the model serves behind: the model itself, or the owner of a shared one."""
     from common.deployment.shared.declare import SharedEndpoint
 
     model = find_model(name)
-    declared = model.declaration("deploy", "ENDPOINT")
+    declared = context.endpoint(model)
     return declared.owner if isinstance(declared, SharedEndpoint) else model
 
 

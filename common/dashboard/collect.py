@@ -93,7 +93,7 @@ def _model(context: Context, model: Model, calls: Executor) -> ModelFacts:
     return ModelFacts(
         model=model,
         metric=str(model.declaration("train_register", "TRAINING").gate.metric),
-        endpoint=endpoint_name(model),
+        endpoint=endpoint_name(context, model),
         packages=tuple(packages),
         older=max(0, len(arns) - _MOST_PACKAGES),
         live=status.live if isinstance(status, ModelStatus) else None,
@@ -198,13 +198,13 @@ def _only(kind: type[_T], found: Iterable[object]) -> tuple[_T, ...]:
 
 def _folders(bucket: Bucket, prefix: str) -> list[str]:
     """The names of the folders right below a prefix that ends with a slash."""
-    pages = bucket.aws.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket.name, Prefix=prefix, Delimiter="/")
+    pages = bucket.aws.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket.of(prefix), Prefix=prefix, Delimiter="/")
     return [each["Prefix"].removeprefix(prefix)[:-1] for page in pages for each in page.get("CommonPrefixes", [])]
 
 
 def _objects(bucket: Bucket, prefix: str) -> list[tuple[datetime, str]]:
     """When each object below a prefix was written, and its key."""
-    pages = bucket.aws.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket.name, Prefix=prefix)
+    pages = bucket.aws.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket.of(prefix), Prefix=prefix)
     return [(each["LastModified"], each["Key"]) for page in pages for each in page.get("Contents", [])]
 
 

@@ -36,6 +36,7 @@ from common.deployment.plan import (
 from common.deployment.rollout import deployment_config
 from common.deployment.verify import check_artifact, check_endpoint, check_unchanged
 from common.errors import DeploymentError, RolledBackError, UnlikeTrainedError
+from common.protection import protected_endpoint, protected_model
 from common.registry import Registry, metadata_values, now
 from common.settings import Run
 from common.storage import Bucket, Layout
@@ -191,7 +192,9 @@ class Deployment:
                 lambda: sagemaker.create_endpoint_config(
                     EndpointConfigName=self.wanted.configuration,
                     Tags=tags,
-                    **self.wanted.endpoint.request(self.wanted.model_name, self._capture_uri),
+                    **protected_endpoint(
+                        self.wanted.endpoint.request(self.wanted.model_name, self._capture_uri), self.aws.settings
+                    ),
                 )
             )
         return self._configuration_arn()
@@ -371,26 +374,34 @@ def wait_until_settled(aws: Aws, endpoint: str, say: Say) -> None:
 
 def create_model(aws: Aws, wanted: Wanted) -> None:
     """Create the SageMaker model of a package, unless there is one of its name."""
-    _unless_it_exists(
-        lambda: aws.sagemaker.create_model(
-            ModelName=wanted.model_name,
-            PrimaryContainer=wanted.container,
-            ExecutionRoleArn=aws.settings.execution_role,
-            Tags=wanted.tags,
-        )
-    )
+    create_model_as(aws, wanted, wanted.model_name, aws.settings.role_of_endpoint(wanted.model.name))
 
 
-def require_own_model(aws: Aws, wanted: Wanted) -> None:
+def create_model_as(aws: Aws, wanted: Wanted, name: str, role: str) -> None:
+    """The same under another name, for what runs with that role."""
+    request: dict[str, Any] = {
+        "ModelName": name,
+        "PrimaryContainer": wanted.container,
+        "ExecutionRoleArn": role,
+        "Tags": wanted.tags,
+    }
+    _unless_it_exists(lambda: aws.sagemaker.create_model(**protected_model(request, aws.settings)))
+
+
+def require_own_model(aws: Aws, wanted: Wanted, name: str = "") -> None:
     """Refuse a SageMaker model that has the name of the package's, and was made from something else.
+
+    Args:
+        name: of the model, where it is not that which a deploy gives it.
 
     Raises:
         DeploymentError: it was.
     """
-    container = aws.sagemaker.describe_model(ModelName=wanted.model_name).get("PrimaryContainer", {})
+    name = name or wanted.model_name
+    container = aws.sagemaker.describe_model(ModelName=name).get("PrimaryContainer", {})
     if package_of(container) != wanted.package.arn:
         raise DeploymentError(
-            f"The SageMaker model {wanted.model_name} exists, but was not made from {wanted.package.arn}.",
+            f"The SageMaker model {name} exists, but was not made from {wanted.package.arn}.",
             "Somebody made it by hand, or the package group was made anew: delete that model, then deploy again.",
         )
 

@@ -23,6 +23,7 @@ from common.deployment.verify import check_artifact, check_endpoint
 from common.errors import DeploymentError, RegistryError
 from common.experiments.plan import CALLED, SHADOW, Experiment, Kind, kind_of, next_start
 from common.model import Model
+from common.protection import protected_endpoint, protected_model
 from common.registry import Registry, metadata_values, now
 from common.settings import Run
 
@@ -210,7 +211,8 @@ class Laboratory:
             CHANGED_AT_TAG: now(),
         }
         tags: list[TagTypeDef] = [{"Key": key, "Value": value} for key, value in metadata_values(sign).items()]
-        sagemaker.create_endpoint_config(EndpointConfigName=name, Tags=[*experiment.tags, *tags], **experiment.request)
+        request: Any = protected_endpoint(experiment.request, self.aws.settings)
+        sagemaker.create_endpoint_config(EndpointConfigName=name, Tags=[*experiment.tags, *tags], **request)
         if VARIANT not in experiment.variants:
             autoscaler.make_way(live.configuration, name)
         self.say(f"Updating endpoint {self.model.name} from {live.configuration} to {name}: {experiment.words}")
@@ -225,13 +227,15 @@ class Laboratory:
             ) from error
 
     def _create_model(self, name: str, container: Mapping[str, Any], tags: Any) -> None:
+        role = self.aws.settings.role_of_endpoint(self.model.name)
+        request: dict[str, Any] = {
+            "ModelName": name,
+            "PrimaryContainer": container,
+            "ExecutionRoleArn": role,
+            "Tags": tags,
+        }
         try:
-            self.aws.sagemaker.create_model(
-                ModelName=name,
-                PrimaryContainer=container,  # type: ignore[arg-type]
-                ExecutionRoleArn=self.aws.settings.execution_role,
-                Tags=tags,
-            )
+            self.aws.sagemaker.create_model(**protected_model(request, self.aws.settings))
         except ClientError as error:
             if not says(error, "already existing", "already exists", "ResourceInUse"):
                 raise

@@ -16,7 +16,7 @@ def hold_model(context: Context, model: Model, reason: str) -> None:
     Raises:
         DeploymentError: there is no endpoint, or somebody holds it already.
     """
-    endpoint = endpoint_name(model)
+    endpoint = endpoint_name(context, model)
     if held := hold_of(context.aws, endpoint):
         raise DeploymentError(f"The endpoint {endpoint} is {held}.", held.way_out(model.name))
     held = put_hold(context.aws, endpoint, reason=reason, by=context.registry(model).identity(context.run))
@@ -36,7 +36,7 @@ def release_model(context: Context, model: Model, version: int = 0) -> None:
         RegistryError: there is no such version.
     """
     name, registry = model.name, context.registry(model)
-    endpoint = endpoint_name(model)
+    endpoint = endpoint_name(context, model)
     held = None if version else hold_of(context.aws, endpoint)
     if held and held.kind != "hold":
         raise DeploymentError(f"The endpoint {endpoint} is {held}.", held.way_out(name))

@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
@@ -98,16 +98,25 @@ def train_fleet(model: Model, fleet: Fleet) -> None:
         announce_waiting(context, model, train_fleet_model(context, model, fleet, testing=options.testing))
 
 
-def deploy(model: Model, endpoint: DeclaredEndpoint | SharedEndpoint) -> None:
-    """Deploy main's approved package."""
+def deploy(
+    model: Model,
+    endpoint: DeclaredEndpoint | SharedEndpoint,
+    overrides: Mapping[str, DeclaredEndpoint | SharedEndpoint] | None = None,
+) -> None:
+    """Deploy main's approved package.
+
+    Args:
+        overrides: what serves the model in environments of these names, in place of `endpoint`.
+    """
     parser = _parser(model, "Make the endpoint serve the approved package of main's source.")
     parser.add_argument("--plan", action="store_true", help="say what would be done, and change nothing")
     options = parser.parse_args()
     with failures_explained():
-        from common.steps.context import Context
+        from common.steps.context import Context, endpoint_in
         from common.steps.deploy import deploy_model
 
-        deploy_model(Context.from_environment(), model, endpoint, plan=options.plan)
+        context = Context.from_environment()
+        deploy_model(context, model, endpoint_in(context, model, endpoint, overrides or {}), plan=options.plan)
 
 
 def _explain_at_import(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:

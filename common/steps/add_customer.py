@@ -121,7 +121,7 @@ def _write(context: Context, package: Package, customer: str, archive: bytes, fa
     key = f"{prefix}{customer}{SUFFIX}"
     try:
         # S3 itself refuses to overwrite, also where two add the customer at the same moment.
-        context.aws.s3.put_object(Bucket=bucket.name, Key=key, Body=archive, IfNoneMatch="*")
+        context.aws.s3.put_object(Bucket=bucket.of(key), Key=key, Body=archive, IfNoneMatch="*")
     except ClientError as error:
         if not says(error, "PreconditionFailed", "ConditionalRequestConflict"):
             raise

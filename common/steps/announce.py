@@ -136,6 +136,5 @@ def _text(lines: list[str]) -> str:
 
 
 def _report(context: Context, model: Model, package: Package) -> str:
-    settings = context.aws.settings
     key = Layout(model.name).package(package.source, package.data_version, "report.html")
-    return object_page(settings.region, settings.bucket, key)
+    return object_page(context.aws.settings.region, context.bucket.of(key), key)

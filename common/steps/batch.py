@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
+
 from common.batch.declare import Batch
 from common.batch.manifest import Manifest, scored
 from common.batch.partitions import Task, partitions, tasks
 from common.batch.run import Scoring
-from common.deployment.execute import create_model, require_own_model
+from common.deployment.execute import create_model_as, require_own_model
 from common.deployment.plan import Wanted
+from common.deployment.sweep import delete_if_there
 from common.deployment.verify import check_artifact
 from common.errors import BatchError, DeploymentError, ModelsError, RegistryError
 from common.model import Model
@@ -57,15 +60,12 @@ def score_batches(context: Context, model: Model, batch: Batch, *, partition: st
         return
     wanted = Wanted(model, package, model.declaration("deploy", "ENDPOINT"))
     check_artifact(context.aws, wanted)
-    # Behind a shared endpoint a package has no model of its own.
-    if live_of(context, model).model_name != wanted.model_name:
-        create_model(context.aws, wanted)
-    require_own_model(context.aws, wanted)
+    model_name = _model_for(context, wanted)
     failures = {}
     for task in waiting:
         try:
             context.say(f"{model.name} {task}")
-            manifest = scoring_of(context, model, task, wanted.model_name).run()
+            manifest = scoring_of(context, model, task, model_name).run()
             _say_scored(context, model, manifest)
             _require_scores(context, model, manifest)
         except ModelsError as error:
@@ -73,6 +73,20 @@ def score_batches(context: Context, model: Model, batch: Batch, *, partition: st
             failures[str(task.partition)] = error
     if failures:
         raise _failure(model, failures, len(waiting))
+
+
+def _model_for(context: Context, wanted: Wanted) -> str:
+    """The SageMaker model that transforms run: one of their own, since they read and write as the role of the model's jobs,
+    which the role of its endpoint may not; those of other versions go.
+    """
+    sagemaker, name = context.aws.sagemaker, f"{wanted.model.name}-batch-{wanted.package.version}"
+    create_model_as(context.aws, wanted, name, context.aws.settings.role_of_jobs(wanted.model.name))
+    require_own_model(context.aws, wanted, name)
+    pages = sagemaker.get_paginator("list_models").paginate(NameContains=f"{wanted.model.name}-batch-")
+    for each in [found["ModelName"] for page in pages for found in page["Models"]]:
+        if re.fullmatch(rf"{wanted.model.name}-batch-\d+", each) and each != name:
+            delete_if_there(sagemaker.delete_model, ModelName=each)  # a transform that runs keeps what it has loaded
+    return name
 
 
 def planned_tasks(context: Context, model: Model, batch: Batch, package: Package, partition: str = "") -> list[Task]:

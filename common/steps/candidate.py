@@ -31,7 +31,7 @@ from common.report.report import Report
 from common.serving.archive import ENVIRONMENT, digest, fetch_artifact, load_predictor, load_trained, pack
 from common.serving.inference import Predictor, RequestError
 from common.steps.context import Context
-from common.steps.live import live_of
+from common.steps.live import champion
 from common.steps.registering import run_facts
 from common.storage import Layout
 from common.training.image import image_uri
@@ -198,7 +198,7 @@ class Candidate:
     @cached_property
     def champion_package(self) -> Package | None:
         """The package that is deployed."""
-        return self.context.registry(self.model).serving(live_of(self.context, self.model).package_arn)
+        return champion(self.context, self.model)
 
     @cached_property
     def champion(self) -> Champion:

@@ -37,7 +37,8 @@ def deploy_model(
 
     Raises:
         CheckoutError: the checkout is not what main holds, so that deploying it would be a step back.
-        RegistryError: there is no approved package to deploy, or production went back from it.
+        RegistryError: there is no approved package to deploy, production went back from it, or the environment before this
+            one has not verified it.
         ArtifactError: the package's artifact is missing or damaged; nothing was changed.
         DeploymentError: the package does not serve; what served before still does.
         NotificationError: the package serves, but nobody could be told.
@@ -45,6 +46,7 @@ def deploy_model(
     context.checkout.require_main(model)
     registry = context.registry(model)
     package = _chosen(registry, version) if version else package_of_main(context, registry)
+    _require_verified(context, model, package)
     if isinstance(endpoint, SharedEndpoint):
         deploy_shared(context, model, endpoint, package, plan=plan, despite_alarms=despite_alarms)
         return
@@ -72,6 +74,18 @@ def deploy_model(
     for name in sweep(context.aws, registry, model, endpoint.keep):
         context.say(f"  deleted {name}: {endpoint.keep} packages were deployed since")
     announce_deployed(context, model, model.name, package)
+
+
+def _require_verified(context: Context, model: Model, package: Package) -> None:
+    """Refuse what the environment before this one has not shown to answer as it should."""
+    before, here = context.aws.settings.after, context.aws.settings.environment
+    if before and not package.verified_in(before):
+        raise RegistryError(
+            f"Version {package.version} of {model.name} was not verified in {before}, or was taken back there: it is not "
+            f"deployed to {here}, and nothing was changed.",
+            f"Deploy it to {before} first: the job deploy-{model.name}-to-{before}, or MODELS_ENVIRONMENT={before} "
+            f"./models deploy {model.name} --version {package.version}; then run this again.",
+        )
 
 
 def _warn_of_lost_customers(context: Context, registry: Registry, package: Package) -> None:

@@ -75,6 +75,6 @@ def placement(context: Context, model: Model, endpoint: SharedEndpoint, package:
     Raises:
         UsageError: they do not agree on it.
     """
-    declared = {each.name: each.declaration("deploy", "ENDPOINT") for each in all_models()}
+    declared = {each.name: context.endpoint(each) for each in all_models()}
     members = members_of(model, endpoint, declared)
     return Placement(model, package, endpoint, members if context.checkout.is_main() else None)

@@ -10,7 +10,6 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from common.deployment.fleet import added_customers, answered_offline, code_of, manifest_of
-from common.deployment.live import observe
 from common.errors import ArtifactError, DeploymentError
 from common.evaluation.fleet_manifest import FACTS, SCORES, FleetManifest
 from common.evaluation.golden import FleetGolden
@@ -19,6 +18,7 @@ from common.model import Model
 from common.registry import Package
 from common.steps.context import Context
 from common.steps.fleet_objects import keys_below, model_key
+from common.steps.live import champion
 from common.storage import split_uri
 
 MODELS, RESULTS = "models/", "parts/"
@@ -134,7 +134,7 @@ def _entry(note: Mapping[str, Any]) -> dict[str, Any]:
 
 def deployed_fleet(context: Context, model: Model) -> DeployedFleet | None:
     """The fleet of the package that is deployed; None where none of the registry's is."""
-    package = context.registry(model).serving(observe(context.aws, model).package_arn)
+    package = champion(context, model)
     if package is None or not package.fleet:
         return None
     manifest, reason = None, ""

@@ -60,7 +60,9 @@ def forecast_customer(context: Context, model: Model, customer: str, request: An
         if is_missing(error):
             raise no_endpoint(model, model.name) from error
         if error_code(error) == "ModelError":
-            raise answered_with_error(model, error.response, 'Ask for a number of days: {"period": 7}.') from error
+            raise answered_with_error(
+                context, model, error.response, 'Ask for a number of days: {"period": 7}.'
+            ) from error
         raise
     return answer
 

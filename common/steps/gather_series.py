@@ -163,7 +163,7 @@ def _manifest(context: Context, prefix: str) -> dict[str, Any]:
 def _copy(context: Context, manifest: dict[str, Any], prefix: str, part: str, key: str) -> None:
     """Copy a part inside S3, once it is what the job's manifest says."""
     bucket, written = context.bucket, f"{prefix}/{part}"
-    answer = context.aws.s3.get_object(Bucket=bucket.name, Key=written)
+    answer = context.aws.s3.get_object(Bucket=bucket.of(written), Key=written)
     digest = hashlib.sha256()
     for piece in answer["Body"].iter_chunks(2**20):
         digest.update(piece)
@@ -174,8 +174,8 @@ def _copy(context: Context, manifest: dict[str, Any], prefix: str, part: str, ke
             "Find out who writes to the bucket, and gather again with --refresh.",
         )
     # The very object that was looked at, or none.
-    origin: CopySourceTypeDef = {"Bucket": bucket.name, "Key": written}
-    context.aws.s3.copy(origin, bucket.name, key, ExtraArgs={"CopySourceIfMatch": answer["ETag"]})
+    origin: CopySourceTypeDef = {"Bucket": bucket.of(written), "Key": written}
+    context.aws.s3.copy(origin, bucket.of(key), key, ExtraArgs={"CopySourceIfMatch": answer["ETag"]})
 
 
 def _read_parts(context: Context, prefix: str) -> list[Reading]:

@@ -61,7 +61,7 @@ def invoke_model(context: Context, model: Model, records: list[Record], key: str
         DeploymentError: there is no endpoint, or the model answers with an error.
         UsageError: a key for an endpoint that has no variants to choose from.
     """
-    endpoint = model.declaration("deploy", "ENDPOINT")
+    endpoint = context.endpoint(model)
     if key and not isinstance(endpoint, Endpoint):
         raise UsageError(
             f"{model.name} is declared as {type(endpoint).__name__}: no key chooses a version there.",
@@ -82,14 +82,15 @@ def invoke_model(context: Context, model: Model, records: list[Record], key: str
         )
     except ClientError as error:
         if is_missing(error):
-            raise no_endpoint(model, endpoint_name(model)) from error
+            raise no_endpoint(model, endpoint_name(context, model)) from error
         if says(error, "Failed to download model data"):
             raise DeploymentError(
-                f"The endpoint {endpoint.name} does not serve {model.name}.", f"`models deploy {model.name}` adds it."
+                f"The endpoint {endpoint_name(context, model)} does not serve {model.name}.",
+                f"`models deploy {model.name}` adds it.",
             ) from error
         if error_code(error) == "ModelError":
             raise answered_with_error(
-                model, error.response, f"{model.folder}/gather_data.py declares what a record holds."
+                context, model, error.response, f"{model.folder}/gather_data.py declares what a record holds."
             ) from error
         raise
     found: list[Record] = json.loads(answer["Body"].read())["predictions"]
@@ -124,7 +125,7 @@ def no_endpoint(model: Model, name: str) -> DeploymentError:
     )
 
 
-def answered_with_error(model: Model, response: Any, remedy: str) -> DataError | DeploymentError:
+def answered_with_error(context: Context, model: Model, response: Any, remedy: str) -> DataError | DeploymentError:
     """Whose fault it is, by the status that the model answered with.
 
     Args:
@@ -135,7 +136,7 @@ def answered_with_error(model: Model, response: Any, remedy: str) -> DataError |
         return DataError(f"The model cannot answer: {_told(message)}.", remedy)
     return DeploymentError(
         f"The model answers with an error: {message}",
-        f"The endpoint's log is in CloudWatch, /aws/sagemaker/Endpoints/{endpoint_name(model)}.",
+        f"The endpoint's log is in CloudWatch, /aws/sagemaker/Endpoints/{endpoint_name(context, model)}.",
     )
 
 

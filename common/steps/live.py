@@ -6,6 +6,7 @@ from common.deployment.live import Live, observe
 from common.deployment.shared.declare import SharedEndpoint
 from common.deployment.shared.live import observe_member
 from common.model import Model
+from common.registry import Package
 from common.steps.context import Context
 
 
@@ -15,13 +16,27 @@ def live_of(context: Context, model: Model) -> Live:
     Raises:
         DeploymentError, ArtifactError: the shared endpoint does not tell what it serves.
     """
-    endpoint = model.declaration("deploy", "ENDPOINT")
+    endpoint = context.endpoint(model)
     if isinstance(endpoint, SharedEndpoint):
         return observe_member(context.aws, model, endpoint)
     return observe(context.aws, model)
 
 
-def endpoint_name(model: Model) -> str:
+def champion(context: Context, model: Model) -> Package | None:
+    """The package that answers callers; None where none does.
+
+    Where that is another environment, whose endpoints are not to be looked at from here, the packages say so themselves.
+
+    Raises:
+        DeploymentError, ArtifactError: the shared endpoint does not tell what it serves.
+    """
+    registry = context.registry(model)
+    if not context.aws.settings.answers_here:
+        return registry.deployed_last()
+    return registry.serving(live_of(context, model).package_arn)
+
+
+def endpoint_name(context: Context, model: Model) -> str:
     """The name of the endpoint that the model declares: its own, or the shared one's."""
-    endpoint = model.declaration("deploy", "ENDPOINT")
+    endpoint = context.endpoint(model)
     return endpoint.name if isinstance(endpoint, SharedEndpoint) else model.name

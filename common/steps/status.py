@@ -60,15 +60,15 @@ def model_status(context: Context, model: Model) -> ModelStatus:
     wanted = newest if newest and newest.source == source and newest.is_approved else registry.approved(source)
     live = live_of(context, model)
     serving = registry.serving(live.package_arn)
-    problem = why_not_in_step(wanted, serving, live, _configuration(model, wanted, live) if wanted else "")
+    problem = why_not_in_step(wanted, serving, live, _configuration(context, model, wanted, live) if wanted else "")
     if wanted and not problem:
         problem = _why_not_scaled(context, model, wanted)
     return ModelStatus(model, source, newest, wanted, serving, live, problem).or_held()
 
 
-def _configuration(model: Model, wanted: Package, live: Live) -> str:
+def _configuration(context: Context, model: Model, wanted: Package, live: Live) -> str:
     """The endpoint configuration that main's package and declaration lead to."""
-    endpoint: DeclaredEndpoint | SharedEndpoint = model.declaration("deploy", "ENDPOINT")
+    endpoint: DeclaredEndpoint | SharedEndpoint = context.endpoint(model)
     if isinstance(endpoint, SharedEndpoint):  # what it serves beside the model is no matter of the model's
         return f"{live.configuration.rpartition('-')[0]}-{endpoint.settings.digest()}"
     return Wanted(model, wanted, endpoint).configuration
@@ -76,7 +76,7 @@ def _configuration(model: Model, wanted: Package, live: Live) -> str:
 
 def _why_not_scaled(context: Context, model: Model, wanted: Package) -> str:
     """How the endpoint's scaling is not what `deploy.py` declares, in words; empty where it is."""
-    endpoint: DeclaredEndpoint | SharedEndpoint = model.declaration("deploy", "ENDPOINT")
+    endpoint: DeclaredEndpoint | SharedEndpoint = context.endpoint(model)
     if isinstance(endpoint, SharedEndpoint):
         return ""
     missing = Autoscaler.of(context.aws, Wanted(model, wanted, endpoint), context.say).planned()

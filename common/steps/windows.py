@@ -74,7 +74,7 @@ def live_look(context: Context, model: Model, monitor: Monitor, window: LiveWind
         NothingToMonitor: it has answered none, or none were captured.
         RegistryError, DataError: what they are to be compared with is gone.
     """
-    if isinstance(model.declaration("deploy", "ENDPOINT"), SharedEndpoint):
+    if isinstance(context.endpoint(model), SharedEndpoint):
         raise NothingToMonitor(
             f"{model.name} is served by a shared endpoint, whose calls SageMaker does not capture.",
             "Give it an endpoint of its own, or monitor batches.",

@@ -13,6 +13,7 @@ from common.aws import Aws
 from common.forecasting.checks import Limits
 from common.forecasting.fit import METRICS
 from common.model import Model
+from common.protection import protected_training
 from common.settings import Settings
 from common.storage import Bucket, Layout
 from common.training.code import FIT, SPLIT, code_archive, stored
@@ -179,7 +180,7 @@ def fit_request(origin: Origin, fleet: Fleet, champion: str, settings: Settings)
             "TrainingInputMode": "File",
             "MetricDefinitions": [{"Name": name, "Regex": rf"fleet-{said}=(\S+)"} for name, said in METRICS.items()],
         },
-        "RoleArn": settings.execution_role,
+        "RoleArn": settings.role_of_jobs(origin.model.name),
         "HyperParameters": {name: json.dumps(value) for name, value in hyperparameters.items()},
         "InputDataConfig": channels,
         "OutputDataConfig": {"S3OutputPath": origin.output},
@@ -195,7 +196,7 @@ def fit_request(origin: Origin, fleet: Fleet, champion: str, settings: Settings)
     if fleet.spot:
         request["EnableManagedSpotTraining"] = True
         request["StoppingCondition"]["MaxWaitTimeInSeconds"] = fleet.spot.max_wait_seconds
-    return request
+    return protected_training(request, settings)
 
 
 def _channel(name: str, uri: str, distribution: Any) -> ChannelTypeDef:

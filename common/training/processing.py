@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from common.aws import Aws
+from common.environments import Network
 from common.errors import TrainingError
 from common.model import Model
+from common.protection import protected_processing
 from common.settings import Settings
 from common.training.job import JobLog, Say, follow, start_or_join
 
@@ -73,14 +75,6 @@ class Cluster:
     max_run_seconds: int = 3600
 
 
-@dataclass(frozen=True)
-class Network:
-    """The subnets and security groups of a VPC that the job's instances are put into, e.g. to reach a database."""
-
-    subnets: tuple[str, ...]
-    security_groups: tuple[str, ...]
-
-
 def processing_request(
     model: Model,
     settings: Settings,
@@ -103,7 +97,7 @@ def processing_request(
             "ImageUri": image,
             "ContainerEntrypoint": ["/bin/bash", "-c", f'{unpack} "$@"', script.program],
         },
-        "RoleArn": settings.execution_role,
+        "RoleArn": settings.role_of_jobs(model.name),
         "ProcessingInputs": [_input(given) for given in (code, *inputs)],
         "ProcessingOutputConfig": {"Outputs": [_output(given) for given in outputs]},
         "ProcessingResources": {
@@ -120,10 +114,7 @@ def processing_request(
         request["AppSpecification"]["ContainerArguments"] = list(script.arguments)
     if environment:
         request["Environment"] = dict(environment)
-    if network:
-        vpc = {"Subnets": list(network.subnets), "SecurityGroupIds": list(network.security_groups)}
-        request["NetworkConfig"] = {"VpcConfig": cast("Any", vpc)}
-    return request
+    return protected_processing(request, settings, network)
 
 
 def run_processing_job(

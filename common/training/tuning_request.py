@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 _SHARED = (
     "AlgorithmSpecification", "RoleArn", "InputDataConfig", "OutputDataConfig", "ResourceConfig", "StoppingCondition",
-    "EnableManagedSpotTraining",
+    "EnableManagedSpotTraining", "VpcConfig", "EnableNetworkIsolation",
 )  # fmt: skip
 """What the request for a single training job and that for all of a tuning job's have in common."""
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast
 from common.errors import UsageError
 from common.evaluation.gate import Gate
 from common.model import Model
+from common.protection import protected_training
 from common.settings import Settings
 from common.training.tuning import Spot, Tuning, check_static, objective_of
 
@@ -77,7 +78,7 @@ def training_request(
     request: CreateTrainingJobRequestTypeDef = {
         "TrainingJobName": "",
         "AlgorithmSpecification": {"TrainingImage": image, "TrainingInputMode": "File"},
-        "RoleArn": settings.execution_role,
+        "RoleArn": settings.role_of_jobs(model.name),
         "HyperParameters": {name: str(value) for name, value in training.hyperparameters.items()},
         "InputDataConfig": [
             {
@@ -106,4 +107,4 @@ def training_request(
         request["EnableManagedSpotTraining"] = True
         request["StoppingCondition"]["MaxWaitTimeInSeconds"] = training.spot.max_wait_seconds
         request["CheckpointConfig"] = {"S3Uri": f"{output}/checkpoints"}
-    return request
+    return protected_training(request, settings)

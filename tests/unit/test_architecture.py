@@ -9,8 +9,11 @@ ROOT = Path(__file__).parents[2]
 # From the bottom up: a module may import from its own layer and from those before it.
 LAYERS = (
     ("common.errors", "common.tables"),
-    ("common.model", "common.settings"),
-    ("common.aws", "common.lineage"),
+    ("common.model",),
+    ("common.environments",),
+    ("common.settings",),
+    ("common.denials",),
+    ("common.aws", "common.lineage", "common.protection"),
     ("common.storage",),
     ("common.notifications",),
     ("common.forecasting", "common.serving"),

@@ -142,7 +142,7 @@ def test_a_damaged_record_of_the_last_attempt_is_told() -> None:
     context = SimpleNamespace(
         bucket=SimpleNamespace(read_json=lambda key: {"when": "?"}, uri=lambda key: f"s3://b/{key}")
     )
-    with pytest.raises(DataError, match=r"s3://b/abalone/monitoring/retrain/1\.json is damaged"):
+    with pytest.raises(DataError, match=r"s3://b/abalone/attempts/1\.json is damaged"):
         last_attempt(cast("Context", context), find_model("abalone"), package(1))
 
 

@@ -16,7 +16,8 @@ GOOD = {
 
 
 def test_a_complete_environment_is_read() -> None:
-    assert Settings.from_environment(GOOD) == Settings("eu-west-1", "models", "arn:aws:iam::123456789012:role/jobs")
+    role = "arn:aws:iam::123456789012:role/jobs"
+    assert Settings.from_environment(GOOD) == Settings("eu-west-1", "models", role, account="123456789012")
 
 
 def test_the_default_region_is_taken_where_the_region_is_not_set() -> None:

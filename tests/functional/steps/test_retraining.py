@@ -29,7 +29,7 @@ def test_only_what_is_better_on_fresh_data_is_offered_for_approval(aws: Account,
     rejected = packages(aws)[-1]
     assert rejected["ModelApprovalStatus"] == "Rejected"
     assert "not shown to be any better" in rejected["ApprovalDescription"]
-    attempt = aws.client("s3").get_object(Bucket=aws.bucket, Key="abalone/monitoring/retrain/1.json")
+    attempt = aws.client("s3").get_object(Bucket=aws.bucket, Key="abalone/attempts/1.json")
     assert "Version 2 of abalone is rejected" in json.loads(attempt["Body"].read())["outcome"]
 
     farm.collect(farm.usual, farm.fresh_usual, farm.later)
