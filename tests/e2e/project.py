@@ -40,9 +40,9 @@ class Project:
         commit: str = "",
         parameters: Mapping[str, Value] | None = None,
         wait_minutes: float = 1,
-        skip: Collection[str] = ("check",),
+        skip: Collection[str] = ("check", "audit"),
     ) -> PipelineResult:
-        """Play the pipeline of a branch's tip, without the job that runs all tests.
+        """Play the pipeline of a branch's tip, without the jobs that run all tests and audit what is installed.
 
         Args:
             wait_minutes: how long in-step waits for a deploy; 0 where none will come.

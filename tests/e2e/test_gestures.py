@@ -80,7 +80,7 @@ def test_rebase_that_ends_with_documentation_is_red_until_it_is_deployed_by_hand
     wanted = project.train()
     project.merge("feature", "--ff-only")
     pushed = project.play("main", wait_minutes=0)
-    assert [job.name for job in pushed.jobs] == ["check", "in-step"]
+    assert [job.name for job in pushed.jobs] == ["check", "audit", "in-step"]
     assert_red(pushed, "in-step", "abalone: version 1 is not deployed", "action=deploy")
     assert project.play("main", parameters={"action": "deploy", "model": "abalone"}).ok
     assert serving(project.aws) == wanted

@@ -17,8 +17,8 @@ from tests.e2e.project import Project, assert_red
 from tests.farm import Farm
 from tests.functional.local.events_kit import queue
 
-NIGHT = {"batch-abalone": "success", "monitor-abalone": "success", "check": "skipped"}
-MORNING = {"due": "success", "dashboard": "skipped", "check": "skipped"}
+NIGHT = {"batch-abalone": "success", "monitor-abalone": "success", "check": "skipped", "audit": "skipped"}
+MORNING = {"due": "success", "dashboard": "skipped", "check": "skipped", "audit": "skipped"}
 BEHIND = {"approve-abalone": "blocked", "deploy-abalone": "blocked"}
 ASKED = {**MORNING, "retrain-abalone": "success", "request-deployment": "on_hold", **BEHIND}
 NOBODY_ASKED = {**MORNING, "retrain-abalone": "failed", "request-deployment": "blocked", **BEHIND}
@@ -36,10 +36,10 @@ class Season(Project):
         super().__init__(aws, folder, self.farm.variables | {"NOTIFY_TOPIC_ARN": topic}, self.farm.clone)
 
     def night(self) -> PipelineResult:
-        return self._scheduled("nightly", ("check",))
+        return self._scheduled("nightly", ("check", "audit"))
 
     def morning(self, *, click: bool = False) -> PipelineResult:
-        return self._scheduled("retrain", ("check", "dashboard"), click=click)
+        return self._scheduled("retrain", ("check", "audit", "dashboard"), click=click)
 
     def _scheduled(self, name: str, skip: tuple[str, ...], *, click: bool = False) -> PipelineResult:
         found = schedule(self.clone.path, name)

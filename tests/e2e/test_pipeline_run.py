@@ -38,6 +38,7 @@ def test_push_and_click_train_and_approve(repo: PipelineRepo, settings: Settings
         "request-deployment": "success",
         "approve-abalone": "success",
         "check": "success",
+        "audit": "success",
     }
     assert asked == ["abalone/request-deployment"]
     assert result.ok
@@ -62,7 +63,12 @@ def test_merge_deploys_and_looks_whether_all_is_in_step(repo: PipelineRepo, sett
     repo.checkout("main")
     repo.git("merge", "--quiet", "--no-ff", "--no-edit", "feature")
     result = play(repo.path, settings)
-    assert statuses(result) == {"deploy-abalone": "success", "check": "success", "in-step": "success"}
+    assert statuses(result) == {
+        "deploy-abalone": "success",
+        "check": "success",
+        "audit": "success",
+        "in-step": "success",
+    }
     assert "python -m abalone_model.deploy" in result.job("deploy-abalone").log
     assert "models status --check" in result.job("in-step").log
 
@@ -85,6 +91,7 @@ def test_what_is_due_is_trained_with_its_reason_then_asked_for_and_deployed(
         "approve-churn": "success",
         "deploy-churn": "success",
         "check": "success",
+        "audit": "success",
         "dashboard": "success",
     }
     assert asked == ["retrain-churn/request-deployment"]
@@ -124,7 +131,7 @@ def test_pipeline_is_continued_once(repo: PipelineRepo, settings: Settings) -> N
     repo.write(due="{}")
     repo.commit()
     result = play(repo.path, settings, parameters={"action": "retrain"})
-    assert statuses(result) == {"due": "failed", "check": "success"}
+    assert statuses(result) == {"due": "failed", "check": "success", "audit": "success"}
     assert "Pipeline is not in setup state." in result.job("due").log
 
 
@@ -148,7 +155,7 @@ def test_a_batch_that_fails_keeps_nobody_from_looking_at_the_calls(
     repo.commit()
     result = play(repo.path, settings, branch="main", parameters={"action": "nightly"}, skip={"check"})
     expected = {f"{job}-{model}": "success" for model in ("abalone", "churn") for job in ("batch", "monitor")}
-    assert statuses(result) == expected | {f"{failing}-churn": "failed", "check": "skipped"}
+    assert statuses(result) == expected | {f"{failing}-churn": "failed", "check": "skipped", "audit": "success"}
 
 
 # ---- failures
@@ -165,6 +172,7 @@ def test_failed_training_asks_for_no_click_but_keeps_report_and_tests(repo: Pipe
         "request-deployment": "blocked",
         "approve-abalone": "blocked",
         "check": "success",
+        "audit": "success",
     }
     assert not asked
     assert not result.ok

@@ -25,8 +25,8 @@ NIGHTLY = {f"nightly-{model}/{job}-{model}" for model in ("abalone", "churn") fo
 RETRAIN_CHURN = {
     f"retrain-churn/{job}" for job in ("retrain-churn", "request-deployment", "approve-churn", "deploy-churn")
 }
-BRANCH_CHECKS, MAIN_CHECKS = {"checks/check"}, {"checks/check", "checks/in-step"}
-MORNING_CHECKS = {"checks/check", "checks/dashboard"}
+BRANCH_CHECKS = {"checks/check", "checks/audit"}
+MAIN_CHECKS, MORNING_CHECKS = BRANCH_CHECKS | {"checks/in-step"}, BRANCH_CHECKS | {"checks/dashboard"}
 
 
 @dataclass(frozen=True)
@@ -213,18 +213,18 @@ SCENARIOS = [
     # manual triggers: what path filtering sees does not add to them
     Scenario("train by hand on main", on_main(("churn_model/deploy.py",)),
              {"train-again/train", "train-again/request-deployment", "train-again/approve", "train-again/deploy",
-              "checks/check"},
+              *BRANCH_CHECKS},
              branch="main", parameters={"action": "train", "model": "abalone"}),
     Scenario("train by hand on a branch", on_branch("docs/page.md"),
-             {"train-again/train", "train-again/request-deployment", "train-again/approve", "checks/check"},
+             {"train-again/train", "train-again/request-deployment", "train-again/approve", *BRANCH_CHECKS},
              parameters={"action": "train", "model": "churn"}),
-    Scenario("deploy by hand on main", on_main(("docs/page.md",)), {"deploy-again/deploy", "checks/check"},
+    Scenario("deploy by hand on main", on_main(("docs/page.md",)), {"deploy-again/deploy", *BRANCH_CHECKS},
              branch="main", parameters={"action": "deploy", "model": "abalone"}),
     Scenario("deploy by hand on a branch", on_branch("abalone_model/deploy.py"), BRANCH_CHECKS,
              parameters={"action": "deploy", "model": "abalone"}),
-    Scenario("roll back by hand on main", on_main(("abalone_model/deploy.py",)), {"roll-back/rollback", "checks/check"},
+    Scenario("roll back by hand on main", on_main(("abalone_model/deploy.py",)), {"roll-back/rollback", *BRANCH_CHECKS},
              branch="main", parameters={"action": "rollback", "model": "abalone", "to-version": 3}),
-    Scenario("deploy by hand after a commit that changes no file", empty_commit, {"deploy-again/deploy", "checks/check"},
+    Scenario("deploy by hand after a commit that changes no file", empty_commit, {"deploy-again/deploy", *BRANCH_CHECKS},
              branch="main", parameters={"action": "deploy", "model": "abalone"}),
     # schedules: whatever the last commit changed
     Scenario("nightly", on_main(("abalone_model/deploy.py",)), NIGHTLY | BRANCH_CHECKS, branch="main",
@@ -257,17 +257,17 @@ SCENARIOS = [
              switches=("staging",)),
     Scenario("train by hand on main where there is staging", on_main(("docs/page.md",)),
              {f"train-again/{job}" for job in
-              ("train", "request-deployment", "approve", "deploy-to-staging", "deploy-to-production")} | {"checks/check"},
+              ("train", "request-deployment", "approve", "deploy-to-staging", "deploy-to-production")} | BRANCH_CHECKS,
              branch="main", parameters={"action": "train", "model": "abalone"}, switches=("staging",)),
     Scenario("train by hand on a branch where there is staging", on_branch("docs/page.md"),
-             {"train-again/train", "train-again/request-deployment", "train-again/approve", "checks/check"},
+             {"train-again/train", "train-again/request-deployment", "train-again/approve", *BRANCH_CHECKS},
              parameters={"action": "train", "model": "churn"}, switches=("staging", "ask-before-production")),
     Scenario("deploy by hand where production is asked for", on_main(("docs/page.md",)),
              {f"deploy-again/{job}" for job in ("deploy-to-staging", "request-production", "deploy-to-production")}
-             | {"checks/check"},
+             | BRANCH_CHECKS,
              branch="main", parameters={"action": "deploy", "model": "abalone"},
              switches=("staging", "ask-before-production")),
-    Scenario("roll back where there is staging", on_main(("docs/page.md",)), {"roll-back/rollback", "checks/check"},
+    Scenario("roll back where there is staging", on_main(("docs/page.md",)), {"roll-back/rollback", *BRANCH_CHECKS},
              branch="main", parameters={"action": "rollback", "model": "abalone"}, switches=("staging",)),
 ]  # fmt: skip
 
