@@ -9,8 +9,8 @@ that are None, are left out, so that a stored document can be an answer. Members
 seconds (floats).
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -49,6 +49,8 @@ class Call:
     request: dict[str, Any]
     caller: str = ""
     """ARN of the caller's identity, where it is known."""
+    conditions: Mapping[str, str | list[str]] = field(default_factory=dict)
+    """What the conditions of policies can ask about the caller and the request, by keys in lower case."""
 
     @property
     def scope(self) -> str:

@@ -3,7 +3,7 @@
 import time
 
 from common.local.api import Answer, ApiError, Call, operation, validation_error
-from common.local.sagemaker.access import authorize, parse_policy
+from common.local.sagemaker.access import authorize, check_group_policy
 from common.local.sagemaker.resources import Resource, drop_tags, list_page, resource, set_tags
 from common.local.store import Document
 
@@ -21,7 +21,7 @@ def group(call: Call, name_or_arn: str, action: str, versions: str = "") -> tupl
         ApiError: `AccessDeniedException`, or `ValidationException` when there is no such group.
     """
     found = resource(call, KIND, name_or_arn)
-    authorize(call, action, found, found.arn, *([versions] if versions else []))
+    authorize(call, action, found.arn, *([versions] if versions else []))
     document = call.aws.store.get(found.scope, KIND, found.name)
     if document is None:
         raise validation_error(f"ModelPackageGroup {found.arn} does not exist.")
@@ -82,7 +82,7 @@ def delete_model_package_group(call: Call) -> Answer:
 def put_model_package_group_policy(call: Call) -> Answer:
     """Set the resource policy by which other accounts use a group and its packages."""
     found = _own(call)
-    parse_policy(call.request["ResourcePolicy"])
+    check_group_policy(call.request["ResourcePolicy"])
     call.aws.store.put(found.scope, _POLICY, found.name, {"ResourcePolicy": call.request["ResourcePolicy"]})
     return {"ModelPackageGroupArn": found.arn}
 

@@ -29,7 +29,7 @@ def package(call: Call, name_or_arn: str, action: str) -> tuple[Resource, Docume
         ApiError: `AccessDeniedException`, or `ValidationException` when there is no such package.
     """
     found = resource(call, KIND, name_or_arn)
-    authorize(call, action, Resource(found.account, found.region, GROUP, found.name.split("/")[0]), found.arn)
+    authorize(call, action, found.arn)
     document = call.aws.store.get(found.scope, KIND, found.name)
     if document is None:
         raise validation_error(f"ModelPackage {found.arn} does not exist.")

@@ -1,0 +1,104 @@
+"""Objects in S3: what a request about them needs, with what their encryption needs of KMS."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from moto.backends import get_backend
+
+from common.local.access.callers import conditions
+from common.local.access.guard import NO_CONTEXT, Need, require_all
+from common.local.access.patterns import Context
+from common.local.context import LocalAws
+
+READS = ("s3:GetObject", "s3:GetObjectVersion")
+
+
+def require_object(aws: LocalAws, principal: str, action: str, bucket: str, key: str, kms_key: str = "") -> None:
+    """Check that a principal may read or write an object, and use the KMS key that it is, or will be, encrypted with.
+
+    Args:
+        action: `s3:GetObject`, `s3:PutObject`, ….
+        kms_key: what a write names itself; otherwise the bucket's default encryption counts.
+
+    Raises:
+        ApiError: `AccessDeniedException`.
+    """
+    require_all(aws, principal, object_needs(principal, action, bucket, key, kms_key), conditions(principal))
+
+
+def require_list(aws: LocalAws, principal: str, bucket: str, prefix: str) -> None:
+    """Check that a principal may list the objects below a prefix. Raises ApiError (`AccessDeniedException`)."""
+    needs = [Need("s3:ListBucket", f"arn:aws:s3:::{bucket}", {"s3:prefix": prefix})]
+    require_all(aws, principal, needs, conditions(principal))
+
+
+def object_needs(
+    principal: str, action: str, bucket: str, key: str, kms_key: str = "", context: Context = NO_CONTEXT
+) -> Iterator[Need]:
+    """The action itself, and for reads and writes that of KMS. A read of what is not there takes the right to list:
+    otherwise S3 does not tell that it is not there."""
+    arn = f"arn:aws:s3:::{bucket}/{key}"
+    yield Need(action, arn, context)
+    if action == "s3:PutObject":
+        if used := _key_arn(kms_key or _default_key(bucket), principal, bucket):
+            yield kms_need("kms:GenerateDataKey", used, arn)
+    elif action in READS:
+        found = _object(bucket, key, str(context.get("s3:versionid", "")))
+        if found is None:
+            yield Need("s3:ListBucket", f"arn:aws:s3:::{bucket}", {"s3:prefix": key})
+        elif found.encryption == "aws:kms" and (used := _key_arn(found.kms_key_id, principal, bucket)):
+            yield kms_need("kms:Decrypt", used, arn)
+
+
+def kms_need(action: str, key_arn: str, s3_arn: str) -> Need:
+    """What S3 asks of KMS in the caller's name."""
+    _, _, _, region, account, _ = key_arn.split(":", 5)
+    context = {
+        "kms:ViaService": f"s3.{region}.amazonaws.com",
+        "kms:CallerAccount": account,
+        "kms:EncryptionContext:aws:s3:arn": s3_arn,
+        "aws:ViaAWSService": "true",
+    }
+    return Need(action, key_arn, context)
+
+
+def upload_key(principal: str, bucket: str, kms_key: str = "") -> str:
+    """ARN of the key that a write to this bucket uses; empty where it is none of the customer's."""
+    return _key_arn(kms_key or _default_key(bucket), principal, bucket)
+
+
+def _bucket(name: str) -> Any | None:
+    backends: Any = get_backend("s3")
+    _, owner = backends.bucket_accounts.get(name, ("", ""))
+    return backends[owner]["aws"].buckets.get(name) if owner else None
+
+
+def _object(bucket: str, key: str, version: str) -> Any | None:
+    found = _bucket(bucket)
+    if found is None:
+        return None
+    if version:
+        return next((each for each in found.keys.getlist(key, []) if each.version_id == version), None)
+    latest = found.keys.get(key)
+    return latest if hasattr(latest, "encryption") else None  # a delete marker is no object
+
+
+def _default_key(bucket: str) -> str:
+    """The key of the bucket's default encryption; empty where that is none of the customer's."""
+    found = _bucket(bucket)
+    if found is None or not found.encryption:
+        return ""
+    rule = found.encryption["Rule"]["ApplyServerSideEncryptionByDefault"]
+    return str(rule.get("KMSMasterKeyID") or "") if rule["SSEAlgorithm"] == "aws:kms" else ""
+
+
+def _key_arn(key: str | None, principal: str, bucket: str) -> str:
+    """The ARN of a key that is named by ARN, id or alias. What is no ARN is of the caller's account, as on AWS."""
+    if not key or (key.startswith("arn:") and ":key/" in key):
+        return key or ""
+    account = principal.split(":")[4]
+    found = _bucket(bucket)
+    region = key.split(":")[3] if key.startswith("arn:") else (found.region_name if found else "us-east-1")
+    owner = key.split(":")[4] if key.startswith("arn:") else account
+    kms: Any = get_backend("kms")[owner][region]
+    return f"arn:aws:kms:{region}:{owner}:key/{kms.any_id_to_key_id(key)}"
