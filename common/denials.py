@@ -85,6 +85,12 @@ def denial_in(text: str) -> Denial | None:
     )
 
 
+def remedy_of(reason: str, otherwise: str) -> str:
+    """What to do about a failure: what makes AWS allow what it has denied, where that is the reason."""
+    denial = denial_in(reason)
+    return denial.remedy if denial else otherwise
+
+
 def _role(arn: str) -> str:
     """The role's name; a session's is that of its role."""
     session = re.match(r"arn:aws[a-z-]*:(?:sts|iam)::\d{12}:(assumed-role|role)/(.+)", arn)

@@ -38,12 +38,12 @@ class AsyncAnswer:
         return self.body.decode(errors="replace").strip()
 
 
-def ask(aws: Aws, model: str, name: str, body: bytes) -> AsyncAnswer:
+def ask(aws: Aws, model: str, name: str, body: bytes, content_type: str = "application/json") -> AsyncAnswer:
     """The endpoint's answer to a request, or its failure.
 
     Args:
         name: names the request among those of the model: two of one name must have the same body.
-        body: a JSON document.
+        body: a document of the content type, in which the answer is wanted, too.
 
     Raises:
         DeploymentError: neither came within twenty minutes.
@@ -54,8 +54,8 @@ def ask(aws: Aws, model: str, name: str, body: bytes) -> AsyncAnswer:
     asked = aws.runtime.invoke_endpoint_async(
         EndpointName=model,
         InputLocation=bucket.uri(key),
-        ContentType="application/json",
-        Accept="application/json",
+        ContentType=content_type,
+        Accept=content_type,
     )
     return _wait(bucket, model, asked)
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from common.aws import Aws, is_missing, says
+from common.denials import remedy_of
 from common.deployment.autoscaler import Autoscaler
 from common.deployment.guard import guards_of, put_alarms, remove_undeclared, stand_guard
 from common.deployment.live import (
@@ -20,8 +21,8 @@ from common.deployment.live import (
     Live,
     describe_endpoint,
     observe,
-    package_of,
 )
+from common.deployment.models import create_model, require_own_model, unless_it_exists
 from common.deployment.plan import (
     CHANGING,
     Action,
@@ -36,7 +37,7 @@ from common.deployment.plan import (
 from common.deployment.rollout import deployment_config
 from common.deployment.verify import check_artifact, check_endpoint, check_unchanged
 from common.errors import DeploymentError, RolledBackError, UnlikeTrainedError
-from common.protection import protected_endpoint, protected_model
+from common.protection import protected_endpoint
 from common.registry import Registry, metadata_values, now
 from common.settings import Run
 from common.storage import Bucket, Layout
@@ -188,13 +189,11 @@ class Deployment:
         create_model(self.aws, self.wanted)
         self._require_own_model()
         if not self.wanted.kept:
-            _unless_it_exists(
+            unless_it_exists(
                 lambda: sagemaker.create_endpoint_config(
                     EndpointConfigName=self.wanted.configuration,
                     Tags=tags,
-                    **protected_endpoint(
-                        self.wanted.endpoint.request(self.wanted.model_name, self._capture_uri), self.aws.settings
-                    ),
+                    **self._configuration_request,
                 )
             )
         return self._configuration_arn()
@@ -202,7 +201,7 @@ class Deployment:
     def _configuration_arn(self) -> str:
         name = self.wanted.configuration
         try:
-            return self.aws.sagemaker.describe_endpoint_config(EndpointConfigName=name)["EndpointConfigArn"]
+            found = self.aws.sagemaker.describe_endpoint_config(EndpointConfigName=name)
         except ClientError as error:
             if not (self.wanted.kept and is_missing(error)):
                 raise
@@ -210,6 +209,19 @@ class Deployment:
                 f"The kept configuration {name} was deleted a moment ago.",
                 "Nothing was changed. Run the same again: it makes a configuration anew.",
             ) from error
+        if not self.wanted.kept and found.get("KmsKeyId") != self._configuration_request.get("KmsKeyId"):
+            raise DeploymentError(
+                f"The endpoint configuration {name} exists, and encrypts with {found.get('KmsKeyId', 'no key of yours')} instead "
+                f"of {self._configuration_request.get('KmsKeyId', 'no key')}.",
+                "The environment's key has changed since it was made. Nothing serves by it: `aws sagemaker "
+                f"delete-endpoint-config --endpoint-config-name {name}`, then deploy again.",
+            )
+        return found["EndpointConfigArn"]
+
+    @property
+    def _configuration_request(self) -> dict[str, Any]:
+        request = self.wanted.endpoint.request(self.wanted.model_name, self._capture_uri)
+        return protected_endpoint(request, self.aws.settings)
 
     @property
     def _capture_uri(self) -> str:
@@ -274,8 +286,11 @@ class Deployment:
             raise DeploymentError(f"After the deploy of {wanted} began, somebody else deployed {what}.", _OVERTAKEN)
         raise DeploymentError(
             f"The deploy of {wanted} did not happen: {_serving(live)}. {self._why_not(live)}",
-            f"`./models show {self.registry.model.name}` has the package's evaluation; the endpoint's log is in CloudWatch, "
-            f"/aws/sagemaker/Endpoints/{name}. Mend the cause, or run the deploy again.",
+            remedy_of(
+                live.failure,
+                f"`./models show {self.registry.model.name}` has the package's evaluation; the endpoint's log is in "
+                f"CloudWatch, /aws/sagemaker/Endpoints/{name}. Mend the cause, or run the deploy again.",
+            ),
             told=True,
         )
 
@@ -370,45 +385,3 @@ def wait_until_settled(aws: Aws, endpoint: str, say: Say) -> None:
             return
         time.sleep(pause)
         pause = min(pause * 1.15, _LONGEST_POLL_SECONDS)
-
-
-def create_model(aws: Aws, wanted: Wanted) -> None:
-    """Create the SageMaker model of a package, unless there is one of its name."""
-    create_model_as(aws, wanted, wanted.model_name, aws.settings.role_of_endpoint(wanted.model.name))
-
-
-def create_model_as(aws: Aws, wanted: Wanted, name: str, role: str) -> None:
-    """The same under another name, for what runs with that role."""
-    request: dict[str, Any] = {
-        "ModelName": name,
-        "PrimaryContainer": wanted.container,
-        "ExecutionRoleArn": role,
-        "Tags": wanted.tags,
-    }
-    _unless_it_exists(lambda: aws.sagemaker.create_model(**protected_model(request, aws.settings)))
-
-
-def require_own_model(aws: Aws, wanted: Wanted, name: str = "") -> None:
-    """Refuse a SageMaker model that has the name of the package's, and was made from something else.
-
-    Args:
-        name: of the model, where it is not that which a deploy gives it.
-
-    Raises:
-        DeploymentError: it was.
-    """
-    name = name or wanted.model_name
-    container = aws.sagemaker.describe_model(ModelName=name).get("PrimaryContainer", {})
-    if package_of(container) != wanted.package.arn:
-        raise DeploymentError(
-            f"The SageMaker model {name} exists, but was not made from {wanted.package.arn}.",
-            "Somebody made it by hand, or the package group was made anew: delete that model, then deploy again.",
-        )
-
-
-def _unless_it_exists(create: Callable[[], object]) -> None:
-    try:
-        create()
-    except ClientError as error:
-        if not says(error, "already existing", "already exists", "ResourceInUse"):
-            raise

@@ -89,15 +89,16 @@ def lost_customers(aws: Aws, serving: Package, wanted: Package) -> list[str]:
 
 
 def compare_fleet(aws: Aws, package: Package) -> FleetManifest:
-    """Compare every customer's artifact with the manifest, and answer the manifest.
+    """Compare the code and every customer's artifact with what was registered, and answer the manifest.
 
     One listing compares all of them: by the ETag that S3 gave each object when the fleet was registered, and its size.
 
     Raises:
-        DeploymentError: an artifact is missing or another one.
+        DeploymentError: an artifact, or the code that serves them, is missing or another one.
         ArtifactError: the manifest is missing or damaged.
     """
     manifest = manifest_of(aws, package)
+    code_of(aws, package)
     if differs := manifest.differs(listing_of(aws, package.fleet)):
         raise DeploymentError(
             f"The fleet of version {package.version} in {package.fleet} is not the one that was approved: {differs}.",
@@ -166,23 +167,25 @@ def _mute(reason: str) -> ArtifactError:
 
 def check_fleet_endpoint(aws: Aws, endpoint: str, golden: FleetGolden) -> str:
     """What is wrong with the endpoint's answers to the golden requests, in words; empty when they match."""
-    for customer, told in golden.answers.items():
-        try:
-            answer = ask_customer(aws, endpoint, customer, told["request"])
-        except ClientError as error:
-            # ValidationError: the endpoint has been deleted or is not in service, or S3 has no such model.
-            if error_code(error) not in ("ModelError", "ValidationError", "ModelNotReadyException"):
-                raise
-            return f"customer {customer}: it answers with an error: {error.response['Error']['Message']}"
-        except ValueError as error:
-            return f"customer {customer}: the answer is no JSON: {error}"
-        try:
-            problem = golden.mismatch(customer, answer)
-        except (AttributeError, TypeError, ValueError):
-            problem = f"customer {customer}: the answer is no forecast: {str(answer)[:80]}"
-        if problem:
-            return problem
-    return ""
+    problems = (check_customer(aws, endpoint, golden, customer) for customer in golden.answers)
+    return next(filter(None, problems), "")
+
+
+def check_customer(aws: Aws, endpoint: str, golden: FleetGolden, customer: str) -> str:
+    """What is wrong with the endpoint's answer to a customer's golden request, in words; empty when it matches."""
+    try:
+        answer = ask_customer(aws, endpoint, customer, golden.answers[customer]["request"])
+    except ClientError as error:
+        # ValidationError: the endpoint has been deleted or is not in service, or S3 has no such model.
+        if error_code(error) not in ("ModelError", "ValidationError", "ModelNotReadyException"):
+            raise
+        return f"customer {customer}: it answers with an error: {error.response['Error']['Message']}"
+    except ValueError as error:
+        return f"customer {customer}: the answer is no JSON: {error}"
+    try:
+        return golden.mismatch(customer, answer)
+    except (AttributeError, TypeError, ValueError):
+        return f"customer {customer}: the answer is no forecast: {str(answer)[:80]}"
 
 
 def ask_customer(aws: Aws, endpoint: str, customer: str, request: Any) -> Any:
@@ -192,17 +195,26 @@ def ask_customer(aws: Aws, endpoint: str, customer: str, request: Any) -> Any:
         ClientError: SageMaker's, or the model's own.
         ValueError: the answer is no JSON.
     """
+    return json.loads(ask_target(aws, endpoint, customer, json.dumps(request).encode()))
+
+
+def ask_target(aws: Aws, endpoint: str, target: str, body: bytes, content_type: str = "application/json") -> bytes:
+    """What one model of several behind an endpoint answers, in the same type; waits for one that is still being loaded.
+
+    Raises:
+        ClientError: SageMaker's, or the model's own.
+    """
     deadline = time.monotonic() + _LOADING_SECONDS
     while True:
         try:
             answer = aws.runtime.invoke_endpoint(
                 EndpointName=endpoint,
-                TargetModel=f"{customer}{SUFFIX}",
-                ContentType="application/json",
-                Accept="application/json",
-                Body=json.dumps(request).encode(),
+                TargetModel=f"{target}{SUFFIX}",
+                ContentType=content_type,
+                Accept=content_type,
+                Body=body,
             )
-            return json.loads(answer["Body"].read())
+            return answer["Body"].read()
         except ClientError as error:
             if error_code(error) != "ModelNotReadyException" or time.monotonic() > deadline:
                 raise

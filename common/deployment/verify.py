@@ -15,20 +15,21 @@ from common.deployment.fleet import check_fleet, check_fleet_endpoint, compare_f
 from common.deployment.plan import Wanted
 from common.errors import DeploymentError
 from common.evaluation.golden import FleetGolden, Golden
+from common.model import Model
+from common.registry import Package
 from common.storage import Bucket, Layout
 
 _REFUSALS = ("ModelError", "ValidationError")
 """The model's own, and that of an endpoint which has been deleted or is not in service."""
 
 
-def golden_of(aws: Aws, wanted: Wanted) -> bytes:
-    """The golden predictions of the wanted package, as its `golden.json` holds them.
+def golden_of(aws: Aws, model: Model, package: Package) -> bytes:
+    """The golden predictions of a model's package, as its `golden.json` holds them.
 
     Raises:
         DeploymentError: they are missing, or not those that were registered.
     """
-    package = wanted.package
-    key = Layout(wanted.model.name).package(package.source, package.data_version, "golden.json")
+    key = Layout(model.name).package(package.source, package.data_version, "golden.json")
     content = Bucket(aws).read(key)
     if content is None or hashlib.sha256(content).hexdigest() != package.metadata.get("golden_digest"):
         state = "missing" if content is None else "not the file that was registered"
@@ -49,7 +50,7 @@ def check_artifact(aws: Aws, wanted: Wanted) -> None:
         ArtifactError: there is none, or it is damaged or unsafe.
     """
     if wanted.package.fleet:
-        check_fleet(aws, wanted.package, FleetGolden.from_json(golden_of(aws, wanted)))
+        check_fleet(aws, wanted.package, FleetGolden.from_json(golden_of(aws, wanted.model, wanted.package)))
     else:
         _check_single(aws, wanted)
 
@@ -60,7 +61,7 @@ def _check_single(aws: Aws, wanted: Wanted) -> None:
 
     package = wanted.package
     remedy = "Nothing was changed. Find out who wrote to the bucket, and restore the object from the bucket's versions."
-    golden = Golden.from_json(golden_of(aws, wanted))
+    golden = Golden.from_json(golden_of(aws, wanted.model, wanted.package))
     with tempfile.TemporaryDirectory() as folder:
         archive = fetch_artifact(aws, package.artifact, Path(folder))
         if digest(archive) != package.metadata.get("artifact_digest"):
@@ -94,8 +95,10 @@ def check_endpoint(aws: Aws, wanted: Wanted, variant: str = "") -> str:
         variant: the one to ask, where several answer.
     """
     if wanted.package.fleet:
-        return check_fleet_endpoint(aws, wanted.model.name, FleetGolden.from_json(golden_of(aws, wanted)))
-    golden = Golden.from_json(golden_of(aws, wanted))
+        return check_fleet_endpoint(
+            aws, wanted.model.name, FleetGolden.from_json(golden_of(aws, wanted.model, wanted.package))
+        )
+    golden = Golden.from_json(golden_of(aws, wanted.model, wanted.package))
     body = json.dumps(golden.records).encode()
     try:
         asynchronous = wanted.endpoint.mode == "asynchronous"

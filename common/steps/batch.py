@@ -8,7 +8,7 @@ from common.batch.declare import Batch
 from common.batch.manifest import Manifest, scored
 from common.batch.partitions import Task, partitions, tasks
 from common.batch.run import Scoring
-from common.deployment.execute import create_model_as, require_own_model
+from common.deployment.models import create_model_as, require_own_model
 from common.deployment.plan import Wanted
 from common.deployment.sweep import delete_if_there
 from common.deployment.verify import check_artifact

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, TypeVar
 from botocore.exceptions import ClientError
 
 from common.aws import Aws, is_missing, says
+from common.denials import remedy_of
 from common.errors import TrainingError
 
 if TYPE_CHECKING:
@@ -66,9 +67,11 @@ def run_training_job(
             say=say,
         )
     if job["TrainingJobStatus"] != "Completed":
+        reason = job.get("FailureReason") or job["SecondaryStatus"]
+        log = f"Its log is in CloudWatch, {LOG_GROUP}, streams {name}/…; mend the cause and run the step again."
         raise TrainingError(
-            f"Training job {name} is {job['TrainingJobStatus']}: {job.get('FailureReason') or job['SecondaryStatus']}",
-            f"Its log is in CloudWatch, {LOG_GROUP}, streams {name}/…; mend the cause and run the step again.",
+            f"Training job {name} is {job['TrainingJobStatus']}: {reason}",
+            remedy_of(reason, log),
             told=job["TrainingJobStatus"] == "Failed" or job["SecondaryStatus"].startswith("Max"),  # its time was up
         )
     return job
@@ -119,9 +122,10 @@ def _created(kind: str, create: Callable[[str], object], name: str) -> bool:
         if says(error, "ResourceInUse"):
             return False
         if says(error, "ValidationException"):
+            message = error.response["Error"]["Message"]
             raise TrainingError(
-                f"SageMaker refused the {kind} job {name}: {error.response['Error']['Message']}",
-                "Correct what the model folder declares, or the settings that the message names.",
+                f"SageMaker refused the {kind} job {name}: {message}",
+                remedy_of(message, "Correct what the model folder declares, or the settings that the message names."),
             ) from error
         raise
     return True

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
 from common.aws import Aws
+from common.denials import remedy_of
 from common.environments import Network
 from common.errors import TrainingError
 from common.model import Model
 from common.protection import protected_processing
 from common.settings import Settings
+from common.storage import Bucket
+from common.training.code import digest_of, verified
 from common.training.job import JobLog, Say, follow, start_or_join
 
 if TYPE_CHECKING:
@@ -23,7 +26,11 @@ if TYPE_CHECKING:
     )
 
 LOG_GROUP = "/aws/sagemaker/ProcessingJobs"
-_CODE, _UNPACKED = "/opt/ml/processing/input/code", "/opt/ml/processing/code"
+_CODE = "/opt/ml/processing/input/code"
+# The container compares what it was given itself: S3 might have been written to since the job was started.
+_START = """\
+c={digest}; cd /opt/ml/processing && echo "$c  input/code/$c.tar.gz" | sha256sum -c --quiet && mkdir code \
+&& tar -xzf input/code/$c.tar.gz -C code && exec python3 $PWD/code/$0 "$@\""""
 
 
 @dataclass(frozen=True)
@@ -31,7 +38,7 @@ class Script:
     """A program out of a code archive.
 
     Attributes:
-        code: S3 URI of the archive, a tar.gz.
+        code: S3 URI of the archive, a tar.gz that its SHA-256 is the name of.
         program: path of the Python program in the archive, e.g. `split.py`.
         arguments: its arguments, at most 100 of at most 256 characters each. Folders are named as they are in the container,
             `/opt/ml/processing/…`: the program knows none by heart.
@@ -89,13 +96,11 @@ def processing_request(
 ) -> CreateProcessingJobRequestTypeDef:
     """The request of the processing job; `run_processing_job` gives it its name."""
     code = Input("code", script.code, _CODE)
-    archive = f"{_CODE}/{script.code.rpartition('/')[2]}"
-    unpack = f"mkdir {_UNPACKED} && tar -xzf {archive} -C {_UNPACKED} && exec python3 {_UNPACKED}/{script.program}"
     request: CreateProcessingJobRequestTypeDef = {
         "ProcessingJobName": "",
         "AppSpecification": {
             "ImageUri": image,
-            "ContainerEntrypoint": ["/bin/bash", "-c", f'{unpack} "$@"', script.program],
+            "ContainerEntrypoint": ["/bin/bash", "-c", _START.format(digest=digest_of(script.code)), script.program],
         },
         "RoleArn": settings.role_of_jobs(model.name),
         "ProcessingInputs": [_input(given) for given in (code, *inputs)],
@@ -137,6 +142,7 @@ def run_processing_job(
     Raises:
         TrainingError: the job failed or was stopped, with what it left as its message and the end of its log, or its
             request was refused.
+        ArtifactError: the code that it would run is not what its name says; nothing was started.
     """
 
     def describe(name: str) -> DescribeProcessingJobResponseTypeDef:
@@ -144,6 +150,9 @@ def run_processing_job(
 
     def create(name: str) -> object:
         named: CreateProcessingJobRequestTypeDef = {**request(), "ProcessingJobName": name}
+        for given in named["ProcessingInputs"]:
+            if given["InputName"] == "code":
+                verified(Bucket(aws), given["S3Input"]["S3Uri"])
         return aws.sagemaker.create_processing_job(**named)
 
     def status(job: DescribeProcessingJobResponseTypeDef) -> str:
@@ -170,9 +179,10 @@ def _failure(job: DescribeProcessingJobResponseTypeDef, lines: Iterable[str]) ->
     name, status = job["ProcessingJobName"], job["ProcessingJobStatus"]
     reasons = [job[member] for member in ("ExitMessage", "FailureReason") if job.get(member)]
     told = "".join(f"\n  | {line}" for line in lines)
+    log = f"Its log is in CloudWatch, {LOG_GROUP}, streams {name}/…; mend the cause and run the step again."
     return TrainingError(
         f"Processing job {name} is {status}: {reasons[0] if reasons else _stopped(job)}{told}",
-        f"Its log is in CloudWatch, {LOG_GROUP}, streams {name}/…; mend the cause and run the step again.",
+        remedy_of(" ".join([*reasons, told]), log),
         told=status == "Failed",
     )
 

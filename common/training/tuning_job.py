@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from common.aws import Aws, is_missing
+from common.denials import remedy_of
 from common.errors import TrainingError
 from common.evaluation.tuning_summary import Parent, TuningSummary
 from common.model import Model
@@ -150,7 +151,10 @@ def _best_training_job(job: DescribeHyperParameterTuningJobResponseTypeDef, tria
         failed, reason = trials.failures[0]
         raise TrainingError(
             f"Tuning job {ends}\n  {len(trials.failures)} of {len(trials.ended())} training jobs failed; {failed}: {reason}",
-            f"Its log is in CloudWatch, {LOG_GROUP}, streams {failed}/…; mend the cause and run the step again.",
+            remedy_of(
+                reason,
+                f"Its log is in CloudWatch, {LOG_GROUP}, streams {failed}/…; mend the cause and run the step again.",
+            ),
             told=status == "Failed",
         )
     stopped = sum(trial.status == "Stopped" for trial in trials.ended())

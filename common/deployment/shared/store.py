@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import tarfile
+import zlib
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
+from io import BytesIO
 
 from botocore.exceptions import ClientError
 
@@ -18,7 +21,7 @@ from common.evaluation.golden import Golden
 from common.model import Model
 from common.registry import Package
 from common.storage import Bucket, split_uri
-from common.training.code import pack, stored
+from common.training.code import pack
 
 _THREADS = 8
 _REMEDY = "Find out who wrote to the bucket, and restore the object from the bucket's versions."
@@ -28,13 +31,15 @@ def publish(aws: Aws, wanted: SharedWanted) -> None:
     """Check every artifact of the generation offline, and put them all below its prefix; the manifest goes last.
 
     Raises:
-        DeploymentError: an artifact is not what was registered, or does not predict what it did.
+        DeploymentError: an artifact is not what was registered, or does not predict what it did; or other code lies there.
         ArtifactError: an artifact is missing, damaged or unsafe.
     """
     bucket, generation = Bucket(aws), wanted.generation
     with ThreadPoolExecutor(_THREADS) as pool:
         list(pool.map(partial(_publish_one, aws, wanted), sorted(wanted.packages)))
-    stored(bucket, f"{generation.prefix}code.tar.gz", pack({CODE.name: CODE.read_bytes()}))
+    code = f"{generation.prefix}code.tar.gz"
+    bucket.write_once(code, pack({CODE.name: CODE.read_bytes()}))
+    _check_code(bucket, generation)
     bucket.write(f"{generation.prefix}manifest.json", generation.to_json())
 
 
@@ -54,9 +59,10 @@ def check_published(aws: Aws, generation: Generation) -> None:
     """Compare the objects that the endpoint may load anew at any time with what was published.
 
     Raises:
-        DeploymentError: an artifact is missing or another one.
+        DeploymentError: an artifact, or the code that serves them, is missing or another one.
     """
     bucket, models = Bucket(aws), sorted(generation.members)
+    _check_code(bucket, generation)
     with ThreadPoolExecutor(_THREADS) as pool:
         contents = pool.map(lambda model: _sha256(bucket.read(generation.key(model))), models)
         differ = [m for m, found in zip(models, contents, strict=True) if found != generation.members[m].digest]
@@ -66,6 +72,25 @@ def check_published(aws: Aws, generation: Generation) -> None:
             f"published (the first: {bucket.uri(generation.key(differ[0]))}).",
             _REMEDY,
         )
+
+
+def _check_code(bucket: Bucket, generation: Generation) -> None:
+    """The archive holds the generation's serving module, and nothing else that could be imported."""
+    key = f"{generation.prefix}code.tar.gz"
+    try:
+        with tarfile.open(fileobj=BytesIO(bucket.read(key) or b"")) as tar:
+            found = {member.name: _sha256(_content(tar, member)) for member in tar}
+    except (tarfile.TarError, OSError, EOFError, zlib.error):
+        found = {}
+    if found != {CODE.name: generation.code}:
+        raise DeploymentError(
+            f"{bucket.uri(key)} is not the code that the endpoint {generation.endpoint} was published with.", _REMEDY
+        )
+
+
+def _content(tar: tarfile.TarFile, member: tarfile.TarInfo) -> bytes | None:
+    file = tar.extractfile(member) if member.isfile() else None
+    return file.read() if file else None
 
 
 def check_answers(aws: Aws, wanted: SharedWanted) -> str:
@@ -78,7 +103,7 @@ def check_answers(aws: Aws, wanted: SharedWanted) -> str:
 def _problem(aws: Aws, wanted: SharedWanted, model: str) -> str:
     package = wanted.packages[model]
     golden, said = (
-        Golden.from_json(golden_of(aws, _as_wanted(model, package, wanted))),
+        Golden.from_json(golden_of(aws, Model(model, "", "", "regression"), package)),
         f"{model} version {package.version}",
     )
     try:
