@@ -10,9 +10,7 @@ from pathlib import Path
 
 from common.local.pipeline.plan import Source
 from common.local.pipeline.process import PlannedJob
-
-_ORGANISATION = "00000000-0000-4000-8000-000000000001"
-_PROJECT = "00000000-0000-4000-8000-000000000002"
+from common.local.pipeline.project import ISSUER, ORGANISATION, PROJECT, origin, subject
 
 
 @dataclass(frozen=True)
@@ -30,7 +28,7 @@ def environment(
 ) -> dict[str, str]:
     """What a job finds in its environment before its contexts are added."""
     name = repo.resolve().name
-    token = web_identity(of, name)
+    token = web_identity(of, origin(repo))
     reference = {"CIRCLE_BRANCH": of.branch} if of.branch else {"CIRCLE_TAG": of.tag}
     return {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -47,9 +45,9 @@ def environment(
         "CIRCLE_NODE_TOTAL": "1",
         "CIRCLE_OIDC_TOKEN": token,
         "CIRCLE_OIDC_TOKEN_V2": token,
-        "CIRCLE_ORGANIZATION_ID": _ORGANISATION,
+        "CIRCLE_ORGANIZATION_ID": ORGANISATION,
         "CIRCLE_PIPELINE_ID": identity.pipeline_id,
-        "CIRCLE_PROJECT_ID": _PROJECT,
+        "CIRCLE_PROJECT_ID": PROJECT,
         "CIRCLE_PROJECT_REPONAME": name,
         "CIRCLE_PROJECT_USERNAME": "local",
         "CIRCLE_REPOSITORY_URL": str(repo.resolve()),
@@ -66,9 +64,9 @@ def web_identity(of: Source, repository: str) -> str:
     reference = f"refs/heads/{of.branch}" if of.branch else f"refs/tags/{of.tag}"
     now = int(time.time())
     claims = {
-        "iss": f"https://oidc.circleci.com/org/{_ORGANISATION}",
-        "aud": _ORGANISATION,
-        "sub": f"org/{_ORGANISATION}/project/{_PROJECT}/user/local/vcs-origin/{repository}/vcs-ref/{reference}",
+        "iss": ISSUER,
+        "aud": ORGANISATION,
+        "sub": subject(repository, reference),
         "iat": now,
         "exp": now + 3600,
     }
