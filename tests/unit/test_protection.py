@@ -84,6 +84,7 @@ REQUESTS = [
 @pytest.mark.parametrize(("operation", "protect", "request_"), REQUESTS, ids=[name for name, *_ in REQUESTS])
 def test_requests_stay_what_the_api_takes(operation: str, protect: Any, request_: dict[str, Any]) -> None:
     shape = get_session().get_service_model("sagemaker").operation_model(operation).input_shape
+    assert shape
     validate_parameters(protect(request_, replace(KEYS, network=PLACED.network)), shape)
     assert protect(request_, PLAIN) == request_
 
