@@ -16,7 +16,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from common.aws import Aws, is_missing
+from common.aws import Aws, error_code, is_missing
 from common.errors import DataError
 
 REGISTERED = ("data", "sources", "code", "packages", "fleets", "attempts")
@@ -37,9 +37,9 @@ class Layout:
         """Which data version a source gathered."""
         return f"{self.model}/sources/{source}/data.json"
 
-    def code(self, source: str) -> str:
-        """The code archive that runs in a fleet's containers."""
-        return f"{self.model}/sources/{source}/code.tar.gz"
+    def code(self, digest: str) -> str:
+        """A code archive that gathers in a VPC, or runs in a fleet's containers, by its SHA-256."""
+        return f"{self.model}/code/{digest}.tar.gz"
 
     def customers(self, version: str, source: str, name: str) -> str:
         """A part of the clean readings of a data version, as the checks of a source left them: `part-00000.csv.gz`."""
@@ -91,8 +91,12 @@ class Layout:
         return f"{self.model}/batch/work/{digest}/"
 
     def batch_code(self, digest: str) -> str:
-        """The code archive of a batch's processing jobs, by the digest of its content."""
+        """The code archive of a batch's processing jobs, by its SHA-256."""
         return f"{self.model}/batch/code/{digest}.tar.gz"
+
+    def monitoring_code(self, digest: str) -> str:
+        """The code archive of the monitor's jobs, by its SHA-256."""
+        return f"{self.model}/monitoring/code/{digest}.tar.gz"
 
     def asynchronous(self, name: str) -> str:
         """A request of an asynchronous endpoint, `input/…`; SageMaker leaves `output/…` and `failure/…` beside it."""
@@ -173,6 +177,16 @@ class Bucket:
         """Write an object, of the content type that its name says: a browser shows a report, and does not download it."""
         content_type = mimetypes.guess_type(key)[0] or "application/octet-stream"
         self.aws.s3.put_object(Bucket=self.of(key), Key=key, Body=body, ContentType=content_type)
+
+    def write_once(self, key: str, body: bytes) -> None:
+        """Write an object unless one lies there: of what runs at the same time, the first writes, and nothing is overwritten."""
+        try:
+            self.aws.s3.put_object(
+                Bucket=self.of(key), Key=key, Body=body, ContentType="application/gzip", IfNoneMatch="*"
+            )
+        except ClientError as error:
+            if error_code(error) not in ("PreconditionFailed", "ConditionalRequestConflict"):
+                raise
 
     def upload(self, key: str, path: Path) -> None:
         """Write an object from a file, whatever its size."""

@@ -80,7 +80,7 @@ class Scoring:
     def _prepare(self) -> Mapping[str, Any]:
         """What was prepared of the files, by this run or an earlier one."""
         if self._progress().prepared is None:
-            stored(self._bucket, self._code_key, self._code[1])
+            stored(self._bucket, Layout(self.model.name).batch_code, self._code)
             run_processing_job(
                 self.aws,
                 self._job("prepare"),
@@ -192,18 +192,18 @@ class Scoring:
         return Bucket(self.aws)
 
     @cached_property
-    def _code(self) -> tuple[str, bytes]:
+    def _code(self) -> bytes:
         return code_archive()
 
-    @property
-    def _code_key(self) -> str:
-        return Layout(self.model.name).batch_code(self._code[0])
+    @cached_property
+    def _code_digest(self) -> str:
+        return hashlib.sha256(self._code).hexdigest()
 
     @cached_property
     def _digest(self) -> str:
         """Names the jobs: what is left of another partition, by another release of the code, or in other pieces, is not gone
         on with."""
-        given = f"{self._name} {self.task.digest} {self.task.batch.piece_mb} {self._code[0]}"
+        given = f"{self._name} {self.task.digest} {self.task.batch.piece_mb} {self._code_digest}"
         return hashlib.sha256(given.encode()).hexdigest()[:16]
 
     @property
@@ -217,7 +217,8 @@ class Scoring:
     @property
     def _place(self) -> Place:
         uri = self._bucket.uri
-        return Place(uri(self._code_key), self.input, uri(self._work_key), uri(self._output_key))
+        code = Layout(self.model.name).batch_code(self._code_digest)
+        return Place(uri(code), self.input, uri(self._work_key), uri(self._output_key))
 
     def _job(self, part: str) -> str:
         return f"{self.model.name}-{part}-{self._digest[:12]}"

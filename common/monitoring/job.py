@@ -17,7 +17,7 @@ from common.monitoring.looked import FOLDERS, RESULTS
 from common.registry import Package
 from common.settings import Settings
 from common.storage import Bucket, Layout
-from common.training.code import pack
+from common.training.code import pack, stored
 from common.training.image import image_uri
 from common.training.job import Say
 from common.training.processing import Input, Output, Script, processing_request, run_processing_job
@@ -150,7 +150,7 @@ class Look:
 
         def request() -> CreateProcessingJobRequestTypeDef:
             self._put(bucket)
-            return self.request(bucket)
+            return self.request(bucket, stored(bucket, Layout(self.model.name).monitoring_code, pack(code_files())))
 
         def left() -> bool:
             return set(RESULTS) <= set(bucket.listing(self._key("results/")))
@@ -171,13 +171,12 @@ class Look:
     def _put(self, bucket: Bucket) -> None:
         """Write what the job is given."""
         bucket.write_json(self._key("plan.json"), self.plan)
-        bucket.write(self._key("code.tar.gz"), pack(code_files()))
         for name, given in self._files.items():
             content = [{"prefix": given.prefix}, *sorted(given.etags)]
             bucket.write(self._key(f"{name}.manifest"), json.dumps(content).encode())
 
-    def request(self, bucket: Bucket) -> CreateProcessingJobRequestTypeDef:
-        """The request of the processing job; `run_processing_job` gives it its name."""
+    def request(self, bucket: Bucket, code: str) -> CreateProcessingJobRequestTypeDef:
+        """The request of the processing job, with the URI of its code; `run_processing_job` gives it its name."""
         settings: Settings = bucket.aws.settings
         layout, package = Layout(self.model.name), self.package
 
@@ -199,7 +198,7 @@ class Look:
             self.model,
             settings,
             image=image_uri(settings.region, "sklearn"),
-            script=Script(of_job("code.tar.gz"), _PROGRAM, [f"--{name}={path}" for name, path in folders.items()]),
+            script=Script(code, _PROGRAM, [f"--{name}={path}" for name, path in folders.items()]),
             inputs=[*(Input(name, uri, folders[name]) for name, uri in given.items()), *manifests],
             outputs=[Output("results", _RESULTS, of_job("results"))],
             cluster=self.monitor.cluster,

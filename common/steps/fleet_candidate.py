@@ -31,7 +31,7 @@ from common.steps.fleet_examples import read_examples
 from common.steps.fleet_objects import Index, etags_of, model_key, read_index, read_many, read_results
 from common.steps.registering import run_facts
 from common.storage import Layout
-from common.training.code import SERVING_ENVIRONMENT
+from common.training.code import SERVING_ENVIRONMENT, verified
 from common.training.fleet import Fleet
 from common.training.fleet_job import FleetJobs, train_fleet_jobs
 
@@ -109,13 +109,7 @@ class FleetCandidate:
         Raises:
             ArtifactError: it has been removed or written over since the jobs ran.
         """
-        jobs, content = self.jobs, self.context.bucket.read(self._layout.code(self.source))
-        if content is None or hashlib.sha256(content).hexdigest() != jobs.code_digest:
-            raise ArtifactError(
-                f"{jobs.code} is not the code that fitted the models{' any more' if content else ': it is missing'}.",
-                "Nothing was registered. Find out who writes to the bucket, and run the step again.",
-            )
-        return content
+        return verified(self.context.bucket, self.jobs.code)
 
     @cached_property
     def parts(self) -> Parts:

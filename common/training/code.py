@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-import gzip
+import hashlib
 import io
 import json
+import struct
 import tarfile
 import zlib
+from collections.abc import Callable
+from pathlib import PurePosixPath
 from typing import Any, Protocol
 
+from common.errors import ArtifactError
 from common.model import ROOT
-from common.storage import Bucket
+from common.storage import Bucket, split_uri
 
 PACKAGE = ROOT / "common" / "forecasting"
 SPLIT, FIT, INFERENCE = "split.py", "fit.py", "inference.py"
@@ -58,30 +62,59 @@ def code_archive(forecaster: Declared) -> bytes:
 
 
 def pack(files: dict[str, bytes]) -> bytes:
-    """A tar.gz of the files; the same files make the same bytes."""
+    """A tar.gz of the files; the same files make the same bytes, on every machine."""
     target = io.BytesIO()
-    with gzip.GzipFile(fileobj=target, mode="wb", mtime=0) as packed, tarfile.open(fileobj=packed, mode="w") as tar:
+    with tarfile.open(fileobj=target, mode="w") as tar:
         for name, content in sorted(files.items()):
             member = tarfile.TarInfo(name)
             member.size, member.mode = len(content), 0o644
             tar.addfile(member, io.BytesIO(content))
-    return target.getvalue()
+    return _gzipped(target.getvalue())
 
 
-def stored(bucket: Bucket, key: str, archive: bytes) -> bytes:
-    """The archive as it lies at that key; it is put there unless the same files are there already.
+def _gzipped(content: bytes) -> bytes:
+    """gzip (RFC 1952) in stored blocks (RFC 1951, 3.2.4): what zlib compresses to differs from build to build."""
+    blocks = [content[start : start + 0xFFFF] for start in range(0, len(content), 0xFFFF)]
+    packed = [b"\x1f\x8b\x08" + bytes(6) + b"\xff"]
+    for number, block in enumerate(blocks, 1):
+        packed += [struct.pack("<BHH", number == len(blocks), len(block), len(block) ^ 0xFFFF), block]
+    return b"".join([*packed, struct.pack("<II", zlib.crc32(content), len(content))])
 
-    Packages name its digest, and another build of zlib packs the same files into other bytes: what was first stays.
+
+def stored(bucket: Bucket, key: Callable[[str], str], archive: bytes) -> str:
+    """The URI of the archive in S3, where its SHA-256 is its name; written once, and never over anything.
+
+    Args:
+        key: makes the key of the digest, such as `Layout.code`.
+
+    Raises:
+        ArtifactError: something else lies there.
     """
-    present = bucket.read(key)
-    if present is not None and _unzipped(present) == _unzipped(archive):
-        return present
-    bucket.write(key, archive)
-    return archive
+    place = key(hashlib.sha256(archive).hexdigest())
+    if bucket.read(place) is None:
+        bucket.write_once(place, archive)
+    verified(bucket, bucket.uri(place))
+    return bucket.uri(place)
 
 
-def _unzipped(archive: bytes) -> bytes | None:
-    try:
-        return gzip.decompress(archive)
-    except (OSError, EOFError, zlib.error):
-        return None
+def verified(bucket: Bucket, uri: str) -> bytes:
+    """The code archive at a URI that names its SHA-256; nothing that runs on SageMaker starts without this.
+
+    Raises:
+        ArtifactError: it is missing, or has been exchanged.
+    """
+    content = bucket.read(split_uri(uri)[1])
+    found = "" if content is None else hashlib.sha256(content).hexdigest()
+    if content is None or found != digest_of(uri):
+        raise ArtifactError(
+            f"{uri} {'has been exchanged: its SHA-256 is ' + found if found else 'is missing'}. It is code that would run on "
+            "SageMaker.",
+            "Nothing was started with it. Find out who writes to the bucket, then restore the object from the bucket's "
+            "versions; of an object that is deleted, the same commit puts the same one there.",
+        )
+    return content
+
+
+def digest_of(uri: str) -> str:
+    """The SHA-256 that the URI of a code archive names."""
+    return PurePosixPath(uri).name.removesuffix(".tar.gz")

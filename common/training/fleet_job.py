@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 from dataclasses import dataclass
@@ -10,13 +9,14 @@ from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, cast
 
 from common.aws import Aws
+from common.errors import TrainingError
 from common.forecasting.checks import Limits
 from common.forecasting.fit import METRICS
 from common.model import Model
 from common.protection import protected_training
 from common.settings import Settings
 from common.storage import Bucket, Layout
-from common.training.code import FIT, SPLIT, code_archive, stored
+from common.training.code import FIT, SPLIT, code_archive, digest_of, stored, verified
 from common.training.fleet import Fleet
 from common.training.image import image_uri
 from common.training.job import Say, run_training_job
@@ -37,12 +37,17 @@ _CUSTOMERS, _INDEX = "/opt/ml/processing/output/customers", "/opt/ml/processing/
 
 @dataclass(frozen=True)
 class Origin:
-    """What a fleet is made from, which names its jobs and says where everything lies."""
+    """What a fleet is made from, which names its jobs and says where everything lies.
+
+    Attributes:
+        code: URI of the code archive.
+    """
 
     model: Model
     source: str
     data_version: str
     bucket: Bucket
+    code: str
 
     @property
     def job(self) -> str:
@@ -52,11 +57,6 @@ class Origin:
     @property
     def split_job(self) -> str:
         return f"{self.model.name}-split-{self.source[:12]}-{self.data_version[:8]}"
-
-    @property
-    def code(self) -> str:
-        """URI of the code archive."""
-        return self.bucket.uri(self._layout.code(self.source))
 
     @property
     def raw(self) -> str:
@@ -116,13 +116,34 @@ def train_fleet_jobs(
         champion: prefix of the results (`parts/`) of the fleet that serves now, in S3; empty where there is none.
 
     Raises:
-        TrainingError: a job failed or was stopped, with SageMaker's reason, or its request was refused.
+        TrainingError: a job failed or was stopped, with SageMaker's reason, or its request was refused; or it has run other
+            code.
+        ArtifactError: the code archive in S3 has been exchanged.
     """
-    origin = Origin(model, source, data_version, Bucket(aws))
-    archive = stored(origin.bucket, Layout(model.name).code(source), code_archive(fleet.forecaster))
+    bucket = Bucket(aws)
+    code = stored(bucket, Layout(model.name).code, code_archive(fleet.forecaster))
+    origin = Origin(model, source, data_version, bucket, code)
     split = run_split(aws, origin, fleet, limits, say)
     fit = run_fit(aws, origin, fleet, champion, say)
-    return FleetJobs(split, fit, origin.code, hashlib.sha256(archive).hexdigest())
+    _require_same_code(origin, split, fit)
+    return FleetJobs(split, fit, code, digest_of(code))
+
+
+def _require_same_code(
+    origin: Origin, split: DescribeProcessingJobResponseTypeDef, fit: DescribeTrainingJobResponseTypeDef
+) -> None:
+    """Refuse jobs that were found under their names, and have run another code than this commit's."""
+    [given] = [each["S3Input"]["S3Uri"] for each in split["ProcessingInputs"] if each["InputName"] == "code"]
+    ran = {
+        split["ProcessingJobName"]: given,
+        fit["TrainingJobName"]: json.loads(fit["HyperParameters"]["sagemaker_submit_directory"]),
+    }
+    for job, code in ran.items():
+        if code != origin.code:
+            raise TrainingError(
+                f"Job {job} has run other code than this commit's: {code} instead of {origin.code}.",
+                "Find out who started it under this name. Change something in the model's folder: another source has other jobs.",
+            )
 
 
 def run_split(aws: Aws, origin: Origin, fleet: Fleet, limits: Limits, say: Say) -> DescribeProcessingJobResponseTypeDef:
@@ -132,9 +153,12 @@ def run_split(aws: Aws, origin: Origin, fleet: Fleet, limits: Limits, say: Say) 
 
 def run_fit(aws: Aws, origin: Origin, fleet: Fleet, champion: str, say: Say) -> DescribeTrainingJobResponseTypeDef:
     """The completed training job; the code archive and the split readings lie in S3 already."""
-    return run_training_job(
-        aws, origin.job, lambda: fit_request(origin, fleet, champion, aws.settings), say, resumes=True
-    )
+
+    def request() -> CreateTrainingJobRequestTypeDef:
+        verified(origin.bucket, origin.code)
+        return fit_request(origin, fleet, champion, aws.settings)
+
+    return run_training_job(aws, origin.job, request, say, resumes=True)
 
 
 def split_request(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,8 +13,8 @@ from common.data.sources import FromEnvironment
 from common.environments import Network
 from common.lineage import pinned
 from common.model import ROOT, Model
-from common.storage import Bucket
-from common.training.code import pack
+from common.storage import Bucket, Layout
+from common.training.code import pack, stored
 from common.training.image import image_uri
 from common.training.job import Say
 from common.training.processing import (
@@ -64,14 +63,15 @@ def gather_in_vpc(
     prefix = f"{model.name}/gathering/{name}"
 
     def request() -> CreateProcessingJobRequestTypeDef:
-        archive = gathering_archive(model)
-        code = f"{model.name}/gathering/code/{hashlib.sha256(archive).hexdigest()[:16]}/code.tar.gz"
-        bucket.write(code, archive)
         return processing_request(
             model,
             aws.settings,
             image=image_uri(aws.settings.region, "sklearn"),
-            script=Script(bucket.uri(code), "gather.py", (f"{model.folder}.gather_data", "--to", _EXTRACT, *arguments)),
+            script=Script(
+                stored(bucket, Layout(model.name).code, gathering_archive(model)),
+                "gather.py",
+                (f"{model.folder}.gather_data", "--to", _EXTRACT, *arguments),
+            ),
             inputs=(),
             outputs=[Output("extract", _EXTRACT, bucket.uri(prefix))],
             cluster=Cluster(run_on.instance_type, volume_gb=run_on.volume_gb, max_run_seconds=run_on.max_run_seconds),

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from common.aws import Aws
-from common.errors import TrainingError
+from common.errors import ArtifactError, TrainingError
 from common.model import Model
-from common.settings import Settings
+from common.settings import Network, Settings
 from common.training.processing import (
     Cluster,
     Input,
-    Network,
     Output,
     Script,
     processing_request,
@@ -57,10 +57,12 @@ def client(aws: Account, monkeypatch: pytest.MonkeyPatch) -> Aws:
 def request_for(aws: Account, script: str, *arguments: str, **changes: Any) -> CreateProcessingJobRequestTypeDef:
     """A request that runs this script, out of an archive with a package beside it."""
     shared = {"shared/__init__.py": "", "shared/words.py": "upper = str.upper"}
-    put(aws, "code/archive.tar.gz", archive({"program.py": script} | shared))
+    code = archive({"program.py": script} | shared)
+    key = f"code/{hashlib.sha256(code).hexdigest()}.tar.gz"
+    put(aws, key, code)
     request: dict[str, Any] = {
         "image": SCIKIT_LEARN,
-        "script": Script(f"s3://{aws.bucket}/code/archive.tar.gz", "program.py", arguments),
+        "script": Script(f"s3://{aws.bucket}/{key}", "program.py", arguments),
         "inputs": (),
         "outputs": (),
         "cluster": Cluster("ml.m5.large", volume_gb=1, max_run_seconds=60),
@@ -155,9 +157,37 @@ def test_a_request_that_sagemaker_refuses_names_what_is_wrong(aws: Account, clie
     assert "what the model folder declares" in refused.value.remedy
 
 
+def code_of(request: CreateProcessingJobRequestTypeDef) -> str:
+    """The key of the code."""
+    return request["ProcessingInputs"][0]["S3Input"]["S3Uri"].split("/", 3)[3]
+
+
+def test_code_that_was_exchanged_starts_no_job(aws: Account, client: Aws) -> None:
+    request = request_for(aws, "print('never')")
+    put(aws, code_of(request), archive({"program.py": "print('mine')"}))
+    with pytest.raises(
+        ArtifactError, match=r"/code/[0-9a-f]{64}\.tar\.gz has been exchanged: its SHA-256 is"
+    ) as refused:
+        run(client, "exchanged", request)
+    assert "restore the object from the bucket's versions" in refused.value.remedy
+    assert aws.client("sagemaker").list_processing_jobs()["ProcessingJobSummaries"] == []
+
+
+def test_code_that_is_exchanged_after_the_job_was_started_does_not_run(
+    aws: Account, client: Aws, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The container compares what it was given itself."""
+    request = request_for(aws, "print('never')")
+    put(aws, code_of(request), archive({"program.py": "print('mine')"}))
+    monkeypatch.setattr("common.training.processing.verified", lambda bucket, uri: b"")  # it was as it should be then
+    with pytest.raises(TrainingError, match=r"(?s)is Failed.*input/code/[0-9a-f]{64}\.tar\.gz: FAILED") as refused:
+        run(client, "later", request)
+    assert "mine" not in refused.value.what
+
+
 def test_the_entrypoint_keeps_to_sagemakers_limit() -> None:
     settings = Settings("eu-west-1", "bucket", "arn:aws:iam::123456789012:role/Execution")
-    script = Script("s3://bucket/energy/sources/0123456789abcdef/code.tar.gz", "split.py")
+    script = Script(f"s3://bucket/energy/code/{'0' * 64}.tar.gz", "split.py")
     request = processing_request(
         MODEL, settings, image=SCIKIT_LEARN, script=script, inputs=(), outputs=(), cluster=Cluster("ml.m5.large")
     )

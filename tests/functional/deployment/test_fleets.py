@@ -22,7 +22,9 @@ from common.errors import CheckoutError, DataError, DeploymentError, ModelsError
 from common.registry import Package
 from common.settings import Run, Settings
 from common.steps.add_customer import add_customer
+from common.steps.context import Context
 from common.steps.forecast import forecast_customer, last_readings
+from common.steps.smoke import smoke_test
 from common.storage import Layout, split_uri
 from energy_model import MODEL
 from tests.accounts import Account
@@ -106,6 +108,9 @@ def test_an_endpoint_switches_from_one_whole_fleet_to_another_and_back(fleets: F
     assert {fleets.first_day(customer) for customer in CUSTOMERS} == {"2024-03-11"}
     assert not fleets.deploy(two)
     assert "deployed_as" in fleets.registry.version(2).metadata
+    said: list[str] = []
+    smoke_test(Context(fleets.aws, say=said.append), MODEL)
+    assert [said[1].count(told) for told in ("forecast of customer ", "  as it should be")] == [3, 3]
 
     assert fleets.deploy(one)  # what `--version 1` does
     assert fleets.first_day("00") == "2024-03-01"
@@ -141,7 +146,7 @@ def written(name: str) -> Fault:
 
 
 def other_code(fleets: Fleets, package: Package) -> str:
-    key = Layout(MODEL.name).code(package.source)
+    key = Layout(MODEL.name).code(package.metadata["code_digest"])
     fleets.bucket.write(key, b"something else")
     return key
 
@@ -151,7 +156,7 @@ FAULTS: dict[Fault, str] = {
     anothers: "1 of 12 artifacts are not those that were registered (the first: 05.tar.gz)",
     written("fleet.tar.gz"): "is not what was registered with version 2: its SHA-256 is",
     written("golden.json"): "not the file that was registered",
-    other_code: "code.tar.gz is not what was registered with version 2",
+    other_code: ".tar.gz is not what was registered with version",
 }
 
 
@@ -184,7 +189,7 @@ def test_a_fleet_that_is_not_wholly_the_approved_one_never_meets_traffic(fleets:
 def test_a_deploy_that_has_nothing_to_do_still_finds_models_that_were_written_over(fleets: Fleets) -> None:
     one = fleets.approved(ONE, Made(CUSTOMERS, days=60))
     fleets.deploy(one)
-    for fault in (missing, anothers):
+    for fault in (missing, anothers, other_code):
         with harmed(fleets, one, fault), pytest.raises(DeploymentError) as error:
             fleets.deploy(one)
         assert FAULTS[fault] in str(error.value)

@@ -12,12 +12,14 @@ import pytest
 from botocore.exceptions import ClientError
 
 from common.deployment.shared.execute import sweep_generations
+from common.deployment.shared.generation import CODE
 from common.errors import ArtifactError, DeploymentError
 from common.model import Model
 from common.operations.teardown import tear_down
 from common.registry import Package
 from common.settings import Run
 from common.storage import Bucket, split_uri
+from common.training.code import pack
 from tests.accounts import Account
 from tests.functional.deployment.deployment_kit import cut_off, eventually, on_call, trained
 from tests.functional.deployment.shared_kit import ABALONE, CHURN, TABULAR, Shared, constant_load
@@ -333,7 +335,20 @@ def test_a_corrupt_artifact_harms_no_other_model(shared: Shared) -> None:
     shared.deploy(CHURN, shared.package(CHURN, 6))
     served, live = shared.served(), shared.live()
     assert served is not None
-    Bucket(shared.aws).write(served.key("abalone"), trained(1)[0][:-100])
+    code, bucket = f"{served.prefix}code.tar.gz", Bucket(shared.aws)
+    before = bucket.read(code) or b""
+    for other in (
+        b"no archive",
+        pack({"inference.py": b"mine"}),
+        pack({"inference.py": CODE.read_bytes(), "json.py": b""}),
+    ):
+        bucket.write(code, other)
+        with pytest.raises(
+            DeploymentError, match=r"code\.tar\.gz is not the code that the endpoint tabular was published"
+        ):
+            shared.deploy(CHURN, shared.project(CHURN).registry.version(1))
+    bucket.write(code, before)
+    bucket.write(served.key("abalone"), trained(1)[0][:-100])
     # An endpoint of its own loads everything anew, as a new instance would.
     sagemaker = shared.account.client("sagemaker")
     sagemaker.create_endpoint(EndpointName="another", EndpointConfigName=live.configuration)

@@ -24,8 +24,8 @@ from common.forecasting.checks import Limits
 from common.forecasting.readings import read_part
 from common.forecasting.series import Series
 from common.forecasting.structural import Structural
-from common.storage import Bucket
-from common.training.code import code_archive
+from common.storage import Bucket, Layout
+from common.training.code import code_archive, stored
 from common.training.fleet import Fleet
 from common.training.fleet_job import FleetJobs, Origin, train_fleet_jobs
 from energy_model import MODEL
@@ -123,7 +123,8 @@ class Trainer:
         )
 
     def origin(self, source: str, data_version: str) -> Origin:
-        return Origin(MODEL, source, data_version, self.bucket)
+        code = stored(self.bucket, Layout(MODEL.name).code, code_archive(FORECASTER))
+        return Origin(MODEL, source, data_version, self.bucket, code)
 
     def files(self, source: str, data_version: str) -> dict[str, bytes]:
         """Every object of a fleet, by its key below the fleet's prefix."""

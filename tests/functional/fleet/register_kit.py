@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -35,7 +34,7 @@ from common.steps.fleet_objects import keys_below
 from common.steps.gather_series import gather_readings
 from common.steps.train_fleet import train_fleet_model
 from common.storage import Bucket, Layout, split_uri
-from common.training.code import code_archive
+from common.training.code import code_archive, digest_of, stored
 from common.training.fleet import Fleet
 from common.training.fleet_job import FleetJobs, Origin
 from common.training.image import image_uri
@@ -180,17 +179,16 @@ class Registrar:
         say: Any,
     ) -> FleetJobs:
         """In place of `train_fleet_jobs`: the same programs and objects, without containers."""
-        origin = Origin(model, source, data_version, self.bucket)
+        code = stored(self.bucket, Layout(model.name).code, code_archive(fleet.forecaster))
+        origin = Origin(model, source, data_version, self.bucket, code)
         done = bool(keys_below(self.bucket, split_uri(origin.fleet)[1], ".json.gz"))
-        archive = code_archive(fleet.forecaster)
-        self.bucket.write(Layout(model.name).code(source), archive)
         if not done:
             self.jobs.append(source)
             with tempfile.TemporaryDirectory() as folder:
                 self._split(origin, limits, Path(folder))
                 self._fit(origin, fleet, champion, Path(folder))
             self.champions[origin.fleet] = champion
-        return self._described(origin, fleet, hashlib.sha256(archive).hexdigest())
+        return self._described(origin, fleet)
 
     def _split(self, origin: Origin, limits: Limits, folder: Path) -> None:
         for name in ("raw", "customers", "index"):
@@ -214,7 +212,7 @@ class Registrar:
             shard.fit(part, partial(_fit, fleet.forecaster, fleet.holdout_days, known))
         self._upload(checkpoints, origin.fleet)
 
-    def _described(self, origin: Origin, fleet: Fleet, digest: str) -> FleetJobs:
+    def _described(self, origin: Origin, fleet: Fleet) -> FleetJobs:
         now, champion = datetime.now(UTC), self.champions[origin.fleet]
         cluster = {"InstanceType": "ml.m5.large", "InstanceCount": 1}
         split = {
@@ -229,7 +227,7 @@ class Registrar:
                 {"ChannelName": name, "DataSource": {"S3DataSource": {"S3Uri": uri}}} for name, uri in channels.items()
             ],
         }  # fmt: skip
-        return FleetJobs(cast("Any", split), cast("Any", fit), origin.code, digest)
+        return FleetJobs(cast("Any", split), cast("Any", fit), origin.code, digest_of(origin.code))
 
     def _download(self, uri: str, folder: Path) -> None:
         for key in keys_below(self.bucket, split_uri(uri)[1], ""):

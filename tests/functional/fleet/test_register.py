@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import io
 import json
 import tarfile
@@ -27,7 +28,7 @@ from common.settings import Settings
 from common.steps.fleet_objects import etags_of, keys_below
 from common.steps.history import package_history
 from common.storage import Layout, split_uri
-from common.training.code import Declared, code_archive, pack, stored
+from common.training.code import Declared, code_archive, pack, stored, verified
 from energy_model import MODEL
 from tests.accounts import Account
 from tests.clones import Clone, training_jobs
@@ -208,15 +209,22 @@ def test_a_model_that_the_new_code_reads_otherwise_is_not_kept(
     assert "ZeroDivisionError" in "\n".join(registrar.said)
 
 
-def test_the_code_of_a_source_stays_as_packages_know_it(registrar: Registrar) -> None:
-    key, archive = Layout("energy").code("1111111111111111"), code_archive(Structural())
-    repacked = gzip.compress(gzip.decompress(archive), compresslevel=1)
-    assert repacked != archive
-    assert stored(registrar.bucket, key, archive) == archive == registrar.bucket.read(key)
-    assert stored(registrar.bucket, key, repacked) == archive == registrar.bucket.read(key)
-    for other in (b"damaged", gzip.compress(b"somebody's own")):
-        registrar.bucket.write(key, other)
-        assert stored(registrar.bucket, key, archive) == archive == registrar.bucket.read(key)
+def test_code_lies_where_its_digest_is_its_name_and_is_never_written_over(registrar: Registrar) -> None:
+    bucket, archive, layout = registrar.bucket, code_archive(Structural()), Layout("energy")
+    uri, key = stored(bucket, layout.code, archive), layout.code(hashlib.sha256(archive).hexdigest())
+    written = bucket.written(key)
+    assert uri == bucket.uri(key) == stored(bucket, layout.code, archive)
+    assert (verified(bucket, uri), bucket.written(key)) == (archive, written)
+    bucket.write_once(key, b"somebody's own")
+    assert bucket.read(key) == archive
+    bucket.write(key, b"somebody's own")
+    for use in (lambda: stored(bucket, layout.code, archive), lambda: verified(bucket, uri)):
+        with pytest.raises(ArtifactError, match=r"has been exchanged: its SHA-256 is [0-9a-f]{64}\."):
+            use()
+    assert bucket.read(key) == b"somebody's own"  # evidence is not removed
+    registrar.aws.s3.delete_object(Bucket=bucket.name, Key=key)
+    with pytest.raises(ArtifactError, match="is missing"):
+        verified(bucket, uri)
 
 
 def with_digits(declared: Declared, digits: bytes) -> bytes:
@@ -314,10 +322,9 @@ def test_what_the_jobs_left_is_verified_before_anything_is_registered(
 def test_code_that_is_not_what_the_jobs_ran_registers_nothing(
     registrar: Registrar, monkeypatch: pytest.MonkeyPatch, left: bytes | None
 ) -> None:
-    key = Layout("energy").code("1111111111111111")
-
     def run_jobs(*given: Any, **named: Any) -> Any:
         jobs = registrar.run_jobs(*given, **named)
+        key = split_uri(jobs.code)[1]
         registrar.aws.s3.delete_object(Bucket=registrar.bucket.name, Key=key)
         if left is not None:
             registrar.bucket.write(key, left)
@@ -325,7 +332,7 @@ def test_code_that_is_not_what_the_jobs_ran_registers_nothing(
 
     monkeypatch.setattr("common.steps.fleet_candidate.train_fleet_jobs", run_jobs)
     registrar.gather("1111111111111111", SIX)
-    with pytest.raises(ArtifactError, match=r"code\.tar\.gz is not the code that fitted the models"):
+    with pytest.raises(ArtifactError, match=r"/energy/code/\w+\.tar\.gz (is missing|has been exchanged)"):
         registrar.train("1111111111111111")
     assert list(registrar.registry.packages()) == []
 

@@ -7,11 +7,16 @@ from pathlib import Path
 
 import pytest
 
-from common.errors import TrainingError
+from common.errors import ArtifactError, TrainingError
+from common.evaluation.fleet_gate import FleetGate
 from common.forecasting.artifacts import read_results, unpack_model
 from common.forecasting.readings import read_customer, read_part
+from common.storage import split_uri
+from common.training.code import pack
+from common.training.fleet import Fleet
+from common.training.fleet_job import run_fit, run_split
 from energy_model.consumers import Generated
-from tests.functional.fleet.fleet_kit import Host, Trainer, write_raw
+from tests.functional.fleet.fleet_kit import FORECASTER, LIMITS, Host, Trainer, write_raw
 from tests.poison import Poisoned
 
 CUSTOMERS = 60
@@ -42,8 +47,8 @@ def test_three_instances_make_the_fleet_that_one_makes(trainer: Trainer, raw: Pa
         "energy-source-1-data-1",
         "energy-split-source-1-data-1",
     )
-    assert jobs.code == f"s3://{trainer.bucket.name}/energy/sources/source-1/code.tar.gz"
-    code = trainer.bucket.read("energy/sources/source-1/code.tar.gz") or b""
+    assert jobs.code == f"s3://{trainer.bucket.name}/energy/code/{jobs.code_digest}.tar.gz"
+    code = trainer.bucket.read(f"energy/code/{jobs.code_digest}.tar.gz") or b""
     assert jobs.code_digest == hashlib.sha256(code).hexdigest()
     metrics = {metric["MetricName"]: metric["Value"] for metric in jobs.fit["FinalMetricDataList"]}
     assert metrics["fleet:set_aside"] == 0
@@ -75,13 +80,21 @@ def test_every_customer_has_a_model_or_a_reason_and_can_be_read_without_the_othe
 
 
 def test_a_second_run_joins_the_jobs_and_a_champion_is_scored_on_readings_that_it_has_not_seen(
-    trainer: Trainer, raw: Path
+    trainer: Trainer, raw: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trainer.upload(raw, "data-1")
     first = trainer.train("source-1", "data-1", instances=1)
     again = trainer.train("source-1", "data-1", instances=1)
     assert again.fit["TrainingJobArn"] == first.fit["TrainingJobArn"]
     assert again.split["ProcessingJobArn"] == first.split["ProcessingJobArn"]
+    with monkeypatch.context() as others:
+        others.setattr(
+            "common.training.fleet_job.code_archive", lambda forecaster: pack({"fit.py": b"print('theirs')"})
+        )
+        with pytest.raises(
+            TrainingError, match=r"Job energy-split-source-1-data-1 has run other code than this commit's"
+        ):
+            trainer.train("source-1", "data-1", instances=1)
 
     trainer.train("source-2", "data-1", instances=1, champion=trainer.origin("source-1", "data-1").fleet + "parts/")
     files = trainer.files("source-2", "data-1").items()
@@ -90,6 +103,23 @@ def test_a_second_run_joins_the_jobs_and_a_champion_is_scored_on_readings_that_i
     assert len(scored) > CUSTOMERS * 0.8
     # The same readings and the same forecaster: what was fitted without the holdout does as well as itself.
     assert all(entry["champion"] == {"mae": entry["holdout"]["mae"], "kind": "before"} for entry in scored)
+
+
+def test_neither_job_starts_with_code_that_was_exchanged(trainer: Trainer) -> None:
+    origin, fleet = (
+        trainer.origin("source-1", "data-1"),
+        Fleet(FORECASTER, "ml.m5.large", 1, FleetGate(at_most_mase=1.0)),
+    )
+    trainer.bucket.write(split_uri(origin.code)[1], pack({"split.py": b"", "fit.py": b"print('mine')"}))
+    for start in (
+        lambda: run_split(trainer.aws, origin, fleet, LIMITS, trainer.said.append),
+        lambda: run_fit(trainer.aws, origin, fleet, "", trainer.said.append),
+        lambda: trainer.train("source-1", "data-1"),
+    ):
+        with pytest.raises(ArtifactError, match=r"/energy/code/\w+\.tar\.gz has been exchanged"):
+            start()
+    assert not trainer.aws.sagemaker.list_training_jobs()["TrainingJobSummaries"]
+    assert not trainer.aws.sagemaker.list_processing_jobs()["ProcessingJobSummaries"]
 
 
 def test_a_damaged_part_fails_the_job_which_says_which_one(trainer: Trainer, raw: Path) -> None:

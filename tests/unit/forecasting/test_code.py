@@ -13,7 +13,7 @@ import pytest
 
 from common.forecasting.structural import Structural
 from common.training import code
-from common.training.code import code_archive
+from common.training.code import code_archive, pack
 from tests.unit.forecasting.simple import Mean
 
 FORECASTER = Structural(holidays={"new year": ["2026-01-01"]})
@@ -31,6 +31,14 @@ def test_the_archive_depends_on_the_code_and_the_forecaster_alone(monkeypatch: p
         assert code_archive(FORECASTER) == first
     other = Structural(holidays={"new year": ["2027-01-01"]})
     assert hashlib.sha256(code_archive(other)).digest() != hashlib.sha256(first).digest()
+
+
+def test_the_same_files_make_the_same_bytes_whatever_zlib_compresses_them_to() -> None:
+    assert (
+        hashlib.sha256(pack({"b.py": b"2", "a.py": b"1" * 70_000})).hexdigest()
+        == "7cf5859f686db3845d6a0329d1f83a749a39a39ef672f82fd2a321a80b84f5a4"
+    )
+    assert members(pack({"a.py": b"1" * 200_000, "b.py": b""})) == {"a.py": b"1" * 200_000, "b.py": b""}
 
 
 def test_the_archive_holds_the_programs_the_package_and_the_forecaster() -> None:

@@ -20,7 +20,8 @@ from common.training.tuning import Spot
 from energy_model import MODEL
 
 SETTINGS = Settings("eu-west-1", "models", "arn:aws:iam::123456789012:role/SageMaker")
-ORIGIN = Origin(MODEL, "0123456789abcdef", "fedcba9876543210", Bucket(Aws(SETTINGS)))
+CODE = f"s3://models/energy/code/{'0' * 64}.tar.gz"
+ORIGIN = Origin(MODEL, "0123456789abcdef", "fedcba9876543210", Bucket(Aws(SETTINGS)), CODE)
 GATE = FleetGate(at_most_mase=1.0)
 
 
@@ -75,7 +76,7 @@ def test_the_fit_reads_its_share_of_the_customers_and_all_of_the_champion() -> N
     assert request["CheckpointConfig"] == {"S3Uri": "s3://models/energy/fleets/0123456789abcdef-fedcba9876543210"}
     assert request["HyperParameters"] == {
         "sagemaker_program": '"fit.py"',
-        "sagemaker_submit_directory": '"s3://models/energy/sources/0123456789abcdef/code.tar.gz"',
+        "sagemaker_submit_directory": f'"{CODE}"',
         "sagemaker_region": '"eu-west-1"',
         "holdout_days": "28",
     }
