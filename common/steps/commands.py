@@ -1,4 +1,4 @@
-"""`models invoke` and `models add-customer` on the command line."""
+"""`models invoke`, `models smoke` and `models add-customer` on the command line."""
 
 from __future__ import annotations
 
@@ -102,6 +102,22 @@ def _show(forecast: Sequence[Mapping[str, Any]]) -> None:
         [*(_figure(value) for value in day.values()), bar] for day, bar in zip(forecast, bars(forecast), strict=True)
     ]
     typer.echo(text_table([*forecast[0], ""], rows))
+
+
+def smoke(name: Name) -> None:
+    """Ask the endpoint as its callers do, and compare.
+
+    JSON and CSV, one record and several, a record that it has to refuse; of a fleet, a few customers. The answers have to be
+    those that the trained model gave. CircleCI runs it after each deploy to staging.
+
+    \b
+    Examples:
+      models smoke abalone
+    """
+    with failures_explained():
+        from common.steps.smoke import smoke_test
+
+        smoke_test(_context(), find_model(name))
 
 
 def add_customer(

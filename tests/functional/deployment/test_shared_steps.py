@@ -21,6 +21,7 @@ from common.steps.deploy import deploy_model
 from common.steps.history import package_history
 from common.steps.invoke import invoke_model
 from common.steps.live import live_of
+from common.steps.smoke import smoke_test
 from common.steps.status import ModelStatus, model_status
 from tests.accounts import Account
 from tests.functional.deployment.shared_kit import ABALONE, CHURN, CUSTOMER, MEASURES, TABULAR, Shared
@@ -115,6 +116,8 @@ def test_a_model_that_shares_its_endpoint_is_deployed_seen_and_asked_like_any_ot
     assert (round(told["probability"], 1), told["label"]) == (0.6, "leaves")
     with pytest.raises(DataError, match="record 1, calls: there is no such field"):
         invoke_model(team.context, CHURN, [{"plan": "yes"}])
+    for model in (ABALONE, CHURN):
+        smoke_test(team.context, model)
     assert "serves behind the shared endpoint tabular already" in team.deploy(CHURN)
 
     rows = package_history(team.context, CHURN).records
