@@ -76,6 +76,7 @@ module "dev" {
   circleci          = var.circleci
   on_call           = var.on_call
   key_users         = var.key_users
+  session_seconds   = var.session_seconds
   warehouse_secrets = var.warehouse_secrets
   network           = var.network
   subscribers       = var.subscribers
@@ -101,7 +102,8 @@ module "registry" {
   shared_endpoints  = var.shared_endpoints
   circleci          = var.circleci
   on_call           = var.on_call
-  key_users         = var.key_users
+  key_users         = setunion(var.key_users, values(module.dev.roles), values(module.staging.roles), values(module.production.roles))
+  session_seconds   = var.session_seconds
   warehouse_secrets = var.warehouse_secrets
   subscribers       = var.subscribers
   budget            = var.budget
@@ -124,6 +126,7 @@ module "staging" {
   circleci          = var.circleci
   on_call           = var.on_call
   key_users         = var.key_users
+  session_seconds   = var.session_seconds
   warehouse_secrets = var.warehouse_secrets
   network           = var.network
   subscribers       = var.subscribers
@@ -147,6 +150,7 @@ module "production" {
   circleci          = var.circleci
   on_call           = var.on_call
   key_users         = var.key_users
+  session_seconds   = var.session_seconds
   warehouse_secrets = var.warehouse_secrets
   network           = var.network
   subscribers       = var.subscribers

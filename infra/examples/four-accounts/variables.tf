@@ -149,6 +149,16 @@ variable "budget" {
   }
 }
 
+variable "session_seconds" {
+  description = "How long the credentials of a job of CircleCI last. A job that takes longer fails; rerun, it goes on where it was."
+  type        = number
+  default     = 14400
+  validation {
+    condition     = var.session_seconds >= 3600 && var.session_seconds <= 43200 && floor(var.session_seconds) == var.session_seconds
+    error_message = "session_seconds is a whole number from 3600 to 43200: IAM allows no more than twelve hours."
+  }
+}
+
 variable "warehouse_secrets" {
   description = "ARNs of the secrets in Secrets Manager that gather_data.py reads, such as a warehouse's password."
   type        = set(string)

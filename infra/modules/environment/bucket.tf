@@ -57,7 +57,7 @@ resource "aws_s3_bucket_lifecycle_configuration" "models" {
 
 resource "aws_s3_bucket_policy" "models" {
   bucket = aws_s3_bucket.models.id
-  policy = templatefile("${local.policies}/${length(local.sharers) > 0 ? "packages-bucket" : "bucket"}.json.tftpl", {
+  policy = templatefile("${local.policies}/${length(var.sharing.deploy_accounts) > 0 ? "packages-bucket" : "bucket"}.json.tftpl", {
     bucket          = local.bucket
     key             = aws_kms_key.models.arn
     train_accounts  = local.roots.train_accounts

@@ -10,7 +10,7 @@ resource "aws_kms_key_policy" "models" {
   policy = templatefile("${local.policies}/key.json.tftpl", {
     account = var.account
     region  = var.region
-    users   = jsonencode(length(local.key_users) > 0 ? local.key_users : [local.root])
+    users   = jsonencode(length(var.key_users) > 0 ? sort(var.key_users) : [local.root])
   })
 }
 

@@ -5,10 +5,8 @@ locals {
   policies = "${path.module}/../../policies"
   events   = "${path.module}/../../events"
 
-  # Who else uses this environment's bucket and key: the accounts that train and serve, where this is the registry.
-  sharers   = distinct(concat(var.sharing.train_accounts, var.sharing.deploy_accounts))
-  roots     = { for duty, accounts in var.sharing : duty => jsonencode([for id in accounts : "arn:aws:iam::${id}:root"]) }
-  key_users = concat([for id in local.sharers : "arn:aws:iam::${id}:root"], sort(var.key_users))
+  # The accounts that train from and serve from this environment's bucket, where this is a registry of its own.
+  roots = { for duty, accounts in var.sharing : duty => jsonencode([for id in accounts : "arn:aws:iam::${id}:root"]) }
 }
 
 module "network" {
@@ -18,4 +16,5 @@ module "network" {
   region      = var.region
   cidr        = var.network.cidr
   zones       = var.network.zones
+  secrets     = local.trains && length(var.warehouse_secrets) > 0
 }

@@ -54,11 +54,9 @@ locals {
     approvers = jsonencode([for user in sort(var.circleci.approvers) :
     "org/${var.circleci.organisation}/project/${var.circleci.project}/user/${user}/vcs-origin/${var.circleci.repository}/vcs-ref/refs/heads/*"])
     secrets = jsonencode(sort(var.warehouse_secrets))
-    serving = jsonencode(flatten([for name in sort(local.served) :
-    ["${local.sagemaker}:model/${name}-*", "${local.sagemaker}:endpoint-config/${name}-*", "${local.sagemaker}:endpoint/${name}"]]))
-    alarms = jsonencode([for name in sort(local.served) : "arn:aws:cloudwatch:${var.region}:${var.account}:alarm:${name}-*"])
-    jobs = jsonencode(flatten([for model in sort(local.models) :
-    ["${local.sagemaker}:processing-job/${model}-*", "${local.sagemaker}:transform-job/${model}-*", "${local.sagemaker}:model/${model}-*"]]))
+    serving = jsonencode(flatten([for name in sort(local.served) : ["${local.sagemaker}:endpoint/${name}", "${local.sagemaker}:*/${name}-*"]]))
+    alarms  = jsonencode([for name in sort(local.served) : "arn:aws:cloudwatch:*:${var.account}:alarm:${name}-*"])
+    jobs    = jsonencode(flatten([for model in sort(local.models) : ["${local.sagemaker}:*-job/${model}-*", "${local.sagemaker}:model/${model}-batch-*"]]))
   }
   # People are no templates' business: whom the role of those on call trusts is for the organisation to say.
   trust_people = jsonencode({
@@ -78,6 +76,8 @@ resource "aws_iam_role" "models" {
   name               = each.key
   assume_role_policy = each.value.trust == null ? local.trust_people : templatefile("${local.policies}/${each.value.trust}.json.tftpl", local.variables)
   tags               = each.value.tags
+  # SageMaker asks for an hour at most; a job of CircleCI that trains or deploys may take longer.
+  max_session_duration = each.value.trust == "trust-sagemaker" ? 3600 : var.session_seconds
 }
 
 resource "aws_iam_role_policy" "models" {

@@ -73,8 +73,13 @@ variable "on_call" {
 }
 
 variable "key_users" {
-  description = "ARNs of further principals that may use the key."
+  description = "ARNs of principals of other accounts, and of further ones, that may use the key."
   type        = set(string)
+}
+
+variable "session_seconds" {
+  description = "How long the credentials of CircleCI's jobs last."
+  type        = number
 }
 
 variable "warehouse_secrets" {

@@ -1,11 +1,19 @@
 # Private subnets without a way to the internet: what jobs and endpoints need of AWS comes through the VPC endpoints below.
 locals {
-  interfaces = ["sagemaker.api", "sagemaker.runtime", "logs", "monitoring", "ecr.api", "ecr.dkr", "sts", "kms"]
-  tags       = { Name = "models-${var.environment}" }
+  interfaces = concat(
+    ["sagemaker.api", "sagemaker.runtime", "logs", "monitoring", "ecr.api", "ecr.dkr", "sts", "kms"],
+    var.secrets ? ["secretsmanager"] : [],
+  )
+  tags = { Name = "models-${var.environment}" }
 }
 
 data "aws_availability_zones" "available" {
   state = "available"
+  # Without local zones, in which there is no SageMaker.
+  filter {
+    name   = "opt-in-status"
+    values = ["opt-in-not-required"]
+  }
 }
 
 resource "aws_vpc" "models" {

@@ -17,3 +17,8 @@ variable "zones" {
   description = "In how many availability zones there is a subnet."
   type        = number
 }
+
+variable "secrets" {
+  description = "Whether jobs read secrets of Secrets Manager."
+  type        = bool
+}
