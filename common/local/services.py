@@ -87,20 +87,26 @@ class Services:
         size: int = self._object(account, bucket, key).size
         return size
 
-    def write_object(self, account: str, bucket: str, key: str, body: bytes) -> None:
-        """Create or replace the object. Raises KeyError when the bucket is missing."""
+    def require_bucket(self, account: str, bucket: str) -> None:
+        """Raises KeyError when the bucket is missing."""
         self._bucket(account, bucket)
-        _s3(account).put_object(bucket, key, body)
+
+    def write_object(self, account: str, bucket: str, key: str, body: bytes, kms_key: str | None = None) -> None:
+        """Create or replace the object, encrypted with the key of KMS where one is named, else as the bucket says.
+
+        Raises KeyError when the bucket is missing.
+        """
+        self._bucket(account, bucket)
+        _s3(account).put_object(bucket, key, body, encryption=kms_key and "aws:kms", kms_key_id=kms_key)
         self.changed("s3")
 
-    def upload(self, account: str, bucket: str, key: str, file: Path) -> None:
-        """Create or replace the object with a file's content. Raises KeyError when the bucket is missing."""
-        self._bucket(account, bucket)
+    def upload(self, account: str, bucket: str, key: str, file: Path, kms_key: str | None = None) -> None:
+        """As `write_object`, with a file's content."""
         with file.open("rb") as opened:
             # moto copies what it is given: mapped, it is not in memory twice
             size = file.stat().st_size
-            _s3(account).put_object(bucket, key, mmap(opened.fileno(), size, access=ACCESS_READ) if size else b"")
-        self.changed("s3")
+            body: Any = mmap(opened.fileno(), size, access=ACCESS_READ) if size else b""
+            self.write_object(account, bucket, key, body, kms_key)
 
     def delete_object(self, account: str, bucket: str, key: str) -> None:
         """Delete the object if it is there. Raises KeyError when the bucket is missing."""

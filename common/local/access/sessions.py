@@ -34,7 +34,8 @@ def trusts(role_arn: str, service: str) -> bool:
     """Whether a role lets the service assume it; one that IAM does not have belongs to no one, and does."""
     if find_role(role_arn) is None:
         return True
-    return may_assume(service, role_arn, "sts:AssumeRole", conditions(service)).allowed
+    own_account = {"aws:sourceaccount": role_arn.split(":")[4]}  # a role is passed within its account only
+    return may_assume(service, role_arn, "sts:AssumeRole", conditions(service) | own_account).allowed
 
 
 def role_session(role_arn: str, *, service: str = "sagemaker.amazonaws.com", name: str = "SageMaker") -> Credentials:

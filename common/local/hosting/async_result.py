@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from common.local.access.guard import require
+from common.local.api import ApiError
 from common.local.hosting.telemetry import Origin
-from common.local.services import Services
+from common.local.roles.s3 import RoleS3, S3Refused
 
 if TYPE_CHECKING:
     from common.local.hosting.asynchronous import Waiting
@@ -30,28 +32,33 @@ def failure(reason: str) -> Result:
     return Result(reason.encode(), "text/plain", reason)
 
 
-def deliver(services: Services, account: str, request: "Waiting", result: Result) -> Result:
+def deliver(s3: RoleS3, config: dict[str, Any], request: "Waiting", result: Result) -> Result:
     """Write the result to where the request's answer named; a result that cannot be written is a failure."""
+    kms_key = config.get("OutputConfig", {}).get("KmsKeyId") or None
     if result.error is None:
-        if _write(services, account, request.output_location, result.body):
+        reason = _write(s3, request.output_location, result.body, kms_key)
+        if reason is None:
             return result
-        result = failure(f"ClientError: Could not upload the response to {request.output_location}: no such bucket.")
+        result = failure(f"ClientError: Could not upload the response to {request.output_location}: {reason}")
     if request.failure_location is not None:
-        _write(services, account, request.failure_location, result.body)
+        _write(s3, request.failure_location, result.body, kms_key)
     return result
 
 
-def _write(services: Services, account: str, location: str, body: bytes) -> bool:
+def _write(s3: RoleS3, location: str, body: bytes, kms_key: str | None) -> str | None:
+    """None, or why it could not be written."""
     bucket, _, key = location.removeprefix("s3://").partition("/")
     try:
-        services.write_object(account, bucket, key, body)
+        s3.write(bucket, key, body, kms_key)
     except KeyError:
-        return False
-    return True
+        return "no such bucket."
+    except S3Refused as refusal:
+        return str(refusal)
+    return None
 
 
-def announce(services: Services, origin: Origin, config: dict[str, Any], request: "Waiting", result: Result) -> bool:
-    """Notify the topic that is meant for such a result, if there is one; false when that topic does not exist."""
+def announce(role: RoleS3, origin: Origin, config: dict[str, Any], request: "Waiting", result: Result) -> bool:
+    """Notify the topic that is meant for such a result, if there is one; false when there is none, or not for the role."""
     wanted = config.get("OutputConfig", {}).get("NotificationConfig", {})
     topic = wanted.get("SuccessTopic" if result.error is None else "ErrorTopic")
     if not topic:
@@ -59,8 +66,9 @@ def announce(services: Services, origin: Origin, config: dict[str, Any], request
     kind = "SUCCESS_NOTIFICATION_TOPIC" if result.error is None else "ERROR_NOTIFICATION_TOPIC"
     included = kind in wanted.get("IncludeInferenceResponseIn", ()) and len(result.body) <= MAX_INCLUDED_BYTES
     try:
-        services.publish(topic, json.dumps(message(origin, request, result, included)))
-    except KeyError:
+        require(role.aws, role.principal, "sns:Publish", topic)
+        role.aws.services.publish(topic, json.dumps(message(origin, request, result, included)))
+    except (KeyError, ApiError):
         return False
     return True
 

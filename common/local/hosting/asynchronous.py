@@ -18,7 +18,9 @@ from common.local.hosting.host import Hosting
 from common.local.hosting.instance import Instance
 from common.local.hosting.invocation import NoInstance, Request
 from common.local.hosting.live import LiveEndpoint, NotServing
+from common.local.hosting.spec import FleetSpec
 from common.local.hosting.telemetry import NAMESPACE, Origin
+from common.local.roles.s3 import RoleS3, S3Refused
 
 log = logging.getLogger(__name__)
 
@@ -67,10 +69,11 @@ class Waiting:
 class AsyncQueue:
     """The requests to one endpoint, and the thread that hands them to its instances."""
 
-    def __init__(self, aws: LocalAws, origin: Origin, config: dict[str, Any]) -> None:
+    def __init__(self, aws: LocalAws, origin: Origin, config: dict[str, Any], role: str | None) -> None:
         self._aws = aws
         self._origin = origin
         self._known_config = config
+        self._known_role = role
         self._changed = threading.Condition()
         stored = (Waiting(**document) for document in aws.store.list(origin.scope, KIND))
         self._waiting = deque(request for request in stored if request.endpoint == origin.endpoint)
@@ -145,6 +148,13 @@ class AsyncQueue:
             self._known_config = live.fleet.spec.async_config or self._known_config
         return self._known_config
 
+    def _s3(self) -> RoleS3:
+        """As the role of the models that serve, or served last."""
+        live = self._live()
+        if live is not None and live.fleet is not None:
+            self._known_role = live.fleet.spec.variants[0].role_arn
+        return RoleS3(self._aws, self._origin.account, self._origin.region, self._known_role)
+
     def _room(self) -> int:
         """How many requests the instances that are healthy now take at once."""
         live = self._live()
@@ -176,13 +186,15 @@ class AsyncQueue:
     def _result(self, request: Waiting) -> Result | Waiting:
         """The request's result, or the request as it is to be tried again."""
         bucket, _, key = request.input_location.removeprefix("s3://").partition("/")
-        services, account = self._aws.services, self._origin.account
+        s3 = self._s3()
         try:
-            if services.object_size(account, bucket, key) > MAX_INPUT_BYTES:
+            if s3.size(bucket, key) > MAX_INPUT_BYTES:
                 return failure(f"ClientError: {request.input_location} is larger than {MAX_INPUT_BYTES} bytes.")
-            body = services.read_object(account, bucket, key)
+            body = s3.read(bucket, key)
         except KeyError:
             return failure(f"ClientError: Could not access object {request.input_location}: it does not exist.")
+        except S3Refused as refusal:
+            return failure(f"ClientError: Could not access object {request.input_location}: {refusal}")
         live = self._live()
         if live is None:
             return request
@@ -212,8 +224,9 @@ class AsyncQueue:
 
     def _finish(self, request: Waiting, result: Result) -> None:
         """Write the result, tell of it, and forget the request: in this order, so that no end of the server loses it."""
-        result = deliver(self._aws.services, self._origin.account, request, result)
-        told = announce(self._aws.services, self._origin, self._config(), request, result)
+        config, role = self._config(), self._s3()
+        result = deliver(role, config, request, result)
+        told = announce(role, self._origin, config, request, result)
         self._count("InvocationsProcessed")
         if result.error is not None:
             self._count("InvocationFailures")
@@ -273,10 +286,11 @@ class AsyncQueues:
         self._queues: dict[tuple[str, str], AsyncQueue] = {}
         aws.on_close.append(self._join)
 
-    def open(self, origin: Origin, config: dict[str, Any]) -> None:
-        """Queue requests for an endpoint with this `AsyncInferenceConfig`, starting with those that a restart has left."""
+    def open(self, origin: Origin, spec: FleetSpec) -> None:
+        """Queue requests for an asynchronous endpoint with this fleet, starting with those that a restart has left."""
+        queue = AsyncQueue(self._aws, origin, spec.async_config or {}, spec.variants[0].role_arn)
         with self._lock:
-            self._queues[origin.scope, origin.endpoint] = AsyncQueue(self._aws, origin, config)
+            self._queues[origin.scope, origin.endpoint] = queue
 
     def close(self, scope: str, endpoint: str) -> None:
         """The endpoint is being deleted: forget the requests to it; nothing happens when it is not asynchronous."""

@@ -17,11 +17,11 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 
 from common.local.api import validation_error
 from common.local.hosting.telemetry import Origin
-from common.local.services import Services
+from common.local.roles.s3 import RoleS3, S3Refused
 
 AGE_SECONDS = 2.0
 """How long a line may wait for its file: real seconds. On AWS it is minutes."""
@@ -106,31 +106,36 @@ class Event:
         return len(self.request) + len(self.answer)
 
 
-_Place = tuple[Origin, str, CaptureSpec]
-"""Origin, variant, and what is wanted of them."""
+class Place(NamedTuple):
+    """Where events come from, and what becomes of them."""
+
+    origin: Origin
+    variant: str
+    wanted: CaptureSpec
+    s3: RoleS3
+    """The model's execution role writes them."""
 
 
 class Capture:
     """The captured events of all endpoints, until they are written. Safe from any thread."""
 
-    def __init__(self, services: Services, log: Callable[[Origin, str, str], None]) -> None:
+    def __init__(self, log: Callable[[Origin, str, str], None]) -> None:
         """`log` writes a line to a stream of an endpoint."""
-        self._services = services
         self._log = log
         self._collecting = threading.Lock()
         self._writing = threading.Lock()
-        self._held: defaultdict[_Place, list[Event]] = defaultdict(list)
+        self._held: defaultdict[Place, list[Event]] = defaultdict(list)
         self._bytes = 0
-        self._lost: defaultdict[_Place, int] = defaultdict(int)
+        self._lost: defaultdict[Place, int] = defaultdict(int)
 
-    def record(self, origin: Origin, variant: str, wanted: CaptureSpec, event: Event) -> None:
+    def record(self, place: Place, event: Event) -> None:
         """Keep an event for a file that is written soon."""
         with self._collecting:
             if self._bytes + event.size > _HELD_BYTES:
-                self._lost[origin, variant, wanted] += 1
+                self._lost[place] += 1
                 return
             self._bytes += event.size
-            self._held[origin, variant, wanted].append(event)
+            self._held[place].append(event)
 
     def write_due(self) -> None:
         """Write what has waited long enough, or has become large."""
@@ -143,18 +148,19 @@ class Capture:
     def _write(self, wanted: Callable[[Origin, list[Event]], bool]) -> None:
         with self._writing:
             with self._collecting:
-                taken = {place: events for place, events in self._held.items() if wanted(place[0], events)}
+                taken = {place: events for place, events in self._held.items() if wanted(place.origin, events)}
                 for place, events in taken.items():
                     del self._held[place]
                     self._bytes -= sum(event.size for event in events)
                 lost, self._lost = self._lost, defaultdict(int)
             for place, events in taken.items():
                 self._put(place, events)
-            for (origin, variant, _), count in lost.items():
-                self._log(origin, variant, f"{count} requests were not captured: too many wait to be written.")
+            for place, count in lost.items():
+                text = f"{count} requests were not captured: too many wait to be written."
+                self._log(place.origin, place.variant, text)
 
-    def _put(self, place: _Place, events: list[Event]) -> None:
-        origin, variant, wanted = place
+    def _put(self, place: Place, events: list[Event]) -> None:
+        origin, variant, wanted, s3 = place
         bucket, _, prefix = wanted.destination.removeprefix("s3://").partition("/")
         hours: defaultdict[str, list[Event]] = defaultdict(list)
         for event in events:
@@ -165,9 +171,10 @@ class Capture:
             key = "/".join(filter(None, (prefix, origin.endpoint, variant, hour, name)))
             body = "".join(json.dumps(line(event, wanted)) + "\n" for event in group).encode()
             try:
-                self._services.write_object(origin.account, bucket, key, body)
-            except KeyError:
-                text = f"{len(group)} captured requests are lost: there is no bucket {bucket} (DataCaptureConfig)."
+                s3.write(bucket, key, body, wanted.kms_key or None)
+            except (KeyError, S3Refused) as fault:
+                reason = str(fault) if isinstance(fault, S3Refused) else f"there is no bucket {bucket}"
+                text = f"{len(group)} captured requests are lost: {reason} (DataCaptureConfig)."
                 self._log(origin, variant, text)
 
 

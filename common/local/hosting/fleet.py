@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from uuid import uuid4
 
-from common.local.container_environment import container_environment
 from common.local.containers import UnknownImage, program
 from common.local.context import LocalAws
-from common.local.hosting.artifact import FleetFailure, unpack_artifact
+from common.local.hosting.artifact import FleetFailure, model_environment, unpack_artifact
 from common.local.hosting.capture import Capture
 from common.local.hosting.instance import Instance
 from common.local.hosting.invocation import Ledger, NoInstance
@@ -22,6 +21,7 @@ from common.local.hosting.spec import ContainerSpec, FleetSpec, VariantSpec
 from common.local.hosting.telemetry import Origin, Telemetry
 from common.local.hosting.traffic import Split
 from common.local.hosting.worker import Launch, Worker
+from common.local.roles.s3 import RoleS3
 
 PROCESSES_PER_VARIANT = 2
 """Instances of a variant that become processes; two show everything that several instances do, and a machine is small.
@@ -193,7 +193,7 @@ class Fleet:
         instance = Instance(
             variant.name,
             self._around.folder / identifier,
-            self._ledger(variant.name),
+            self._ledger(variant),
             self._shadow.offer if production and self._shadow is not None else None,
         )
         with self._changed:
@@ -204,27 +204,31 @@ class Fleet:
             base = instance.folder / container.label
             worker = self._worker(variant, container, base, f"{variant.name}/{identifier}")
             if container.multi_model:
-                instance.models = self._model_host(variant.name, container, base, worker)
+                instance.models = self._model_host(variant, container, base, worker)
             instance.add(container, worker)
 
     def _shadow_of(self, spec: FleetSpec) -> Shadow | None:
         if spec.shadow is None:
             return None
         name = spec.shadow.name
-        return Shadow(spec.shadow_share, self._ledger(name), lambda target: self._hand_out(name, target))
+        return Shadow(spec.shadow_share, self._ledger(spec.shadow), lambda target: self._hand_out(name, target))
 
-    def _ledger(self, variant: str) -> Ledger:
-        around = self._around
-        return Ledger(around.origin, variant, around.telemetry, around.capture, self.spec.capture)
+    def _ledger(self, variant: VariantSpec) -> Ledger:
+        around, s3 = self._around, self._s3(variant)
+        return Ledger(around.origin, variant.name, around.telemetry, around.capture, self.spec.capture, s3)
 
-    def _model_host(self, variant: str, container: ContainerSpec, base: Path, worker: Worker) -> ModelHost:
+    def _s3(self, variant: VariantSpec) -> RoleS3:
         around = self._around
-        store = Store(around.aws.services, around.origin.account, container.model_data_url or "", base / "models")
+        return RoleS3(around.aws, around.origin.account, around.origin.region, variant.role_arn)
+
+    def _model_host(self, variant: VariantSpec, container: ContainerSpec, base: Path, worker: Worker) -> ModelHost:
+        around = self._around
+        store = Store(self._s3(variant), container.model_data_url or "", base / "models")
         return ModelHost(
             store,
             worker,
             container.keeps_models,
-            lambda metric, value: around.telemetry.measure(around.origin, variant, metric, value),
+            lambda metric, value: around.telemetry.measure(around.origin, variant.name, metric, value),
         )
 
     def _worker(self, variant: VariantSpec, container: ContainerSpec, base: Path, stream: str) -> Worker:
@@ -242,10 +246,8 @@ class Fleet:
         elif container.model_data_url is None:
             (base / "model").mkdir(parents=True)
         else:
-            unpack_artifact(
-                around.aws.services, around.origin.account, container.model_data_url, container.label, base / "model"
-            )
-        environment = container_environment(around.aws, around.origin.region, variant.role_arn, base, given)
+            unpack_artifact(self._s3(variant), container.model_data_url, container.label, base / "model")
+        environment = model_environment(around.aws, around.origin.region, variant, base, given)
         return Worker(
             Launch(command, environment, base), lambda line: around.telemetry.log(around.origin, stream, line)
         )

@@ -36,7 +36,7 @@ class Hosting:
     def __init__(self, aws: LocalAws) -> None:
         self.aws = aws
         self.telemetry = Telemetry(aws.services, self._publishing)
-        self.capture = Capture(aws.services, self.telemetry.log)
+        self.capture = Capture(self.telemetry.log)
         self.alarms = AlarmWatch(aws, self.telemetry)
         self._folder = aws.root / "endpoints"
         shutil.rmtree(self._folder, ignore_errors=True)  # what a killed server left

@@ -3,9 +3,10 @@
 import time
 from dataclasses import dataclass, field
 
-from common.local.hosting.capture import Capture, CaptureSpec, Event
+from common.local.hosting.capture import Capture, CaptureSpec, Event, Place
 from common.local.hosting.telemetry import Invocation, Origin, Telemetry
 from common.local.hosting.worker import Reply
+from common.local.roles.s3 import RoleS3
 
 TIMEOUT_SECONDS = 60.0
 """How long a container may take to answer: real seconds, since it is the model's own work that takes them."""
@@ -80,6 +81,8 @@ class Ledger:
     capture: Capture
     wanted: CaptureSpec | None
     """What data capture keeps of them."""
+    s3: RoleS3
+    """As which it does so."""
 
     def samples(self) -> bool:
         """Whether data capture wants the next request."""
@@ -100,4 +103,4 @@ class Ledger:
                 outcome.reply.content_type,
                 request.inference_id,
             )
-            self.capture.record(self.origin, self.variant, self.wanted, event)
+            self.capture.record(Place(self.origin, self.variant, self.wanted, self.s3), event)

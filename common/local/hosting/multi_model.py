@@ -20,7 +20,7 @@ from pathlib import Path
 from common.local.containers.archive import ArchiveError
 from common.local.hosting.artifact import unpack_object
 from common.local.hosting.worker import Reply, Worker, WorkerGone
-from common.local.services import Services
+from common.local.roles.s3 import RoleS3, S3Refused
 
 LOADING_SECONDS = 360.0
 """How long loading may go on, while the requests that asked for it are told to come again."""
@@ -51,8 +51,7 @@ class LoadFailed(Exception):
 class Store:
     """Where the models come from, and where they are unpacked."""
 
-    services: Services
-    account: str
+    s3: RoleS3
     prefix: str
     """`s3://bucket/…/`"""
     folder: Path
@@ -61,7 +60,7 @@ class Store:
         """The folder with the model's files, unpacked if they are not on the disk yet.
 
         Raises:
-            ModelMissing: there is no such object.
+            ModelMissing: there is no such object, or not for the model's role.
             LoadFailed: it is no tar.gz that can be unpacked safely.
         """
         folder = self.folder / name / "model"
@@ -71,12 +70,13 @@ class Store:
         shutil.rmtree(partial, ignore_errors=True)
         bucket, _, key = (self.prefix + target).removeprefix("s3://").partition("/")
         try:
-            unpack_object(self.services, self.account, bucket, key, partial)
-        except KeyError:
+            unpack_object(self.s3, bucket, key, partial)
+        except (KeyError, S3Refused) as fault:
+            reason = f" ({fault})" if isinstance(fault, S3Refused) else ""
             raise ModelMissing(
                 f"Failed to download model data(bucket: {bucket}, key: {key}). Please ensure that there is an object located at "
-                "the URL and that the role passed to CreateModel has permissions to download the object."
-            ) from None
+                f"the URL and that the role passed to CreateModel has permissions to download the object.{reason}"
+            ) from fault
         except ArchiveError as fault:
             text = f"Failed to extract model data archive for model {target}: {fault}"
             raise LoadFailed(Reply(500, text.encode(), None, None)) from fault

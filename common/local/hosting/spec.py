@@ -40,6 +40,8 @@ class VariantSpec:
     startup_seconds: int = DEFAULT_STARTUP_SECONDS
     role_arn: str | None = None
     """The model's execution role, as which its containers act."""
+    isolated: bool = False
+    """Whether its containers are cut off from the network (`EnableNetworkIsolation`)."""
     instance_type: str | None = None
     """A name only; None for serverless variants."""
     serverless: dict[str, int] | None = None
@@ -159,6 +161,7 @@ def variant_spec(variant: dict[str, Any], model: dict[str, Any]) -> VariantSpec:
         weight=variant.get("InitialVariantWeight", 1.0),
         startup_seconds=variant.get("ContainerStartupHealthCheckTimeoutInSeconds", DEFAULT_STARTUP_SECONDS),
         role_arn=model.get("ExecutionRoleArn"),
+        isolated=model.get("EnableNetworkIsolation", False),
         instance_type=variant.get("InstanceType"),
         serverless=variant.get("ServerlessConfig"),
     )

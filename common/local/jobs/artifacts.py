@@ -8,7 +8,8 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from common.local.jobs.inputs import InputObject, Source, download
+from common.local.jobs.inputs import InputError, InputObject, download
+from common.local.roles.s3 import RoleS3, S3Refused
 
 _TICK_NANOSECONDS = 50_000_000
 """A file that is younger may change again without a change of its time: file systems count time in steps."""
@@ -38,6 +39,20 @@ def pack(folders: Sequence[Path]) -> bytes | None:
     return buffer.getvalue()
 
 
+def put(s3: RoleS3, bucket: str, key: str, content: bytes, kms_key: str | None = None) -> None:
+    """Write an output.
+
+    Raises:
+        KeyError: the bucket is missing.
+        InputError: the role may not write there, or may not use the key.
+    """
+    try:
+        s3.write(bucket, key, content, kms_key)
+    except S3Refused as refusal:
+        uri = f"s3://{bucket}/{key}"
+        raise InputError(f"ClientError: Artifact upload failed:Unable to upload object {uri} ({refusal})") from refusal
+
+
 class Mirror:
     """A folder whose files are copied below an S3 prefix whenever they have changed; files removed here stay there.
 
@@ -45,8 +60,10 @@ class Mirror:
     none writes back what another has replaced meanwhile.
     """
 
-    def __init__(self, s3: Source, bucket: str, prefix: str, folder: Path) -> None:
+    def __init__(self, s3: RoleS3, bucket: str, prefix: str, folder: Path, kms_key: str | None = None) -> None:
+        """`kms_key` encrypts what is written, where the bucket's own encryption is not to."""
         self._s3 = s3
+        self._kms_key = kms_key
         self._bucket = bucket
         self._prefix = prefix.rstrip("/") + "/" if prefix else ""
         self._folder = folder
@@ -57,15 +74,26 @@ class Mirror:
 
         Raises:
             KeyError: the bucket is missing.
-            InputError: an object cannot be written below the folder.
+            InputError: an object cannot be written below the folder, or the role may not read it.
         """
-        keys = [key for key, _ in self._s3.services.list_objects(self._s3.account, self._bucket, self._prefix)]
+        try:
+            keys = [key for key, _ in self._s3.objects(self._bucket, self._prefix)]
+        except S3Refused as refusal:
+            uri = f"s3://{self._bucket}/{self._prefix}"
+            raise InputError(
+                f"ClientError: Data download failed:Unable to list objects of {uri} ({refusal})"
+            ) from refusal
         objects = [InputObject(self._bucket, key, key.removeprefix(self._prefix)) for key in keys if key[-1] != "/"]
         download(self._s3, objects, self._folder)
         self._copied = {file.path: _version(file) for file in _files(self._folder)}
 
     def copy(self) -> None:
-        """Write what is new or changed to S3. Raises KeyError when the bucket is missing."""
+        """Write what is new or changed to S3.
+
+        Raises:
+            KeyError: the bucket is missing.
+            InputError: the role may not write there.
+        """
         for file in sorted(_files(self._folder), key=lambda file: file.path):
             try:
                 version = _version(file)
@@ -75,7 +103,7 @@ class Mirror:
             except FileNotFoundError:  # the job replaces its checkpoints while they are read
                 continue
             key = self._prefix + Path(file.path).relative_to(self._folder).as_posix()
-            self._s3.services.write_object(self._s3.account, self._bucket, key, content)
+            put(self._s3, self._bucket, key, content, self._kms_key)
             if time.time_ns() - version[0] > _TICK_NANOSECONDS:
                 self._copied[file.path] = version
 

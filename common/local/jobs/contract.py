@@ -80,15 +80,16 @@ def channels(request: Mapping[str, Any]) -> list[dict[str, Any]]:
 def environment(aws: LocalAws, request: Mapping[str, Any], arn: str, base: Path) -> dict[str, str]:
     """The environment of a training job's host: the job's own, and its name."""
     given = request.get("Environment", {}) | {"TRAINING_JOB_NAME": request["TrainingJobName"], "TRAINING_JOB_ARN": arn}
-    return host_environment(aws, arn, request["RoleArn"], base, request["ResourceConfig"]["InstanceCount"], given)
+    instances, isolated = request["ResourceConfig"]["InstanceCount"], request.get("EnableNetworkIsolation", False)
+    return host_environment(aws, arn, request["RoleArn"], base, instances, given, isolated=isolated)
 
 
 def host_environment(
-    aws: LocalAws, arn: str, role: str, base: Path, instances: int, given: Mapping[str, str]
+    aws: LocalAws, arn: str, role: str, base: Path, instances: int, given: Mapping[str, str], *, isolated: bool
 ) -> dict[str, str]:
     """The environment of one of a job's hosts, which has its share of the processors."""
     threads = {"OMP_NUM_THREADS": str(max(1, (os.cpu_count() or 1) // instances))}
-    return container_environment(aws, arn.split(":")[3], role, base, threads | dict(given))
+    return container_environment(aws, arn.split(":")[3], role, base, threads | dict(given), isolated=isolated)
 
 
 def meeting_place() -> dict[str, str]:

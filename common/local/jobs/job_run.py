@@ -7,12 +7,14 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import ClassVar, Generic, TypeVar
 
+from common.local.api import ApiError
 from common.local.container_process import Container
 from common.local.context import LocalAws
 from common.local.jobs.artifacts import Mirror
-from common.local.jobs.inputs import InputError, Source, parse_s3_uri
+from common.local.jobs.inputs import InputError, parse_s3_uri
 from common.local.jobs.metrics import as_logged
 from common.local.jobs.state import Ending, JobDocument
+from common.local.roles.s3 import RoleS3
 
 _POLL_SECONDS = 0.01
 _STOP_SECONDS = 120
@@ -39,7 +41,7 @@ class JobRun(ABC, Generic[State]):
         self._region = region
         self._state = state
         self._job = state.read()
-        self._s3 = Source(aws.services, account, region, self._job["RoleArn"])
+        self._s3 = RoleS3(aws, account, region, self._job["RoleArn"] or None)
         self._created = time.monotonic()
         self._folder = aws.root / "jobs" / account / region / self.kind / state.name
 
@@ -49,6 +51,8 @@ class JobRun(ABC, Generic[State]):
             ending = self._attempt()
         except InputError as error:
             ending = Ending("Failed", str(error))
+        except ApiError as error:  # its role no longer trusts SageMaker
+            ending = Ending("Failed", f"ClientError: {error.message}")
         except Exception:
             log.exception("%s job %s", self.kind, self._state.name)
             ending = Ending("Failed", "InternalServerError: We encountered an internal error. Please try again.")
@@ -113,7 +117,7 @@ class JobRun(ABC, Generic[State]):
     def _require_bucket(self, uri: str) -> None:
         bucket, _ = parse_s3_uri(uri)
         try:
-            self._aws.services.list_objects(self._account, bucket, "no object is looked for")
+            self._aws.services.require_bucket(self._account, bucket)
         except KeyError:
             message = f"Please ensure that the bucket {bucket} of {uri} exists and that the role may write to it."
             raise InputError(f"ClientError: Artifact upload failed:{message}") from None

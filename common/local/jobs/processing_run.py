@@ -98,15 +98,17 @@ class ProcessingRun(JobRun[ProcessingState]):
         for output in contract.outputs(self._job):
             bucket, prefix = parse_s3_uri(output["S3Uri"])
             folder = Path(contract.placed(output["LocalPath"], base))
-            mirrors[output["S3UploadMode"]].append(Mirror(self._s3, bucket, prefix, folder))
+            key = self._job["ProcessingOutputConfig"].get("KmsKeyId") or None
+            mirrors[output["S3UploadMode"]].append(Mirror(self._s3, bucket, prefix, folder, key))
         return Host(name, base, mirrors["Continuous"], mirrors["EndOfJob"])
 
     def _start(self, host: Host, hosts: int) -> Container:
         given = contract.placed(self._job.get("Environment", {}), host.base)
+        isolated = self._job.get("NetworkConfig", {}).get("EnableNetworkIsolation", False)
         name, arn, role = (self._job[member] for member in ("ProcessingJobName", "ProcessingJobArn", "RoleArn"))
         return Container(
             (*_COMMAND, *contract.command(self._job, host.base)),
-            host_environment(self._aws, arn, role, host.base, hosts, given),
+            host_environment(self._aws, arn, role, host.base, hosts, given, isolated=isolated),
             host.base,
             partial(self._log, f"{name}/{host.name}-{int(time.time())}"),
         )

@@ -14,7 +14,7 @@ from common.local.container_process import Container
 from common.local.containers import Program, program
 from common.local.context import LocalAws
 from common.local.jobs import contract
-from common.local.jobs.artifacts import Mirror, pack
+from common.local.jobs.artifacts import Mirror, pack, put
 from common.local.jobs.inputs import download, find_objects, parse_s3_uri, share
 from common.local.jobs.job_run import JobRun
 from common.local.jobs.metrics import NAMESPACE, MetricReader
@@ -150,11 +150,11 @@ class TrainingRun(JobRun[JobState]):
 
     def _upload(self, hosts: Sequence[Host]) -> None:
         bucket, key = parse_s3_uri(self._job["ModelArtifacts"]["S3ModelArtifacts"])
-        folder = key.removesuffix("/model.tar.gz")
+        folder, kms_key = key.removesuffix("/model.tar.gz"), self._job["OutputDataConfig"].get("KmsKeyId") or None
         for name, parts in (("model", ["model"]), ("output", ["output", "data"])):
             archive = pack([host.base.joinpath(*parts) for host in hosts])
             if archive is not None:
-                self._aws.services.write_object(self._account, bucket, f"{folder}/{name}.tar.gz", archive)
+                put(self._s3, bucket, f"{folder}/{name}.tar.gz", archive, kms_key)
 
     def _explain(self, hosts: Sequence[Host], codes: Sequence[int | None]) -> Ending:
         """The reason that a container left in `output/failure`: of the first host that failed by itself."""

@@ -15,6 +15,7 @@ from common.local.hosting.lifecycle import KIND, create, delete, resize, restore
 from common.local.hosting.policy import deployment_policy, refuse_excluded
 from common.local.hosting.spec import FleetSpec, VariantSpec, refuse_unsupported, variant_spec
 from common.local.hosting.telemetry import Origin
+from common.local.roles.passing import check_key_for_volumes
 from common.local.sagemaker.endpoint_configs import endpoint_config
 from common.local.sagemaker.models import model
 from common.local.sagemaker.resources import list_page, set_tags
@@ -45,7 +46,7 @@ def create_endpoint(call: Call) -> Answer:
         call.aws.store.put(call.scope, KIND, name, document | ({"LastDeploymentConfig": config} if config else {}))
         set_tags(call, arn, call.request.get("Tags", []))
     if spec.async_config:
-        call.aws.part(AsyncQueues).open(Origin(call.account, call.region, name), spec.async_config)
+        call.aws.part(AsyncQueues).open(Origin(call.account, call.region, name), spec)
     _work(call, create)
     return {"EndpointArn": arn}
 
@@ -179,6 +180,9 @@ def _resolved(call: Call) -> FleetSpec:
     name = call.request["EndpointConfigName"]
     config = endpoint_config(call, name)
     refuse_unsupported(config)
+    for variant in [*config["ProductionVariants"], *config.get("ShadowProductionVariants", [])]:
+        if config.get("KmsKeyId"):
+            check_key_for_volumes(call, config["KmsKeyId"], model(call, variant["ModelName"]).get("ExecutionRoleArn"))
     production, shadows = (
         tuple(variant_spec(each, model(call, each["ModelName"])) for each in config.get(kind, ()))
         for kind in ("ProductionVariants", "ShadowProductionVariants")

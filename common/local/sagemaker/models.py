@@ -4,6 +4,8 @@ import time
 from typing import Any
 
 from common.local.api import Answer, Call, operation, validation_error
+from common.local.roles.passing import check_role
+from common.local.roles.s3 import RoleS3
 from common.local.sagemaker.artifacts import check_model_data
 from common.local.sagemaker.packages import package
 from common.local.sagemaker.resources import drop_tags, list_page, set_tags
@@ -11,6 +13,10 @@ from common.local.store import Document
 
 KIND = "model"
 
+_UNTRUSTED = (
+    'The execution role ARN "{role}" is invalid. Please ensure that the role exists and that its trust relationship policy '
+    'allows the action "sts:AssumeRole" for the service principal "sagemaker.amazonaws.com".'
+)
 _FROM_PACKAGE = ("Image", "ModelDataUrl", "ModelDataSource", "ContainerHostname")
 
 
@@ -35,6 +41,9 @@ def create_model(call: Call) -> Answer:
     arn = call.arn(KIND, name)
     if ("PrimaryContainer" in request) == ("Containers" in request):
         raise validation_error("Exactly one of PrimaryContainer and Containers must be given.")
+    role = request.get("ExecutionRoleArn")
+    if role:
+        check_role(call, role, _UNTRUSTED)
     containers = request.get("Containers") or [request["PrimaryContainer"]]
     resolved = [part for container in containers for part in _resolved(call, container)]
     hosts = [part["ContainerHostname"] for part in resolved if "ContainerHostname" in part]
@@ -59,10 +68,11 @@ def create_model(call: Call) -> Answer:
 
 def _resolved(call: Call, container: dict[str, Any]) -> list[dict[str, Any]]:
     """The container itself, or those of the package that it names, with its own environment over theirs."""
+    s3 = RoleS3(call.aws, call.account, call.region, call.request.get("ExecutionRoleArn"))
     if ("ModelPackageName" in container) == ("Image" in container):
         raise validation_error("A container must have either Image or ModelPackageName.")
     if "Image" in container:
-        check_model_data(call, container)
+        check_model_data(call, container, s3)
         return [container]
     found, document = package(call, container["ModelPackageName"], "CreateModel")
     status = document["ModelApprovalStatus"]
@@ -75,7 +85,7 @@ def _resolved(call: Call, container: dict[str, Any]) -> list[dict[str, Any]]:
         raise validation_error(f"Cannot create a model from {found.arn}: it has no InferenceSpecification.")
     own = {member: value for member, value in container.items() if member != "ModelPackageName"}
     for part in specification["Containers"]:
-        check_model_data(call, part)
+        check_model_data(call, part, s3)
     return [
         {
             **{member: part[member] for member in _FROM_PACKAGE if member in part},

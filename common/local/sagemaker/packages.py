@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 from common.local.api import Answer, ApiError, Call, operation, validation_error
+from common.local.roles.s3 import RoleS3
 from common.local.sagemaker.access import authorize
 from common.local.sagemaker.artifacts import check_model_data
 from common.local.sagemaker.package_groups import KIND as GROUP
@@ -46,19 +47,21 @@ def create_model_package(call: Call) -> Answer:
         raise validation_error("A versioned model package takes its tags from its group; tag the group instead.")
     if "ModelPackageName" in request and not {"InferenceSpecification", "SourceAlgorithmSpecification"} & set(request):
         raise validation_error("InferenceSpecification or SourceAlgorithmSpecification is required.")
-    _check_containers(call)
+    group_name = request.get("ModelPackageGroupName")
+    _check_containers(call, resource(call, GROUP, group_name).account if group_name else call.account)
     with call.aws.store.transaction():
         created = _earlier(call) or _create(call)
     return {"ModelPackageArn": created}
 
 
-def _check_containers(call: Call) -> None:
-    request = call.request
+def _check_containers(call: Call, account: str) -> None:
+    """Check model data as the registry's account sees them, which has to have access to what others register there."""
+    request, s3 = call.request, RoleS3(call.aws, account, call.region, None)
     added = ("AdditionalInferenceSpecifications", "AdditionalInferenceSpecificationsToAdd")
     others = [specification for member in added for specification in request.get(member, [])]
     for specification in [request.get("InferenceSpecification", {}), *others]:
         for container in specification.get("Containers", []):
-            check_model_data(call, container)
+            check_model_data(call, container, s3)
 
 
 def _earlier(call: Call) -> str | None:
@@ -164,7 +167,7 @@ def update_model_package(call: Call) -> Answer:
     request = call.request
     with call.aws.store.transaction():
         found, document = package(call, request["ModelPackageArn"], "UpdateModelPackage")
-        _check_containers(call)
+        _check_containers(call, found.account)
         changes = {member: request[member] for member in _UPDATED if member in request}
         changes["CustomerMetadataProperties"] = _metadata(request, document)
         if added := request.get("AdditionalInferenceSpecificationsToAdd"):

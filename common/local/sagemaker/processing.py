@@ -12,7 +12,8 @@ from common.local.jobs.processing_run import ProcessingRun
 from common.local.jobs.runner import Runner
 from common.local.jobs.state import PROCESSING_KIND as KIND
 from common.local.jobs.state import Ending, ProcessingState
-from common.local.sagemaker.resources import list_page, require_own_role, set_tags
+from common.local.roles.passing import check_role, check_volume_key
+from common.local.sagemaker.resources import list_page, set_tags
 from common.local.store import Document
 
 _DEFAULT_RUNTIME_SECONDS = 86_400
@@ -98,11 +99,12 @@ def _check(call: Call) -> None:
         ApiError: AWS would refuse it, or it cannot run here.
     """
     request = call.request
-    require_own_role(call)
+    check_role(call, request["RoleArn"])
     _check_application(request["AppSpecification"])
     cluster = request["ProcessingResources"]["ClusterConfig"]
     if "InstanceType" not in cluster or "InstanceCount" not in cluster:
         raise validation_error("The local AWS needs ClusterConfig with InstanceType and InstanceCount.")
+    check_volume_key(call, cluster.get("VolumeKmsKeyId"), request["RoleArn"], cluster["InstanceType"])
     _check_places(request.get("ProcessingInputs", []), "InputName", "S3Input")
     _check_places(request.get("ProcessingOutputConfig", {}).get("Outputs", []), "OutputName", "S3Output")
     folders = [PurePosixPath(given["LocalPath"]) for given in (*inputs(request), *outputs(request))]

@@ -52,12 +52,6 @@ def resource(call: Call, kind: str, name_or_arn: str) -> Resource:
     return Resource(call.account, call.region, kind, name_or_arn)
 
 
-def require_own_role(call: Call) -> None:
-    """Raises ApiError (`ValidationException`) when the request's RoleArn is of another account than the caller's."""
-    if call.request["RoleArn"].split(":")[4] != call.account:
-        raise validation_error("Cross-account pass role is not allowed.")
-
-
 def set_tags(call: Call, arn: str, tags: Iterable[dict[str, str]]) -> None:
     """Add tags to a resource, replacing the values of keys that it has.
 

@@ -65,10 +65,10 @@ def invoke_endpoint_async(call: Call, body: bytes) -> tuple[Answer, dict[str, st
 def resume(aws: LocalAws) -> None:
     """After a restart: work on what was queued."""
     for scope, name, document in aws.store.everywhere(KIND):
-        config = document["Fleet"].get("async_config")
-        if config and document["EndpointStatus"] not in ("Failed", "Deleting"):
+        spec = FleetSpec.from_json(document["Fleet"])
+        if spec.async_config and document["EndpointStatus"] not in ("Failed", "Deleting"):
             account, _, region = scope.partition("/")
-            aws.part(AsyncQueues).open(Origin(account, region, name), config)
+            aws.part(AsyncQueues).open(Origin(account, region, name), spec)
 
 
 def _input(location: str) -> str:

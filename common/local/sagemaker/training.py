@@ -12,7 +12,8 @@ from common.local.context import LocalAws
 from common.local.jobs.runner import Runner
 from common.local.jobs.state import KIND, Ending, JobState
 from common.local.jobs.training_run import Follower, TrainingRun
-from common.local.sagemaker.resources import list_page, require_own_role, set_tags
+from common.local.roles.passing import check_role, check_volume_key
+from common.local.sagemaker.resources import list_page, set_tags
 from common.local.store import Document
 
 _DEFAULT_RUNTIME_SECONDS = 86_400
@@ -42,8 +43,8 @@ def check_request(call: Call) -> None:
     """
     request = call.request
     _check_image(request["AlgorithmSpecification"])
-    require_own_role(call)
-    _check_resources(request)
+    check_role(call, request["RoleArn"])
+    _check_resources(call)
     _check_time_limits(request)
     _check_checkpoints(request.get("CheckpointConfig", {}))
     for channel in request.get("InputDataConfig", []):
@@ -150,12 +151,14 @@ def _check_image(specification: dict[str, Any]) -> None:
             raise validation_error(f"The Regex of metric {definition['Name']} is invalid: {error}") from error
 
 
-def _check_resources(request: dict[str, Any]) -> None:
+def _check_resources(call: Call) -> None:
+    request = call.request
     resources = request.get("ResourceConfig", {})
     if "InstanceType" not in resources or resources.get("InstanceCount", 0) < 1:
         raise validation_error(
             "The local AWS needs ResourceConfig with InstanceType and an InstanceCount of at least 1."
         )
+    check_volume_key(call, resources.get("VolumeKmsKeyId"), request["RoleArn"], resources["InstanceType"])
     if request["OutputDataConfig"].get("CompressionType", "GZIP") != "GZIP":
         raise validation_error("The local AWS does not support OutputDataConfig.CompressionType NONE.")
 

@@ -9,6 +9,7 @@ from common.local.hosting.spec import VariantSpec, variant_spec
 from common.local.jobs.runner import Runner
 from common.local.jobs.state import TRANSFORM_KIND as KIND
 from common.local.jobs.state import Ending, TransformState
+from common.local.roles.passing import check_volume_key
 from common.local.sagemaker.models import model
 from common.local.sagemaker.resources import list_page, set_tags
 from common.local.store import Document
@@ -33,6 +34,8 @@ def create_transform_job(call: Call) -> Answer:
     used = model(call, request["ModelName"])
     _check(request)
     spec = _instances(request, used)
+    resources = request["TransformResources"]
+    check_volume_key(call, resources.get("VolumeKmsKeyId"), spec.role_arn, resources["InstanceType"])
     name: str = request["TransformJobName"]
     arn = call.arn(KIND, name)
     with call.aws.store.transaction():

@@ -7,15 +7,15 @@ from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
 
-from common.local.container_environment import container_environment
 from common.local.containers import UnknownImage, program
 from common.local.context import LocalAws
-from common.local.hosting.artifact import unpack_artifact
+from common.local.hosting.artifact import model_environment, unpack_artifact
 from common.local.hosting.instance import through
 from common.local.hosting.invocation import Request
 from common.local.hosting.spec import ContainerSpec, VariantSpec
 from common.local.hosting.worker import Launch, Worker, WorkerGone
 from common.local.jobs.inputs import InputError
+from common.local.roles.s3 import RoleS3
 from common.local.transform.settings import Settings
 
 _STARTUP_SECONDS = 600.0
@@ -144,8 +144,9 @@ def _launch(
     if container.model_data_url is None:
         (base / "model").mkdir(parents=True)
     else:
-        unpack_artifact(aws.services, account, container.model_data_url, container.label, base / "model")
+        s3 = RoleS3(aws, account, region, spec.role_arn)
+        unpack_artifact(s3, container.model_data_url, container.label, base / "model")
     # as the images' own default for a machine of this instance's share of processors
     workers = max(1, (os.cpu_count() or 1) // spec.instances)
     given = {"SAGEMAKER_MODEL_SERVER_WORKERS": str(workers), **container.environment, **environment}
-    return Launch(command, container_environment(aws, region, spec.role_arn, base, given), base)
+    return Launch(command, model_environment(aws, region, spec, base, given), base)

@@ -20,6 +20,7 @@ from common.local.jobs.inputs import InputError, find_objects, parse_s3_uri
 from common.local.jobs.job_run import JobRun
 from common.local.jobs.runner import Runner
 from common.local.jobs.state import Ending, TransformState
+from common.local.roles.s3 import S3Refused
 from common.local.transform.association import Mismatch, association
 from common.local.transform.instance import TransformInstance, Unanswered
 from common.local.transform.objects import Item, in_order, target_key
@@ -158,7 +159,7 @@ class TransformRun(JobRun[TransformState]):
             except KeyError:
                 gone = "The object was deleted or replaced, or the bucket of the output does not exist."
                 self._fail(lane, item, gone, blames_content=True)
-            except (BadInput, Mismatch) as fault:
+            except (BadInput, Mismatch, S3Refused) as fault:
                 self._fail(lane, item, str(fault), blames_content=True)
             except Unanswered as fault:
                 self._fail(lane, item, str(fault), fault.is_client)
@@ -166,15 +167,16 @@ class TransformRun(JobRun[TransformState]):
     def _transform_object(self, lane: Lane, item: Item) -> None:
         """Write the object's output, or nothing."""
         whole = lane.folder / f"{uuid4().hex}.out"
-        parts = self._aws.services.parts(self._account, item.source.bucket, item.source.key)
+        parts = self._s3.parts(item.source.bucket, item.source.key)
         bodies = payloads(parts, lane.settings)
         at_once = lane.settings.concurrency if lane.settings.by_line else 1
         try:
             with ThreadPoolExecutor(at_once) as pool, whole.open("wb") as output:
                 for answer in in_order(pool, partial(self._answer, lane), bodies, at_once):
                     output.write(answer + lane.settings.assembled)
-            bucket, _ = parse_s3_uri(self._job["TransformOutput"]["S3OutputPath"])
-            self._aws.services.upload(self._account, bucket, item.target, whole)
+            wanted = self._job["TransformOutput"]
+            bucket, _ = parse_s3_uri(wanted["S3OutputPath"])
+            self._s3.upload(bucket, item.target, whole, wanted.get("KmsKeyId") or None)
             self._written.append(item.target)
         finally:
             whole.unlink(missing_ok=True)

@@ -278,9 +278,18 @@ def test_other_account_registers_into_the_group_and_makes_models_of_it(
     arn = register(other, artifact, ModelPackageGroupName=group_arn, ModelApprovalStatus="Approved")
     assert f":{aws.account}:model-package/{group}/1" in arn
     model = f"m-{uuid.uuid4()}"
-    other.client("sagemaker").create_model(
-        ModelName=model, PrimaryContainer={"ModelPackageName": arn}, ExecutionRoleArn=other.role
-    )
+    create = other.client("sagemaker").create_model
+    wanted = {"ModelName": model, "PrimaryContainer": {"ModelPackageName": arn}, "ExecutionRoleArn": other.role}
+    code, message = refusal(create, **wanted)
+    assert (code, message.split(". ")[0]) == ("ValidationException", f"Could not access model data at {artifact}")
+    admitted = {
+        "Effect": "Allow",
+        "Principal": {"AWS": other.role},
+        "Action": "s3:GetObject",
+        "Resource": f"arn:aws:s3:::{aws.bucket}/*",
+    }
+    aws.client("s3").put_bucket_policy(Bucket=aws.bucket, Policy=json.dumps({"Statement": admitted}))
+    create(**wanted)
     assert f":{other.account}:" in other.client("sagemaker").describe_model(ModelName=model)["ModelArn"]
 
 

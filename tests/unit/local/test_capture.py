@@ -6,7 +6,7 @@ from typing import Any, cast
 import pytest
 
 from common.local.hosting import capture as module
-from common.local.hosting.capture import Capture, CaptureSpec, Event
+from common.local.hosting.capture import Capture, CaptureSpec, Event, Place
 from common.local.hosting.telemetry import Origin
 
 ORIGIN = Origin("1", "eu-west-1", "e")
@@ -20,7 +20,7 @@ class Store:
     def __init__(self) -> None:
         self.objects: dict[str, bytes] = {}
 
-    def write_object(self, _account: str, _bucket: str, key: str, body: bytes) -> None:
+    def write(self, _bucket: str, key: str, body: bytes, _kms_key: str | None) -> None:
         self.objects[key] = body
 
     def lines(self) -> list[dict[str, Any]]:
@@ -38,8 +38,12 @@ def said() -> list[str]:
 
 
 @pytest.fixture
-def capture(store: Store, said: list[str]) -> Capture:
-    return Capture(cast(Any, store), lambda _origin, _stream, line: said.append(line))
+def capture(said: list[str]) -> Capture:
+    return Capture(lambda _origin, _stream, line: said.append(line))
+
+
+def place(store: Store, variant: str, origin: Origin = ORIGIN) -> Place:
+    return Place(origin, variant, WANTED, cast(Any, store))
 
 
 def event(body: bytes = b"1", moment: float = HOUR) -> Event:
@@ -48,7 +52,7 @@ def event(body: bytes = b"1", moment: float = HOUR) -> Event:
 
 def test_each_hour_and_variant_has_files_of_its_own(capture: Capture, store: Store) -> None:
     for variant, moment in (("v1", HOUR + 3599.5), ("v1", HOUR + 3600), ("v2", HOUR), ("v2", HOUR + 1)):
-        capture.record(ORIGIN, variant, WANTED, event(moment=moment))
+        capture.record(place(store, variant), event(moment=moment))
     capture.flush()
     assert sorted((key.rpartition("/")[0], body.count(b"\n")) for key, body in store.objects.items()) == [
         ("e/v1/2023/11/14/22", 1),
@@ -63,13 +67,13 @@ def test_files_are_written_when_they_are_old_or_large(
 ) -> None:
     monkeypatch.setattr(module, "_FILE_BYTES", 10)
     monkeypatch.setattr("time.time", lambda: HOUR + 1.0)
-    capture.record(ORIGIN, "v1", WANTED, event())
+    capture.record(place(store, "v1"), event())
     capture.write_due()
     assert store.objects == {}
-    capture.record(ORIGIN, "v1", WANTED, event(b"x" * 20))
+    capture.record(place(store, "v1"), event(b"x" * 20))
     capture.write_due()
     assert len(store.lines()) == 2
-    capture.record(ORIGIN, "v1", WANTED, event())
+    capture.record(place(store, "v1"), event())
     monkeypatch.setattr("time.time", lambda: HOUR + module.AGE_SECONDS + 1)
     capture.write_due()
     assert len(store.lines()) == 3
@@ -78,7 +82,7 @@ def test_files_are_written_when_they_are_old_or_large(
 def test_flushing_one_endpoint_leaves_the_others(capture: Capture, store: Store) -> None:
     other = Origin("1", "eu-west-1", "other")
     for origin in (ORIGIN, other):
-        capture.record(origin, "v1", WANTED, event())
+        capture.record(place(store, "v1", origin), event())
     capture.flush(other)
     assert [key.split("/")[0] for key in store.objects] == ["other"]
 
@@ -88,11 +92,11 @@ def test_what_does_not_fit_into_the_memory_is_not_captured_and_the_log_says_so(
 ) -> None:
     monkeypatch.setattr(module, "_HELD_BYTES", 10)
     for _ in range(5):
-        capture.record(ORIGIN, "v1", WANTED, event(b"1234"))
+        capture.record(place(store, "v1"), event(b"1234"))
     capture.flush()
     assert len(store.lines()) == 2
     assert said == ["3 requests were not captured: too many wait to be written."]
-    capture.record(ORIGIN, "v1", WANTED, event(b"1234"))
+    capture.record(place(store, "v1"), event(b"1234"))
     capture.flush()
     assert len(store.lines()) == 3
 

@@ -8,9 +8,12 @@ from typing import ClassVar
 import pytest
 from moto.backends import get_backend
 
+from common.local.context import LocalAws
 from common.local.jobs.artifacts import Mirror
-from common.local.jobs.inputs import InputError, Source
+from common.local.jobs.inputs import InputError
+from common.local.roles.s3 import RoleS3
 from common.local.services import Services
+from common.local.store import Store
 
 ACCOUNT, REGION = "121212121212", "eu-west-1"
 LONG_AGO = 1_000_000_000_000_000_000
@@ -21,9 +24,9 @@ class CountedServices(Services):
 
     written: ClassVar[list[str]] = []
 
-    def write_object(self, account: str, bucket: str, key: str, body: bytes) -> None:
+    def write_object(self, account: str, bucket: str, key: str, body: bytes, kms_key: str | None = None) -> None:
         self.written.append(key)
-        super().write_object(account, bucket, key, body)
+        super().write_object(account, bucket, key, body, kms_key)
 
 
 @pytest.fixture
@@ -35,8 +38,10 @@ def bucket() -> str:
 
 
 def mirror(bucket: str, folder: Path) -> Mirror:
-    source = Source(CountedServices(lambda _service: None), ACCOUNT, REGION, "role")
-    return Mirror(source, bucket, "checkpoints", folder)
+    services = CountedServices(lambda _service: None)
+    aws = LocalAws(Path("nowhere"), Store(Path(":memory:")), services, "http://127.0.0.1:0")
+    s3 = RoleS3(aws, ACCOUNT, REGION, f"arn:aws:iam::{ACCOUNT}:role/jobs")
+    return Mirror(s3, bucket, "checkpoints", folder)
 
 
 def write(path: Path, text: str, changed: int = LONG_AGO) -> None:

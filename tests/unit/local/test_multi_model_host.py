@@ -65,7 +65,7 @@ class Objects:
             pass
         self.archive = buffer.getvalue()
 
-    def read_object(self, _account: str, _bucket: str, key: str) -> bytes:
+    def read(self, _bucket: str, key: str) -> bytes:
         self.reads.append(key)
         if "missing" in key:
             raise KeyError(key)
@@ -80,7 +80,7 @@ class Host:
         self.measured: list[tuple[str, float]] = []
         objects: Any = self.objects
         worker: Any = container
-        store = Store(objects, "1", "s3://b/p/", folder)
+        store = Store(objects, "s3://b/p/", folder)
         self.models = ModelHost(store, worker, keeps_models, lambda *value: self.measured.append(value))
 
     def ask(self, target: str, timeout: float = 5) -> int:
