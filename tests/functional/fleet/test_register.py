@@ -53,7 +53,7 @@ def registrar(aws: Account, build: Path, monkeypatch: pytest.MonkeyPatch) -> Reg
     for service in ("s3", "sagemaker"):  # to build a client anew takes a quarter of a second
         vars(made.aws)[service] = aws.client(service)
     monkeypatch.setattr("common.steps.fleet_candidate.train_fleet_jobs", made.run_jobs)
-    monkeypatch.setattr("common.steps.fleet_champion.observe", made.observe)
+    monkeypatch.setattr("common.steps.live.observe", made.observe)
     monkeypatch.setattr("common.steps.fleet_candidate.answered_offline", made.answer)
     declared = type("Declared", (), {"at_least": 0.0, "at_most": 1000.0})
     monkeypatch.setattr(type(MODEL), "declaration", lambda *_: declared)
