@@ -11,6 +11,7 @@ Context = Mapping[str, str | list[str]]
 """Condition keys of a request, in lower case, and their values; a list for keys that can have several."""
 
 _VARIABLE = re.compile(r"\$\{([^}]*)\}")
+_KIND = re.compile(r"(?:[^:]*:){5}([^:/]*)[:/]")
 _SPECIAL = ("*", "?", "$")
 
 
@@ -26,6 +27,17 @@ def matches(pattern: str, text: str, context: Context, *, fold: bool = False) ->
             re.fullmatch(expression, text, re.DOTALL | (re.IGNORECASE if fold else 0))
         )
     return bool(_compiled(pattern, fold).fullmatch(text))
+
+
+def matches_arn(pattern: str, arn: str, context: Context) -> bool:
+    """Whether the pattern matches the ARN. A wildcard in what says the kind of resource (`model/`) makes it match nothing.
+
+    Source: "Incorrect wildcard usage" in the IAM user guide, "Identify AWS resources with ARNs".
+    """
+    kind = _KIND.match(pattern)
+    if kind and not pattern.startswith("arn:aws:s3:::") and any(wildcard in kind[1] for wildcard in "*?"):
+        return False
+    return matches(pattern, arn, context)
 
 
 def substituted(value: str, context: Context) -> str | None:

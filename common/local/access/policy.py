@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, cast
 
 from common.local.access.conditions import Condition, PolicyError, parse_conditions
-from common.local.access.patterns import Context, matches
+from common.local.access.patterns import Context, matches, matches_arn
 
 Effect = Literal["Allow", "Deny"]
 
@@ -29,6 +29,9 @@ class Patterns:
 
     def match(self, text: str, context: Context, *, fold: bool = False) -> bool:
         return any(matches(each, text, context, fold=fold) for each in self.texts) is not self.negated
+
+    def match_resource(self, arn: str, context: Context) -> bool:
+        return any(matches_arn(each, arn, context) for each in self.texts) is not self.negated
 
 
 @dataclass(frozen=True)
@@ -57,7 +60,7 @@ class Statement:
         """Whether it speaks of this request, whoever sends it."""
         return (
             self.actions.match(action, {}, fold=True)
-            and (self.resources is None or self.resources.match(resource, context))
+            and (self.resources is None or self.resources.match_resource(resource, context))
             and all(condition.holds(context) for condition in self.conditions)
         )
 

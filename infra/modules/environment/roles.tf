@@ -35,7 +35,7 @@ locals {
   role_policies = merge([for role, each in local.roles : { for policy in each.policies : "${role}/${policy}" => { role = role, policy = policy } }]...)
 
   packages  = var.packages == null ? { account = var.account, region = var.region, bucket = local.bucket, key = aws_kms_key.models.arn } : var.packages
-  sagemaker = "arn:aws:sagemaker:${var.region}:${var.account}"
+  sagemaker = "arn:aws:sagemaker:*:${var.account}"
 
   # What the templates call these things; a list stands there as JSON.
   variables = {
@@ -54,9 +54,11 @@ locals {
     approvers = jsonencode([for user in sort(var.circleci.approvers) :
     "org/${var.circleci.organisation}/project/${var.circleci.project}/user/${user}/vcs-origin/${var.circleci.repository}/vcs-ref/refs/heads/*"])
     secrets = jsonencode(sort(var.warehouse_secrets))
-    serving = jsonencode(flatten([for name in sort(local.served) : ["${local.sagemaker}:endpoint/${name}", "${local.sagemaker}:*/${name}-*"]]))
-    alarms  = jsonencode([for name in sort(local.served) : "arn:aws:cloudwatch:*:${var.account}:alarm:${name}-*"])
-    jobs    = jsonencode(flatten([for model in sort(local.models) : ["${local.sagemaker}:*-job/${model}-*", "${local.sagemaker}:model/${model}-batch-*"]]))
+    serving = jsonencode(flatten([for name in sort(local.served) : [
+    for kind in ["endpoint/${name}", "endpoint-config/${name}-*", "model/${name}-*"] : "${local.sagemaker}:${kind}"]]))
+    alarms = jsonencode([for name in sort(local.served) : "arn:aws:cloudwatch:*:${var.account}:alarm:${name}-*"])
+    jobs = jsonencode(flatten([for model in sort(local.models) : [
+    for kind in ["processing-job/${model}-*", "transform-job/${model}-*", "model/${model}-batch-*"] : "${local.sagemaker}:${kind}"]]))
   }
   # People are no templates' business: whom the role of those on call trusts is for the organisation to say.
   trust_people = jsonencode({

@@ -108,6 +108,21 @@ CONDITIONS: list[tuple[dict[str, Any], dict[str, Any], bool]] = [
 ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("arn:aws:sagemaker:*:111111111111:model/abalone-*", True),
+        ("arn:aws:sagemaker:eu-west-1:111111111111:*", True),
+        ("arn:aws:sagemaker:eu-west-1:111111111111:*/abalone-*", False),
+        ("arn:aws:sagemaker:eu-west-1:111111111111:mode?/abalone-*", False),
+    ],
+)
+def test_a_wildcard_in_the_kind_of_a_resource_matches_nothing(pattern: str, expected: bool) -> None:
+    model = f"arn:aws:sagemaker:eu-west-1:{HERE}:model/abalone-model-1"
+    allowed = statement(action="sagemaker:DeleteModel", resource=pattern)
+    assert ask(allowed, action="sagemaker:DeleteModel", resource=model).allowed is expected
+
+
 @pytest.mark.parametrize(("condition", "context", "expected"), CONDITIONS)
 def test_conditions(condition: dict[str, Any], context: dict[str, Any], expected: bool) -> None:
     assert ask(statement(Condition=condition), **context).allowed is expected
