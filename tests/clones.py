@@ -66,7 +66,7 @@ class Clone:
             (path / name).write_text(text)
         clone = cls(path)
         clone.edit(TRAINING, r"gate=.*", 'gate=Gate(metric="rmse", at_most=9, may_lose_to_champion_by=9),')
-        clone.edit("abalone_model/deploy.py", r"bake_seconds=\d+", "bake_seconds=30")
+        clone.edit("abalone_model/deploy.py", "bake_seconds=300", "bake_seconds=30")
         clone.tune(num_round=6, eta=0.4)
         clone.git("init", "-q", "-b", "main")
         clone.commit("Begin")
