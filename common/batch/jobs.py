@@ -41,6 +41,7 @@ class Place:
 def prepare_request(model: Model, settings: Settings, task: Task, place: Place) -> CreateProcessingJobRequestTypeDef:
     """The processing job that checks the records."""
     arguments = [f"--input={_IN}/records", f"--model={_IN}/model", f"--output={_OUT}/prepared"]
+    arguments.append(f"--digest={task.package.metadata.get('artifact_digest', '')}")
     arguments += [f"--piece-bytes={task.batch.piece_mb * _MEGABYTE}", *(f"--key={key}" for key in task.batch.keys)]
     return processing_request(
         model,

@@ -6,7 +6,6 @@ import hashlib
 import json
 import subprocess
 import sys
-import tarfile
 import tempfile
 import time
 from collections.abc import Mapping
@@ -16,6 +15,7 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from common.archives import ArchiveError, unpack
 from common.aws import Aws, error_code
 from common.errors import ArtifactError, DeploymentError
 from common.evaluation.fleet_manifest import FleetManifest, Listing
@@ -237,9 +237,7 @@ def _registered(aws: Aws, uri: str, digest: str | None, package: Package) -> byt
 
 
 def _unpack(archive: bytes, folder: Path) -> None:
-    folder.mkdir(parents=True)
     try:
-        with tarfile.open(fileobj=BytesIO(archive), mode="r:gz") as tar:
-            tar.extractall(folder, filter="data")
-    except (tarfile.TarError, OSError, EOFError) as error:
-        raise ArtifactError(f"An archive of the fleet is damaged: {error}", _REMEDY) from error
+        unpack(BytesIO(archive), folder)
+    except ArchiveError as error:
+        raise ArtifactError(f"An archive of the fleet is damaged: {error}.", _REMEDY) from error

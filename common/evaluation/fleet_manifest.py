@@ -10,11 +10,11 @@ import gzip
 import io
 import json
 import tarfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from common.archives import ArchiveError, gunzip
 from common.errors import ArtifactError
 
 FILE = "manifest.json"
@@ -67,11 +67,11 @@ class FleetManifest:
             ArtifactError: it is damaged, or holds no manifest of a fleet.
         """
         try:
-            with tarfile.open(fileobj=io.BytesIO(gzip.decompress(archive)), mode="r:") as tar:
+            with tarfile.open(fileobj=io.BytesIO(gunzip(archive)), mode="r:") as tar:
                 member = tar.extractfile(FILE)
                 document = json.loads(member.read() if member else b"")
             return cls(**document)
-        except (tarfile.TarError, OSError, EOFError, zlib.error, KeyError, TypeError, ValueError) as error:
+        except (ArchiveError, tarfile.TarError, KeyError, TypeError, ValueError, RecursionError) as error:
             raise ArtifactError(f"The archive holds no manifest of a fleet: {error}.", _REMEDY) from error
 
     def differs(self, listing: Listing) -> str:

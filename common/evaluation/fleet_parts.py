@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from common.archives import ArchiveError, gunzip
 from common.errors import ArtifactError
 from common.evaluation.metrics import Values
 
@@ -57,9 +56,9 @@ def read_parts(files: Iterable[tuple[str, bytes]]) -> Parts:
 
 def _read(name: str, content: bytes) -> dict[str, Any]:
     try:
-        part = json.loads(gzip.decompress(content))
+        part = json.loads(gunzip(content))
         return {"customers": dict(part["customers"]), "set_aside": dict(part["set_aside"])}
-    except (ValueError, KeyError, TypeError, OSError, EOFError, zlib.error) as error:
+    except (ArchiveError, ValueError, KeyError, TypeError, RecursionError) as error:
         raise ArtifactError(
             f"{name} is no part of a fleet: {error}.",
             "Restore the object from the bucket's versions; the fit job of the same source and data has already run.",

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 MODEL_FILE = "model.json"
 _BLOCK_BYTES = 512
 _LARGEST_BYTES = 1_000_000
+_LARGEST_RESULTS_BYTES = 1_000_000_000
 
 
 class DamagedModel(ValueError):
@@ -68,10 +69,10 @@ def unpack_model(archive: bytes) -> CustomerModel:
         DamagedModel: the archive is damaged, or holds no model.
     """
     try:
-        with tarfile.open(fileobj=io.BytesIO(_decompressed(archive)), mode="r:") as tar:
+        with tarfile.open(fileobj=io.BytesIO(_decompressed(archive, _LARGEST_BYTES)), mode="r:") as tar:
             member = tar.extractfile(MODEL_FILE)
             content = member.read() if member else b""
-    except (tarfile.TarError, zlib.error, EOFError, OSError, KeyError) as error:
+    except (tarfile.TarError, zlib.error, EOFError, OSError, KeyError, ValueError, RecursionError) as error:
         raise DamagedModel(f"the archive of the model is damaged: {error}") from error
     return _parsed(content)
 
@@ -101,16 +102,16 @@ def read_results(content: bytes) -> dict[str, Any]:
         DamagedModel: they are damaged.
     """
     try:
-        return dict(json.loads(gzip.decompress(content)))
-    except (ValueError, TypeError, EOFError, OSError, zlib.error) as error:
+        return dict(json.loads(_decompressed(content, _LARGEST_RESULTS_BYTES)))
+    except (ValueError, TypeError, EOFError, zlib.error, RecursionError) as error:
         raise DamagedModel(f"the results of a part are damaged: {error}") from error
 
 
-def _decompressed(archive: bytes) -> bytes:
+def _decompressed(archive: bytes, largest: int) -> bytes:
     unpacker = zlib.decompressobj(wbits=31)
-    content = unpacker.decompress(archive, _LARGEST_BYTES)
+    content = unpacker.decompress(archive, largest)
     if not unpacker.eof:
-        raise EOFError(f"it is truncated, or has more than {_LARGEST_BYTES:,} bytes")
+        raise EOFError(f"it is truncated, or has more than {largest:,} bytes")
     return content
 
 
@@ -118,7 +119,7 @@ def _parsed(content: bytes) -> CustomerModel:
     try:
         model = CustomerModel(**json.loads(content))
         return CustomerModel(str(model.customer), float(model.until), str(model.forecaster), dict(model.parameters))
-    except (ValueError, TypeError) as error:
+    except (ValueError, TypeError, RecursionError) as error:
         raise DamagedModel(f"{MODEL_FILE} of the archive is no model: {error}") from error
 
 

@@ -13,11 +13,12 @@ import io
 import json
 import tarfile
 import tempfile
-import zlib
 from pathlib import Path
 
 from botocore.exceptions import ClientError
 
+from common.archives import DamagedArchive, UnsafeArchive
+from common.archives import unpack as unpack_files
 from common.aws import Aws, is_missing
 from common.errors import ArtifactError
 from common.serving.inference import MODEL_FILE, STATE_FILE, Encoder, Predictor
@@ -35,8 +36,7 @@ It runs `pip install .` on the code whenever an instance starts. With an isolate
 from PyPI: in a subnet without the internet no instance would start, and elsewhere none while PyPI is away.
 """
 
-_LARGEST_BYTES = 2 * 1024**3
-_CHUNK_BYTES = 1024**2
+_LARGEST_STATE_BYTES = 64 * 1024**2
 _REMEDY = (
     "Restore the object from the bucket's versions. Train again only after a change: the same source and data are the "
     "same job and package."
@@ -113,27 +113,17 @@ def unpack(archive: Path, folder: Path, *names: str) -> None:
         ArtifactError: the archive is damaged or unsafe, or lacks one of them.
     """
     try:
-        with gzip.open(archive) as packed, tarfile.open(fileobj=packed, mode="r:") as tar:
-            members = {}
-            for member in tar.getmembers():
-                tarfile.data_filter(member, str(folder))  # refuses paths and links that lead outside
-                members[member.name.removeprefix("./")] = member
-            for name in names:
-                if name not in members or not members[name].isfile():
-                    raise ArtifactError(
-                        f"{archive.name} holds no {name}, but: {', '.join(list(members)[:5]) or 'nothing'}.", _REMEDY
-                    )
-                if members[name].size > _LARGEST_BYTES:
-                    raise ArtifactError(f"{name} in {archive.name} claims {members[name].size:,} bytes.", _REMEDY)
-                tar.extract(members[name], folder, filter="data")
-            while packed.read(_CHUNK_BYTES):  # to the end, where gzip's checksum is
-                continue
-    except tarfile.FilterError as error:
+        with archive.open("rb") as file:
+            held = unpack_files(file, folder, only=names)
+    except UnsafeArchive as error:
         raise ArtifactError(
-            f"{archive.name} is unsafe to unpack: {error}", "Do not use it; find out who wrote it."
+            f"{archive.name} is unsafe to unpack: {error}.", "Do not use it; find out who wrote it."
         ) from error
-    except (tarfile.TarError, zlib.error, EOFError, OSError) as error:
-        raise ArtifactError(f"{archive.name} is damaged: {error}", _REMEDY) from error
+    except DamagedArchive as error:
+        raise ArtifactError(f"{archive.name} is damaged: {error}.", _REMEDY) from error
+    for name in names:
+        if not (folder / name).is_file():
+            raise ArtifactError(f"{archive.name} holds no {name}, but: {', '.join(held[:5]) or 'nothing'}.", _REMEDY)
 
 
 def _load(folder: Path, archive: Path) -> Predictor:
@@ -142,9 +132,12 @@ def _load(folder: Path, archive: Path) -> Predictor:
             f"{MODEL_FILE} in {archive.name} is neither UBJSON nor JSON; a pickle is never loaded.",
             "Train with the built-in image 3.x, or save the model with Booster.save_model.",
         )
+    size = (folder / STATE_FILE).stat().st_size
+    if size > _LARGEST_STATE_BYTES:
+        raise ArtifactError(f"{STATE_FILE} in {archive.name} has {size:,} bytes.", _REMEDY)
     try:
         predictor = Predictor.load(folder)
-    except (ValueError, KeyError, TypeError, AttributeError) as error:  # xgboost's own error is a ValueError
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:  # xgboost's is a ValueError
         first = str(error).strip().splitlines()[0]
         raise ArtifactError(f"{archive.name} holds no model that can be loaded: {first}", _REMEDY) from error
     taken, given = predictor.booster.num_features(), len(predictor.encoder.names)

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 import pytest
 
 _SIGNED = {
-    "Authorization": "AWS4-HMAC-SHA256 Credential=local/20260101/eu-west-1/sagemaker/aws4_request, SignedHeaders=host, Signature=x",
+    "Authorization": "AWS4-HMAC-SHA256 Credential=local/20260101/eu-west-1/sagemaker/aws4_request, SignedHeaders=host",
     "X-Amz-Target": "SageMaker.ListModels",
 }
 

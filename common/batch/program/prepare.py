@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import csv
+import hashlib
 import importlib
 import json
 import sys
@@ -61,12 +62,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--input", type=Path, required=True, help="folder of *.csv and *.jsonl")
     parser.add_argument("--model", type=Path, required=True, help="folder of the package's model.tar.gz")
+    parser.add_argument("--digest", required=True, help="SHA-256 of the package's model.tar.gz")
     parser.add_argument("--output", type=Path, required=True, help="folder of what is written")
     parser.add_argument("--piece-bytes", type=int, required=True)
     parser.add_argument("--key", action="append", default=[], metavar="COLUMN")
     given = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
-        inference, state = _package(given.model / "model.tar.gz", Path(folder))
+        inference, state = _package(given.model / "model.tar.gz", given.digest, Path(folder))
     prepared = prepare(given.input, given.output, Reader.of(inference, state, given.key), given.piece_bytes)
     prepared["answers"] = ["probability", "label"] if state["labels"] else ["prediction"]
     (given.output / "prepared.json").write_text(json.dumps(prepared, indent=1))
@@ -160,8 +162,14 @@ def _array(field: Field, values: Values) -> pa.Array:
     return numbers.cast(pa.int64()) if field.is_whole else numbers
 
 
-def _package(archive: Path, folder: Path) -> tuple[ModuleType, dict[str, Any]]:
-    """The code of a package that reads records, and its state."""
+def _package(archive: Path, digest: str, folder: Path) -> tuple[ModuleType, dict[str, Any]]:
+    """The code of a package that reads records, and its state: of the very archive that was approved, since it is run."""
+    with archive.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != digest:
+        sys.exit(
+            f"{archive.name} is not the artifact that was approved: its SHA-256 is {found}, registered is {digest}"
+        )
     with tarfile.open(archive) as tar:
         tar.extractall(folder, filter="data")
     sys.path.insert(0, str(folder / "code"))

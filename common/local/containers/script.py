@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from common.local.containers.archive import ArchiveError, unpack
+from common.archives import ArchiveError, unpack
 from common.local.containers.base import Folders, UserError, fail, log
 
 _SHOWN_ERROR_CHARACTERS = 600

@@ -4,9 +4,9 @@ from collections.abc import Mapping
 from io import BytesIO
 from pathlib import Path
 
+from common.archives import ArchiveError, unpack
 from common.local.api import ApiError
 from common.local.container_environment import container_environment
-from common.local.containers.archive import ArchiveError, unpack
 from common.local.context import LocalAws
 from common.local.hosting.spec import VariantSpec
 from common.local.roles.s3 import RoleS3, S3Refused

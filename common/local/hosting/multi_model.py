@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from common.local.containers.archive import ArchiveError
+from common.archives import ArchiveError
 from common.local.hosting.artifact import unpack_object
 from common.local.hosting.worker import Reply, Worker, WorkerGone
 from common.local.roles.s3 import RoleS3, S3Refused

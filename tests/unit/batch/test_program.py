@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import hashlib
 import io
 import json
 import tempfile
@@ -77,7 +78,17 @@ def through(folder: Path, piece_bytes: int, payload_lines: int, form: str = "par
     """Prepare what is in `input/`, let the package answer, and join; what `prepared.json` tells."""
     (folder / "model").mkdir()
     (folder / "model/model.tar.gz").write_bytes(pack(PREDICTOR))
-    told = ["--input", folder / "input", "--model", folder / "model", "--output", folder / "prepared"]
+    digest = hashlib.sha256((folder / "model" / "model.tar.gz").read_bytes()).hexdigest()
+    told = [
+        "--input",
+        folder / "input",
+        "--model",
+        folder / "model",
+        "--output",
+        folder / "prepared",
+        "--digest",
+        digest,
+    ]
     main([*map(str, told), f"--piece-bytes={piece_bytes}", "--key=animal"])
     (folder / "answers").mkdir()
     for todo in (folder / "prepared/todo").iterdir():
