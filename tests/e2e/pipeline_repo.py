@@ -27,7 +27,7 @@ CONTEXTS = {
 # train_register leaves, and obeys a file `behaviour` of the commit.
 PYTHON = """#!/bin/bash
 set -e
-echo "python $*"
+echo "python $* as $AWS_ROLE_ARN"
 if [ "$2" = abalone_model.train_register ]; then
   mkdir -p build/abalone/junit
   echo '<h1>report</h1>' > build/abalone/report.html
@@ -47,7 +47,7 @@ audit:
 """
 # Says what it was called with; what is due, a file `due` of the commit says.
 MODELS = """#!/bin/bash
-if [ "$1" = due ]; then cat due; else echo "models $*" as "$AWS_ROLE_ARN"; fi
+if [ "$1" = due ]; then cat due; else echo "models $* as $AWS_ROLE_ARN"; fi
 """
 
 NAMES = ("abalone", "churn")

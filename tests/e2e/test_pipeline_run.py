@@ -1,5 +1,6 @@
 """The player runs the real CircleCI files over a small repository whose programs are shell scripts."""
 
+import json
 from collections.abc import Callable
 from dataclasses import replace
 from io import StringIO
@@ -217,6 +218,21 @@ def test_job_whose_context_names_no_role_says_so(repo: PipelineRepo, settings: S
 # ---- the environment of a job
 
 
+def test_each_models_jobs_take_on_the_role_of_that_model(repo: PipelineRepo, settings: Settings) -> None:
+    train = {"AWS_ROLE_ARN": "arn:aws:iam::1:role/a path/models-train-{model}"}
+    result = play(repo.path, replace(settings, contexts=CONTEXTS | {"train": train}), skip={"check"})
+    assert "gather_data as arn:aws:iam::1:role/a path/models-train-abalone\n" in result.job("train-abalone").log
+
+
+def test_job_of_no_model_refuses_a_role_for_each_model(repo: PipelineRepo, settings: Settings) -> None:
+    operate = {"AWS_ROLE_ARN": "arn:aws:iam::1:role/models-operate-{model}"}
+    repo.checkout("main")
+    result = play(repo.path, replace(settings, contexts=CONTEXTS | {"operate": operate}), skip={"check"})
+    assert result.job("in-step").reason == "Take on the AWS role of the context: failed"
+    assert "this job is for no model, so its context needs an AWS_ROLE_ARN without {model}" in result.job("in-step").log
+    assert "models status" not in result.job("in-step").log
+
+
 def test_role_is_taken_on_with_a_token_outside_the_checkout_that_only_the_job_can_read(
     repo: PipelineRepo, settings: Settings
 ) -> None:
@@ -287,13 +303,76 @@ def test_the_checkout_is_left_alone_when_git_calls_the_player(
     assert str(job.folder) in job.log
 
 
-def test_branch_name_is_never_part_of_a_command(repo: PipelineRepo, settings: Settings) -> None:
-    name = """x;touch${IFS}pwned;$(touch${IFS}pwned)`touch${IFS}pwned`'"&&touch${IFS}pwned|ü"""
+# What git takes for the name of a branch, and more for a file's: metacharacters of the shell, CircleCI's templates, what looks
+# like a space, turns the reading direction, or is as long as a name may be.
+HOSTILE_BRANCHES = {
+    "shell": """x;touch${IFS}pwned;$(touch${IFS}pwned)`touch${IFS}pwned`'"&&touch${IFS}pwned|ü""",
+    "templates": "<<pipeline.git.branch>>/<<parameters.model>>\u00a0\u2028\u202e${AWS_ROLE_ARN}{{checksum}}",
+    "long": "x" * 240,
+}
+HOSTILE_FILES = ("$(touch pwned).py", "`touch pwned`", "a;touch pwned;.csv", "'\"&&touch pwned|", "--help", "-c", "a\nb",
+                 "<< pipeline.git.branch >>", "\u202ecod.exe", "*", "x" * 250)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE_BRANCHES.values(), ids=HOSTILE_BRANCHES)
+def test_names_of_branches_and_files_are_never_part_of_a_command(
+    repo: PipelineRepo, settings: Settings, name: str
+) -> None:
     repo.branch(name)
+    repo.write_all({f"abalone_model/{file}": "x\n" for file in HOSTILE_FILES})
+    repo.commit()
     result = play(repo.path, settings, branch=name, approve=lambda _: True)
+    assert set(statuses(result)) == {"train-abalone", "request-deployment", "approve-abalone", "check", "audit"}
     assert set(statuses(result).values()) == {"success"}
     assert not list(settings.folder.rglob("pwned"))
     assert not list(repo.path.rglob("pwned"))
+
+
+def test_names_of_files_are_no_part_of_what_main_and_its_schedules_run(repo: PipelineRepo, settings: Settings) -> None:
+    repo.checkout("main")
+    repo.switch_on("staging")
+    repo.write_all({f"abalone_model/{file}": "x\n" for file in HOSTILE_FILES})
+    repo.write(due=json.dumps({"retrain-abalone": "$(touch pwned)`touch pwned`';touch pwned;\"<< parameters.model >>"}))
+    repo.commit()
+    for parameters in ({}, {"action": "nightly"}, {"action": "retrain"}):
+        result = play(repo.path, settings, branch="main", parameters=parameters, approve=lambda _: True)
+        assert set(statuses(result).values()) == {"success"}
+    assert not list(settings.folder.rglob("pwned"))
+    log = result.job("retrain-abalone").log
+    assert "--because $(touch pwned)`touch pwned`';touch pwned;\"<< parameters.model >> as " in log
+
+
+# ---- staging
+
+
+def test_production_follows_staging_and_the_click_in_between(repo: PipelineRepo, settings: Settings) -> None:
+    asked: list[str] = []
+    repo.checkout("main")
+    repo.switch_on("staging", "ask-before-production")
+    repo.commit("abalone_model/deploy.py")
+    assert statuses(play(repo.path, settings)) == {
+        "deploy-abalone-to-staging": "success",
+        "request-production": "on_hold",
+        "deploy-abalone-to-production": "blocked",
+        "check": "success",
+        "audit": "success",
+        "in-step": "success",
+    }
+    result = play(repo.path, settings, approve=clicking(asked))
+    assert asked == ["abalone/request-production"]
+    for place, role in (("staging", "deploy-staging"), ("production", "deploy")):
+        assert f"abalone_model.deploy as arn:aws:iam::1:role/{role}\n" in result.job(f"deploy-abalone-to-{place}").log
+    assert "models smoke abalone as arn:aws:iam::1:role/deploy-staging" in result.job("deploy-abalone-to-staging").log
+
+
+def test_what_does_not_pass_in_staging_is_not_deployed_to_production(repo: PipelineRepo, settings: Settings) -> None:
+    repo.checkout("main")
+    repo.switch_on("staging")
+    repo.write(models='#!/bin/bash\ntest "$1" != smoke\n')
+    repo.commit("abalone_model/deploy.py")
+    result = play(repo.path, settings)
+    assert result.job("deploy-abalone-to-staging").reason == "Ask what serves there now: failed"
+    assert statuses(result)["deploy-abalone-to-production"] == "blocked"
 
 
 # ---- what people see

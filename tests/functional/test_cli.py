@@ -32,6 +32,7 @@ COMMANDS = (
     "reject",
     "deploy",
     "invoke",
+    "smoke",
     "add-customer",
     "shadow",
     "ab",

@@ -4,13 +4,19 @@ import base64
 import json
 import os
 import time
+import urllib.error
+import urllib.request
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from common.local.pipeline.errors import PipelineError
 from common.local.pipeline.plan import Source
 from common.local.pipeline.process import PlannedJob
 from common.local.pipeline.project import ISSUER, ORGANISATION, PROJECT, origin, subject
+
+_ISSUER_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -26,9 +32,8 @@ class Identity:
 def environment(
     job: PlannedJob, of: Source, repo: Path, identity: Identity, checkout: Path, home: Path
 ) -> dict[str, str]:
-    """What a job finds in its environment before its contexts are added."""
+    """What a job finds in its environment before its contexts and its identity are added."""
     name = repo.resolve().name
-    token = web_identity(of, origin(repo))
     reference = {"CIRCLE_BRANCH": of.branch} if of.branch else {"CIRCLE_TAG": of.tag}
     return {
         "PATH": os.environ.get("PATH", os.defpath),
@@ -43,8 +48,6 @@ def environment(
         "CIRCLE_JOB": job.name,
         "CIRCLE_NODE_INDEX": "0",
         "CIRCLE_NODE_TOTAL": "1",
-        "CIRCLE_OIDC_TOKEN": token,
-        "CIRCLE_OIDC_TOKEN_V2": token,
         "CIRCLE_ORGANIZATION_ID": ORGANISATION,
         "CIRCLE_PIPELINE_ID": identity.pipeline_id,
         "CIRCLE_PROJECT_ID": PROJECT,
@@ -59,19 +62,41 @@ def environment(
     }
 
 
-def web_identity(of: Source, repository: str) -> str:
-    """A token with the claims of CircleCI's, for one hour. Its signature proves nothing: only the local AWS takes it."""
+def identity_of(of: Source, repo: Path, aws: str) -> dict[str, str]:
+    """The variables with the job's web identity, for one hour.
+
+    Args:
+        aws: URL of the AWS that the job works with. A local one issues the token, as it is who has to believe it; elsewhere it
+            has CircleCI's claims and a signature that proves nothing.
+
+    Raises:
+        PipelineError: the local AWS issues none.
+    """
     reference = f"refs/heads/{of.branch}" if of.branch else f"refs/tags/{of.tag}"
+    claims = {"iss": ISSUER, "aud": ORGANISATION, "sub": subject(origin(repo), reference)}
+    token = _issued(aws, claims) if urlsplit(aws).hostname == "127.0.0.1" else _unsigned(claims)
+    return {"CIRCLE_OIDC_TOKEN": token, "CIRCLE_OIDC_TOKEN_V2": token}
+
+
+def _issued(aws: str, claims: Mapping[str, str]) -> str:
+    asked = urllib.request.Request(  # noqa: S310 - of this machine, by HTTP
+        f"{aws}/_local/oidc/token",
+        data=json.dumps({"claims": claims}).encode(),
+        headers={"Content-Type": "application/json"},
+    )
+    try:
+        with urllib.request.urlopen(asked, timeout=_ISSUER_SECONDS) as answer:  # noqa: S310
+            return str(json.load(answer)["token"])
+    except urllib.error.HTTPError:
+        return _unsigned(claims)
+    except (OSError, ValueError, KeyError) as error:
+        raise PipelineError(f"the local AWS at {aws} issues no web identity: {error}", "does it still run?") from error
+
+
+def _unsigned(claims: Mapping[str, str]) -> str:
     now = int(time.time())
-    claims = {
-        "iss": ISSUER,
-        "aud": ORGANISATION,
-        "sub": subject(repository, reference),
-        "iat": now,
-        "exp": now + 3600,
-    }
     header = {"alg": "none", "typ": "JWT"}
-    return ".".join((_encoded(header), _encoded(claims), "local"))
+    return ".".join((_encoded(header), _encoded({**claims, "iat": now, "exp": now + 3600}), "local"))
 
 
 def _encoded(part: Mapping[str, object]) -> str:

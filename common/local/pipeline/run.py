@@ -16,7 +16,7 @@ from rich.console import Console
 from common.local.pipeline.caches import Caches
 from common.local.pipeline.config import SaveCache, Value
 from common.local.pipeline.display import Display, JobState, display
-from common.local.pipeline.environment import Identity, environment
+from common.local.pipeline.environment import Identity, environment, identity_of
 from common.local.pipeline.errors import PipelineError
 from common.local.pipeline.job import JobRun, StepResult, TestCounts, Workspace
 from common.local.pipeline.plan import Plan, continuation, plan
@@ -257,6 +257,11 @@ class _Pipeline:
         env = environment(job, self.plan.source, self._repo, identity, where.checkout, where.home)
         for more in (self._settings.project, *contexts):
             env |= more
+        try:
+            env |= identity_of(self.plan.source, self._repo, env.get("AWS_ENDPOINT_URL", ""))
+        except PipelineError as error:
+            state.reason, state.status = str(error), "failed"
+            return
 
         def on_step(name: str) -> None:
             state.step = name
