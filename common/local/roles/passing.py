@@ -14,7 +14,7 @@ _NOT_ASSUMABLE = (
     "Could not assume role {role}. Please ensure that the role exists and allows principal 'sagemaker.amazonaws.com' to "
     "assume the role."
 )
-_LOCAL_STORAGE = re.compile(r"ml\.([a-z]+\d+[a-z]*d[a-z]*|g[56][a-z]*|p5[a-z]*|trn\d[a-z]*)\..+")
+_LOCAL_STORAGE = re.compile(r"ml\.([a-z]+\d+[a-z]*d[a-z]*|[gp][5-9][a-z0-9-]*|trn\d[a-z]*)\..+")
 """Instance types with NVMe disks of their own, which the hardware encrypts: `d` in the name, and newer ones for training."""
 
 
