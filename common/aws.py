@@ -31,6 +31,7 @@ from common.settings import Settings
 if TYPE_CHECKING:
     from mypy_boto3_application_autoscaling import ApplicationAutoScalingClient
     from mypy_boto3_cloudwatch import CloudWatchClient
+    from mypy_boto3_ecr import ECRClient
     from mypy_boto3_events import EventBridgeClient
     from mypy_boto3_logs import CloudWatchLogsClient
     from mypy_boto3_s3 import S3Client
@@ -93,6 +94,10 @@ class Aws:
     @cached_property
     def autoscaling(self) -> ApplicationAutoScalingClient:
         return self._session.client("application-autoscaling", config=_CONFIG)
+
+    @cached_property
+    def ecr(self) -> ECRClient:
+        return self._session.client("ecr", config=_CONFIG)
 
     @cached_property
     def sts(self) -> STSClient:
