@@ -67,6 +67,8 @@ OPERATIONS: dict[str, Operation] = {}
 """Every supported operation of SageMaker's by its API name, filled by `operation`; the docs page is generated from it."""
 AUTOSCALING: dict[str, Operation] = {}
 """The same for Application Auto Scaling, filled by `autoscaling_operation`."""
+ECR: dict[str, Operation] = {}
+"""The same for ECR, filled by `ecr_operation`."""
 
 
 def operation(function: Operation) -> Operation:
@@ -77,6 +79,11 @@ def operation(function: Operation) -> Operation:
 def autoscaling_operation(function: Operation) -> Operation:
     """Declare the operation of Application Auto Scaling that the function's name spells in snake case."""
     return _declare(function, AUTOSCALING)
+
+
+def ecr_operation(function: Operation) -> Operation:
+    """Declare the operation of ECR that the function's name spells in snake case."""
+    return _declare(function, ECR)
 
 
 def _declare(function: Operation, operations: dict[str, Operation]) -> Operation:

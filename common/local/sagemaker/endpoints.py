@@ -7,6 +7,7 @@ from typing import Any
 
 from common.local.api import Answer, Call, operation, validation_error
 from common.local.autoscaling.targets import check_instance_types, deregister_endpoint
+from common.local.containers import UnknownImage, resolved
 from common.local.context import LocalAws
 from common.local.hosting.asynchronous import AsyncQueues
 from common.local.hosting.capture import CaptureSpec
@@ -313,14 +314,18 @@ def _summaries(
     return {"ProductionVariants": summaries[:production], **shadows}
 
 
+def _image(image: str, since: float) -> dict[str, Any]:
+    try:
+        return {"SpecifiedImage": image, "ResolvedImage": resolved(image), "ResolutionTime": since}
+    except UnknownImage:  # what it starts with fails
+        return {"SpecifiedImage": image}
+
+
 def _summary(now: VariantSpec, then: VariantSpec, phase: str | None, since: float, started: bool) -> dict[str, Any]:
-    """One variant. No image is pulled here, so that the resolved image is the specified one."""
+    """One variant."""
     summary: dict[str, Any] = {
         "VariantName": now.name,
-        "DeployedImages": [
-            {"SpecifiedImage": each.image, "ResolvedImage": each.image, "ResolutionTime": since}
-            for each in now.containers
-        ],
+        "DeployedImages": [_image(each.image, since) for each in now.containers],
         "CurrentWeight": now.weight,
         "DesiredWeight": then.weight,
         **_capacity(now, then, started),
