@@ -12,6 +12,7 @@ from typing import Any
 from tests.permissions.iam_simulate import Service
 from tests.permissions.requests import Document
 
+_ANY_NAME = re.compile(r"\$\{|tag-key")
 _VARIABLE = re.compile(r"\$\{(.*?)\}")
 
 
@@ -101,9 +102,10 @@ def _brings(service: Service, action: Mapping[str, Any], key: str) -> bool:
 
 
 def _is_known(key: str, known: Iterable[str]) -> bool:
-    """Of a key with a name of its own behind a slash, as in `aws:RequestTag/${TagKey}`, what stands before it counts."""
-    start = key.lower().partition("/")[0]
-    return any(each.lower().partition("/")[0] == start for each in known)
+    """Some are known with a part that has any name: `aws:RequestTag/${TagKey}`, `aws:PrincipalTag/tag-key`."""
+    text = key.lower()
+    stems = ((each.lower(), _ANY_NAME.split(each.lower())[0]) for each in known)
+    return any(text == each or (stem != each and text.startswith(stem)) for each, stem in stems)
 
 
 @cache
