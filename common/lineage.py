@@ -61,7 +61,7 @@ def source_digest(blobs: Mapping[str, str], requirements: str) -> str:
         if package in TRAINING_PACKAGES
     )
     lines = [f"{path}\0{blob}" for path, blob in sorted(blobs.items())] + pins
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+    return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
 def pinned(requirements: str) -> list[tuple[str, str]]:
@@ -116,8 +116,8 @@ class Checkout:
         return self._git("rev-parse", "--verify", "--quiet", f"{revision}^{{commit}}").strip()
 
     def branch(self) -> str:
-        """The branch that is checked out, or `HEAD` when none is."""
-        return self._git("rev-parse", "--abbrev-ref", "HEAD").strip()
+        """The branch that is checked out, or `HEAD` when none is; see `legible`."""
+        return legible(self._git("rev-parse", "--abbrev-ref", "HEAD").strip())
 
     def main(self) -> str:
         """The revision that main is at, as far as this clone knows.
@@ -175,8 +175,9 @@ class Checkout:
     def _git(self, *arguments: str) -> str:
         try:
             done = subprocess.run(
-                ["git", "-C", str(self.root), *arguments], capture_output=True, text=True, check=False
-            )
+                ["git", "-C", str(self.root), *arguments],
+                capture_output=True, encoding="utf-8", errors="surrogateescape", check=False,
+            )  # fmt: skip
         except FileNotFoundError:
             raise CheckoutError(
                 "git is not installed.", "Install git; the source of a model is read from it."
@@ -190,7 +191,12 @@ class Checkout:
         return done.stdout
 
 
+def legible(name: str) -> str:
+    """The name of a file or branch for a log: what cannot be printed, such as a line's end or a terminal's command, escaped."""
+    return name if name.isprintable() else ascii(name)[1:-1]
+
+
 def _some(paths: Iterable[str]) -> str:
-    listed = sorted(paths)
+    listed = sorted(map(legible, paths))
     more = f" and {len(listed) - 5} more" if len(listed) > 5 else ""
     return ", ".join(listed[:5]) + more

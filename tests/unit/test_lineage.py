@@ -1,5 +1,6 @@
 """A source is a digest of what determines training, and of nothing else."""
 
+import os
 import re
 import subprocess
 from pathlib import Path
@@ -242,3 +243,24 @@ def commit(root: Path) -> None:
 def write(checkout: Checkout, path: str, content: str) -> None:
     (checkout.root / path).write_text(content)
     commit(checkout.root)
+
+
+def test_any_name_that_git_takes_has_a_source_and_is_shown_without_effect_on_a_terminal(tmp_path: Path) -> None:
+    folder = tmp_path / "abalone_model"
+    folder.mkdir()
+
+    git(tmp_path, "init", "-q", "-b", "x\u202e$(id)")
+    (tmp_path / "requirements.txt").write_text("")
+    sources = []
+    for name in (b"plain.py", b"two\nlines.py", b"\x1b[2J.py", b"\xff.py"):
+        Path(os.fsdecode(bytes(folder) + b"/" + name)).write_text("x")
+        commit(tmp_path)
+        sources.append(Checkout(tmp_path).source(MODEL))
+    assert len(set(sources)) == 4
+    for file in folder.iterdir():
+        file.write_text("changed")
+    with pytest.raises(CheckoutError) as refused:
+        Checkout(tmp_path).require_clean(MODEL)
+    assert r"abalone_model/\udcff.py, abalone_model/\x1b[2J.py, " in str(refused.value)
+    assert str(refused.value).replace("\n", "").isprintable()
+    assert Checkout(tmp_path).branch() == r"x\u202e$(id)"
