@@ -13,8 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
-from common.local.account import contexts, prepare_account
+from common.local.account import prepare_account, variables
 from common.local.daemon import Running, down, up
+from common.local.pipeline.project import origin
 
 Ask = Callable[[], object]
 """One request, and its answer."""
@@ -30,19 +31,13 @@ def local_aws() -> Iterator[Running]:
         up(Path(scratch), port=0, detach=True, time_scale=0.005, announce=started.append)
         before = dict(os.environ)
         try:
-            prepare_account(started[0])
-            os.environ.update(environment(started[0]))
+            prepare_account(started[0], origin(Path.cwd()), ())
+            os.environ.update(variables(started[0]))
             yield started[0]
         finally:
             os.environ.clear()
             os.environ.update(before)
             down(Path(scratch))
-
-
-def environment(running: Running) -> dict[str, str]:
-    """The variables by which a person's process uses the local AWS."""
-    shared = {name: value for name, value in contexts(running)["deploy"].items() if name != "AWS_ROLE_ARN"}
-    return {**shared, "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local", "AWS_DEFAULT_REGION": "eu-west-1"}
 
 
 def paired(runs: int, **candidates: Callable[[], object]) -> dict[str, list[float]]:

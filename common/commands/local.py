@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from common.model import ROOT
+from common.deployment.shared.declare import SharedEndpoint
+from common.model import ROOT, all_models
 from common.steps import failures_explained
 
 local = typer.Typer(
@@ -16,6 +17,14 @@ local = typer.Typer(
     help="The AWS on this machine: real jobs, no account.",
 )
 State = Annotated[Path, typer.Option(help="The folder of the local AWS's state.")]
+
+
+def _declared() -> tuple[list[str], list[str]]:
+    """The names of the checkout's models, and of the endpoints that some of them share: each has a role of its own."""
+    models = all_models()
+    endpoints = [model.declaration("deploy", "ENDPOINT") for model in models]
+    shared = {endpoint.name for endpoint in endpoints if isinstance(endpoint, SharedEndpoint)}
+    return [model.name for model in models], sorted(shared)
 
 
 @local.command("up")
@@ -33,15 +42,21 @@ def local_up(
     """
     with failures_explained():
         from common.local.account import prepare_account
+        from common.local.daemon import Running, up
         from common.local.daemon import status as local_status
-        from common.local.daemon import up
+        from common.local.pipeline.project import origin
+
+        names = _declared()
+
+        def announce(running: Running) -> None:
+            typer.echo(prepare_account(running, origin(ROOT), *names))
 
         running = local_status(state)
         if running:
             typer.echo(f"It runs already at {running.url}; these are its variables.", err=True)
-            typer.echo(prepare_account(running))
+            announce(running)
         else:
-            up(state, port, detach, announce=lambda started: typer.echo(prepare_account(started)))
+            up(state, port, detach, announce=announce)
 
 
 @local.command("down")
@@ -116,6 +131,7 @@ def ci(
         result = play_pipeline(
             ROOT,
             state,
+            *_declared(),
             branch=branch,
             tag=tag,
             parameters=parameter or [],

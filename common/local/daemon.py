@@ -35,13 +35,16 @@ class Running:
     time_scale: float
 
     @property
-    def exports(self) -> str:
-        """The shell lines that point boto3, the SDK and Terraform at it."""
-        return (
-            f"export AWS_ENDPOINT_URL={self.url}\n"
-            f"export AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local\n"
-            f"export AWS_REGION={REGION} AWS_DEFAULT_REGION={REGION} AWS_EC2_METADATA_DISABLED=true\n"
-        )
+    def variables(self) -> dict[str, str]:
+        """The environment variables that point boto3, the SDK and Terraform at it."""
+        return {
+            "AWS_ENDPOINT_URL": self.url,
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_REGION": REGION,
+            "AWS_DEFAULT_REGION": REGION,
+            "AWS_EC2_METADATA_DISABLED": "true",
+        }
 
 
 def _say_nothing(_running: Running) -> None:

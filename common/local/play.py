@@ -1,5 +1,6 @@
 """`models ci`: the pipeline player, set up for this checkout and its local AWS."""
 
+import subprocess
 import sys
 from collections.abc import Collection
 from pathlib import Path
@@ -12,12 +13,15 @@ from common.local.account import contexts, prepare_account
 from common.local.daemon import status
 from common.local.pipeline.plan import schedule as find_schedule
 from common.local.pipeline.process import PlannedJob
+from common.local.pipeline.project import origin
 from common.local.pipeline.run import PipelineResult, Settings, play
 
 
 def play_pipeline(
     repo: Path,
     state: Path,
+    models: Collection[str],
+    shared_endpoints: Collection[str],
     *,
     branch: str,
     tag: str,
@@ -29,6 +33,8 @@ def play_pipeline(
     """Play a pipeline of the checkout against the local AWS of a state folder.
 
     Args:
+        models, shared_endpoints: of the checkout, which have roles of their own; those of the models that only the played
+            commit has are made, too.
         parameters: `NAME=VALUE` each; whole numbers and true/false are read as such.
         schedule: the schedule whose branch and parameters are played, in the place of these; empty for none.
         approve: the answer to every approval; None asks in the terminal.
@@ -50,7 +56,8 @@ def play_pipeline(
     running = status(state)
     if running is None:
         raise ModelsError(f"No local AWS runs on {state}.", "Start it: `./models local up --detach`.")
-    prepare_account(running)
+    names = {*models, *models_of(repo, branch or tag or "HEAD")}
+    prepare_account(running, origin(repo), sorted(names), shared_endpoints)
     console = Console()
 
     def ask(job: PlannedJob) -> bool:
@@ -72,6 +79,14 @@ def play_pipeline(
         skip=skip,
         console=console,
     )
+
+
+def models_of(repo: Path, reference: str) -> list[str]:
+    """The models that a branch, a tag or a commit has; none where there is no such reference."""
+    found = subprocess.run(
+        ["git", "-C", str(repo), "ls-tree", "-d", "--name-only", reference], capture_output=True, text=True, check=False
+    )
+    return [name.removesuffix("_model") for name in found.stdout.split() if name.endswith("_model")]
 
 
 def _parameter(text: str) -> tuple[str, str | int | bool]:

@@ -9,8 +9,13 @@ from dataclasses import replace
 from pathlib import Path
 
 from common.evaluation.golden import Golden
+from common.local.account import contexts_of
+from common.local.accounts.layout import CircleCi, one_account
+from common.local.accounts.make import make
 from common.local.pipeline.config import Value
+from common.local.pipeline.project import origin
 from common.local.pipeline.run import PipelineResult, Settings, play
+from common.local.play import models_of
 from tests.accounts import Account
 from tests.clones import Clone, packages
 
@@ -25,11 +30,11 @@ class Project:
         self.aws = aws
         self._variables = dict(variables or {})
         self.clone = clone or Clone.create(folder)
-        shared = {
-            name: aws.env[name] for name in aws.env if not name.startswith(("AWS_ACCESS", "AWS_SECRET", "AWS_SESSION"))
-        }
-        role = f"arn:aws:iam::{aws.account}:role/circleci"
-        contexts = {name: shared | {"AWS_ROLE_ARN": role} for name in ("train", "approve", "deploy", "operate")}
+        circleci, models = CircleCi(origin(self.clone.path)), models_of(self.clone.path, "main")
+        organisation = one_account(aws.account, aws.bucket, circleci, models)
+        make(aws.url, organisation)
+        self.topic = organisation.serving.topic
+        contexts = contexts_of(aws.url, organisation)
         self._settings = Settings(folder / "circleci", contexts, project={}, venv=Path(sys.prefix))
 
     def play(

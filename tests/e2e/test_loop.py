@@ -30,10 +30,9 @@ class Season(Project):
 
     def __init__(self, aws: Account, folder: Path, *, windows: int, of: int) -> None:
         self.farm = Farm(aws, folder, windows=windows, of=of)
-        topic = aws.client("sns").create_topic(Name="told")["TopicArn"]
+        super().__init__(aws, folder, self.farm.variables, self.farm.clone)
         self._inbox = queue(aws, "inbox", open_to_events=False)
-        aws.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=self._inbox.arn)
-        super().__init__(aws, folder, self.farm.variables | {"NOTIFY_TOPIC_ARN": topic}, self.farm.clone)
+        aws.client("sns").subscribe(TopicArn=self.topic, Protocol="sqs", Endpoint=self._inbox.arn)
 
     def night(self) -> PipelineResult:
         return self._scheduled("nightly", ("check", "audit"))

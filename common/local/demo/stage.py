@@ -19,14 +19,17 @@ import boto3
 from rich.console import Console
 
 from common.errors import ModelsError
-from common.local.account import ACCOUNT, BUCKET, contexts, prepare_account
+from common.local.account import ACCOUNT, BUCKET, contexts, prepare_account, variables
 from common.local.daemon import Running, down, up
 from common.local.demo.warehouse import warehouse
 from common.local.pipeline.paths import git
+from common.local.pipeline.project import origin
 from common.local.pipeline.run import PipelineResult, Settings, play
+from common.local.play import models_of
 from common.local.postgres import Postgres
 
 ROOT = Path(__file__).resolve().parents[3]
+WAREHOUSE = "ENERGY_SOURCE"
 _TIME_SCALE = 0.002  # a canary that bakes for 300 s on AWS bakes for 0.6 s here
 _PREDICTED = 4
 
@@ -124,9 +127,8 @@ class Demo:
 
     def models(self, *arguments: str) -> None:
         """Run `./models` in the clone, on the account that the pipelines work in."""
-        environment = {**os.environ, **self.project.contexts["train"], "PYTHONPATH": str(self.repo),
-                       "AWS_ACCESS_KEY_ID": "local", "AWS_SECRET_ACCESS_KEY": "local"}  # fmt: skip
-        del environment["AWS_ROLE_ARN"]  # a person has keys, not CircleCI's identity
+        held = {name: value for name, value in self.project.contexts["train"].items() if name == WAREHOUSE}
+        environment = {**os.environ, **held, **variables(self.running), "PYTHONPATH": str(self.repo)}
         sys.stdout.flush()
         subprocess.run([sys.executable, "-m", "common.cli", *arguments], cwd=self.repo, env=environment, check=True)
 
@@ -159,7 +161,7 @@ def warehouse_of(repo: Path, console: Console) -> Iterator[Postgres | None]:
 def project_of(folder: Path, running: Running, server: Postgres | None) -> Settings:
     """The CircleCI project, whose context `train` names the warehouse."""
     held = contexts(running)
-    train = {**held["train"], "ENERGY_SOURCE": server.url} if server else held["train"]
+    train = {**held["train"], WAREHOUSE: server.url} if server else held["train"]
     return Settings(folder, {**held, "train": train}, project={}, venv=Path(sys.prefix))
 
 
@@ -172,9 +174,9 @@ def tell(story: Callable[[Demo], None], console: Console) -> None:
         running: list[Running] = []
         up(folder / "aws", port=0, detach=True, time_scale=_TIME_SCALE, announce=running.append)
         try:
-            prepare_account(running[0])
-            console.print(f"An AWS on this machine answers at {running[0].url}; its account is {ACCOUNT}.")
             repo = clone(folder)
+            prepare_account(running[0], origin(repo), models_of(repo, "HEAD"))
+            console.print(f"An AWS on this machine answers at {running[0].url}; its account is {ACCOUNT}.")
             with warehouse_of(repo, console) as server:
                 story(Demo(repo, project_of(folder / "circleci", running[0], server), running[0], console, server))
         finally:

@@ -165,8 +165,8 @@ def test_container_of_a_killed_server_does_not_outlive_the_next_start(root: Path
         assert orphan.wait(timeout=10) == -signal.SIGKILL
 
 
-def test_exports_are_what_boto3_needs(root: Path) -> None:
+def test_its_variables_are_what_boto3_needs(root: Path) -> None:
     running = up(root)
-    script = f"{running.exports}\n{sys.executable} -c 'import boto3; boto3.client(\"sagemaker\").list_models()'"
     environment = {name: value for name, value in os.environ.items() if not name.startswith("AWS_")}
-    assert subprocess.run(["bash", "-c", script], env=environment, check=False).returncode == 0
+    asked = [sys.executable, "-c", "import boto3; boto3.client('sagemaker').list_models()"]
+    assert subprocess.run(asked, env=environment | running.variables, check=False).returncode == 0
