@@ -7,23 +7,23 @@ import pkgutil
 import re
 import uuid
 from collections.abc import Iterable
-from functools import lru_cache
 from http import HTTPStatus
 from types import ModuleType
 from typing import Any, NamedTuple
 
 import botocore.session
 from botocore.model import ListShape, MapShape, OperationModel, ServiceModel, Shape, StructureShape
-from moto.iam.models import get_account_id_from
-from moto.sts.models import sts_backends
 
 import common.local.autoscaling
 import common.local.sagemaker
 from common.local import clock
-from common.local.api import AUTOSCALING, OPERATIONS, ApiError, Call, Operation
+from common.local.access.callers import Caller, check_expiry, identify
+from common.local.access.gate import admit, admit_operation
+from common.local.access.tokens import Issuer
+from common.local.api import AUTOSCALING, ECR, OPERATIONS, ApiError, Call, Operation, validation_error
 from common.local.context import LocalAws
 from common.local.events.bus import EventBus
-from common.local.moto_app import Environ, StartResponse, WsgiApp
+from common.local.moto_app import Environ, StartResponse, WsgiApp, refusal
 from common.local.validation import validate
 
 log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class Service(NamedTuple):
 
 SERVICES = {
     name: Service(_SESSION.get_service_model(name), operations)
-    for name, operations in {"sagemaker": OPERATIONS, "application-autoscaling": AUTOSCALING}.items()
+    for name, operations in {"sagemaker": OPERATIONS, "application-autoscaling": AUTOSCALING, "ecr": ECR}.items()
 }
 """By the name that requests are signed for."""
 
@@ -75,28 +75,12 @@ _INVOCATIONS = {
 """By the end of the path."""
 
 
-class Identity(NamedTuple):
-    """Whose access key signed a request."""
-
-    account: str
-    arn: str
-
-
 class Reply(NamedTuple):
     """An HTTP answer."""
 
     status: int
     headers: dict[str, str]
     body: bytes
-
-
-@lru_cache(maxsize=4096)
-def identify(access_key: str) -> Identity:
-    """The account and identity of an access key; keys that nobody was given belong to moto's default account."""
-    account = get_account_id_from(access_key)
-    sts: Any = sts_backends[account]["aws"]
-    role = sts.get_assumed_role_from_access_key(access_key)
-    return Identity(account, role.arn if role else f"arn:aws:iam::{account}:root")
 
 
 def operation_modules() -> list[ModuleType]:
@@ -125,10 +109,12 @@ class Application:
             reply = _json(200, {"status": "ok", **about})
         elif path == "/_local/clock":
             reply = self._advance(environ)
+        elif path == "/_local/oidc/token":
+            reply = self._token(environ)
         elif not signed and (environ.get("HTTP_X_AMZ_TARGET", "").startswith("SageMaker.") or _ENDPOINT.match(path)):
             reply = _error(ApiError("MissingAuthenticationTokenException", "Missing Authentication Token", 403))
         else:
-            return self._moto(environ, start_response)
+            return self._hand_on(environ, start_response)
         reply.headers["Content-Length"] = str(len(reply.body))
         reply.headers["x-amzn-RequestId"] = str(uuid.uuid4())
         start_response(f"{reply.status} {_phrase(reply.status)}", list(reply.headers.items()))
@@ -142,29 +128,48 @@ class Application:
             return _error(ApiError("ValidationException", f'{{"advance": seconds}} is expected: {error}'))
         return _json(200, {"time": moment})
 
+    def _token(self, environ: Environ) -> Reply:
+        """A web identity: `{"claims": {"iss": …, "aud": …, "sub": …}}`, as a CI system's provider would sign it."""
+        try:
+            claims = _parsed(_body(environ, _REQUEST_BYTES)).get("claims")
+            if not isinstance(claims, dict):
+                raise validation_error('{"claims": {…}} is expected.')
+            return _json(200, {"token": self._aws.part(Issuer).issue(claims)})
+        except ApiError as error:
+            return _error(error)
+
+    def _hand_on(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
+        try:
+            with admit(self._aws, environ):
+                return self._moto(environ, start_response)
+        except ApiError as error:
+            return refusal(environ, start_response, error)
+
     def _answer(self, environ: Environ, path: str, access_key: str, region: str, service: Service) -> Reply:
         try:
-            account, arn = identify(access_key)
+            caller = identify(access_key)
+            check_expiry(caller)
             if path == "/":
-                return self._control(environ, account, region, arn, service)
-            return self._invoke(environ, path, account, region, arn)
+                return self._control(environ, caller, region, service)
+            return self._invoke(environ, path, caller, region)
         except ApiError as error:
             return _error(error)
         except Exception:
             log.exception("%s %s failed", environ.get("HTTP_X_AMZ_TARGET", environ["REQUEST_METHOD"]), path)
             return _error(ApiError("InternalFailure", "A defect of the local AWS; its log has the traceback.", 500))
 
-    def _control(self, environ: Environ, account: str, region: str, arn: str, service: Service) -> Reply:
+    def _control(self, environ: Environ, caller: Caller, region: str, service: Service) -> Reply:
         name = environ.get("HTTP_X_AMZ_TARGET", "").rpartition(".")[2]
         model = _supported(name, service)
         request = _parsed(_body(environ, _REQUEST_BYTES))
         if model.input_shape:
             validate(request, model.input_shape)
-        answer = service.operations[name](Call(self._aws, account, region, request, arn))
+        context = admit_operation(self._aws, caller, region, service.model.signing_name, name, request)
+        answer = service.operations[name](Call(self._aws, caller.account, region, request, caller.arn, context))
         shaped = _shaped(answer, model.output_shape) if model.output_shape else {}
         return _json(200, shaped, "application/x-amz-json-1.1")
 
-    def _invoke(self, environ: Environ, path: str, account: str, region: str, arn: str) -> Reply:
+    def _invoke(self, environ: Environ, path: str, caller: Caller, region: str) -> Reply:
         from common.local.sagemaker.runtime import MAX_BODY_BYTES, invoke_endpoint
         from common.local.sagemaker.runtime_async import invoke_endpoint_async
 
@@ -173,7 +178,9 @@ class Application:
             raise _unsupported(f"{environ['REQUEST_METHOD']} {path}")
         invocation, body = _INVOCATIONS[endpoint[2]], _body(environ, MAX_BODY_BYTES)
         request = _invocation_request(environ, endpoint[1], invocation)
-        call = Call(self._aws, account, region, request, arn)
+        name = "InvokeEndpointAsync" if endpoint[2] == "async-invocations" else "InvokeEndpoint"
+        context = admit_operation(self._aws, caller, region, "sagemaker", name, request)
+        call = Call(self._aws, caller.account, region, request, caller.arn, context)
         if endpoint[2] == "async-invocations":
             content, headers = invoke_endpoint_async(call, body)
             reply = _json(202, content)

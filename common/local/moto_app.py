@@ -4,10 +4,14 @@ import json
 import logging
 from collections.abc import Callable, Iterable
 from contextlib import closing
+from http import HTTPStatus
 from typing import Any
 from xml.sax.saxutils import escape
 
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
+
+from common.local.access.gate import in_form
+from common.local.api import ApiError
 
 log = logging.getLogger(__name__)
 
@@ -38,10 +42,24 @@ def moto_app(changed: Callable[[str], None]) -> WsgiApp:
     return application
 
 
+def refusal(environ: Environ, start_response: StartResponse, error: ApiError) -> list[bytes]:
+    """The answer to a request that is not handed on, in the form of the service that it was meant for."""
+    service = _signed_for(environ)
+    formed = in_form(error, service, json=not _is_form(environ) and service != "s3")
+    status = f"{formed.status} {HTTPStatus(formed.status).phrase}"
+    return _Unknown(service)._error(environ, start_response, status, formed.code, formed.message)
+
+
 def _signed_for(environ: Environ) -> str:
-    """The service that the request's signature names."""
+    """The service that the request's signature names; tokens for a session come without one."""
     scope = environ.get("HTTP_AUTHORIZATION", "").split(",")[0].split("/")
-    return scope[3] if len(scope) == 5 else "AWS"
+    if "Signature=" in environ.get("QUERY_STRING", ""):  # a presigned URL
+        return "s3"
+    return scope[3] if len(scope) == 5 else "sts" if _is_form(environ) else "AWS"
+
+
+def _is_form(environ: Environ) -> bool:
+    return str(environ.get("CONTENT_TYPE", "")).startswith("application/x-www-form-urlencoded")
 
 
 class _Unknown:
@@ -62,7 +80,9 @@ class _Unknown:
     ) -> list[bytes]:
         """The error in the protocol that the request was made in: query, REST-XML or JSON."""
         xml = f"<Error><Code>{code}</Code><Message>{escape(message)}</Message></Error>"
-        if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+        if "/operation/" in environ["PATH_INFO"] and "HTTP_SMITHY_PROTOCOL" in environ:
+            return self._cbor_error(start_response, status, code, message)
+        if _is_form(environ):
             kind, text = "text/xml", f"<ErrorResponse>{xml}</ErrorResponse>"
         elif self._name in ("s3", "s3control", "route53", "cloudfront"):
             kind, text = "text/xml", xml
@@ -71,6 +91,13 @@ class _Unknown:
         body = text.encode()
         headers = [("Content-Type", kind), ("Content-Length", str(len(body))), ("x-amzn-ErrorType", code)]
         start_response(status, headers)
+        return [body]
+
+    def _cbor_error(self, start_response: StartResponse, status: str, code: str, message: str) -> list[bytes]:
+        texts = (text.encode() for text in ("__type", code, "message", message))
+        body = b"\xa2" + b"".join(b"\x79" + len(text).to_bytes(2, "big") + text for text in texts)
+        headers = [("Content-Type", "application/cbor"), ("Content-Length", str(len(body)))]
+        start_response(status, [*headers, ("smithy-protocol", "rpc-v2-cbor")])
         return [body]
 
 

@@ -8,6 +8,8 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 from common.errors import UsageError
+from common.local.access.assume import mend_sts
+from common.local.access.objects import mend_s3
 from common.local.app import Application, operation_modules
 from common.local.budgets import mend_budgets
 from common.local.callers import from_programs_only
@@ -51,6 +53,8 @@ def running(root: Path, bound: socket.socket, time_scale: float) -> Iterator[Loc
     aws = LocalAws(root, Store(root / "sagemaker.sqlite"), Services(snapshots.mark), url, time_scale)
     mend_cloudwatch(aws.services)
     mend_events(aws.services)
+    mend_sts()
+    mend_s3()
     mend_budgets()
     aws.part(EventBus)
     keeper = aws.spawn("snapshots", lambda: snapshots.keep(aws.closing))

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from common.local.access.guard import Need
+from common.local.access.service_requests import Asked
 
 _KINDS = {
     "ModelPackageGroupName": "model-package-group",
@@ -48,8 +49,9 @@ _SEVERAL = {
 }
 
 
-def sagemaker_needs(operation: str, request: Mapping[str, Any], account: str, region: str) -> Iterator[Need]:
+def sagemaker_needs(asked: Asked) -> Iterator[Need]:
     """What has to be allowed: the action on each resource that the request names, tagging it, and passing its roles."""
+    operation, request, account, region = asked.operation, asked.parameters, asked.account, asked.region
     resources = named_resources(operation, request, account, region)
     if operation not in _REGISTRY or ("ModelPackageName" in request and operation == "CreateModelPackage"):
         for resource in resources or ["*"]:
