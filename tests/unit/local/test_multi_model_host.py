@@ -14,6 +14,7 @@ import pytest
 
 from common.local.hosting.multi_model import LoadFailed, ModelHost, ModelMissing, ModelNotReady, Store
 from common.local.hosting.worker import Reply, WorkerGone
+from common.local.roles.s3 import S3Refused
 
 
 @dataclass
@@ -69,6 +70,8 @@ class Objects:
         self.reads.append(key)
         if "missing" in key:
             raise KeyError(key)
+        if "refused" in key:
+            raise S3Refused("AccessDenied", "the role may not")
         return self.archive
 
 
@@ -140,6 +143,7 @@ def test_a_load_that_takes_too_long_goes_on_and_a_later_request_is_answered(tmp_
     ("target", "fault", "error"),
     [
         ("missing", None, ModelMissing),
+        ("refused", None, ModelMissing),
         ("a", Reply(500, b"broken", None, None), LoadFailed),
         ("a", WorkerGone("crashed"), LoadFailed),
     ],
