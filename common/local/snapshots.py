@@ -3,7 +3,9 @@
 import copyreg
 import io
 import logging
+import os
 import pickle
+import stat
 import threading
 import time
 from collections.abc import Callable
@@ -131,9 +133,11 @@ class Snapshots:
         """Put every saved service back into moto.
 
         Raises:
-            ModelsError: a file cannot be read, as after a change of moto's version.
+            ModelsError: a file cannot be read, as after a change of moto's version, or may be somebody else's.
         """
         for path in sorted(self._folder.glob("*.pickle")):
+            _require_own(self._folder)
+            _require_own(path)
             try:
                 with path.open("rb") as file:
                     accounts, attributes = _Unpickler(file, self._bodies).load()
@@ -194,6 +198,16 @@ class Snapshots:
         pickler = _Pickler(target, self._bodies)
         pickler.dump(_state(service))
         return target.getvalue(), pickler.used
+
+
+def _require_own(path: Path) -> None:
+    """To load a pickle is to run what it says: none is loaded that another user can have put there."""
+    status = path.lstat()
+    if stat.S_ISLNK(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o022:
+        raise ModelsError(
+            f"{path} is a link, another user's, or writable for others: it can have been written by somebody else.",
+            f"Look at who wrote there; then start afresh by deleting {path.parent}.",
+        )
 
 
 def _state(service: str) -> tuple[dict[str, dict[str, Any]], dict[str, Any]]:
