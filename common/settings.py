@@ -93,15 +93,18 @@ class Settings:
         return self.registry.kms_key if self.registry and bucket == self.registry.bucket else self.kms_key
 
     @classmethod
-    def from_environment(cls, environ: Mapping[str, str] = os.environ, file: Path = FILE) -> "Settings":
+    def from_environment(cls, environ: Mapping[str, str] = os.environ, file: Path | None = None) -> "Settings":
         """Read the settings.
+
+        Args:
+            file: in place of the checkout's `environments.json`.
 
         Raises:
             SettingsError: names every variable that is missing or malformed, not only the first; or `environments.json`
                 does not declare the environment.
         """
         if name := environ.get(VARIABLE, ""):
-            environments = Environments.read(file)
+            environments = Environments.read(file or FILE)
             return cls._of(environments, environments.named(name))
         return cls._from_variables(environ)
 
