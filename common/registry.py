@@ -58,6 +58,12 @@ class Package:
         return self.metadata.get("fleet", "")
 
     @property
+    def named_image(self) -> str:
+        """The image by the tag that stood for it when the package was registered."""
+        tag = self.metadata.get("image_tag")
+        return f"{self.image.partition('@')[0]}:{tag}" if tag else self.image
+
+    @property
     def source(self) -> str:
         return self.metadata.get("source", "")
 

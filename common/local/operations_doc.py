@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Mapping
 from pathlib import Path
 
-from common.local.api import AUTOSCALING, OPERATIONS
+from common.local.api import AUTOSCALING, ECR, OPERATIONS
 from common.local.app import operation_modules
 
 PAGE = Path(__file__).parents[2] / "docs" / "local-aws-operations.md"
@@ -45,6 +45,8 @@ def page() -> str:
         _table(runtime),
         f"{scaling}\n",
         _table(AUTOSCALING),
+        "## ECR\n\nOf the images of AWS's accounts that this machine plays; it keeps no others.\n",
+        _table(ECR),
         _TAIL,
     ]
     return "\n".join(sections)

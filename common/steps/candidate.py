@@ -32,9 +32,9 @@ from common.serving.archive import ENVIRONMENT, digest, fetch_artifact, load_pre
 from common.serving.inference import Predictor, RequestError
 from common.steps.context import Context
 from common.steps.live import champion
-from common.steps.registering import run_facts
+from common.steps.registering import image_facts, run_facts
 from common.storage import Layout
-from common.training.image import image_uri
+from common.training.image import image_uri, resolved
 from common.training.job import run_training_job
 from common.training.tuning_job import run_tuning_job
 from common.training.xgboost import XGBoost, training_request
@@ -246,6 +246,15 @@ class Candidate:
         billed, trained = self.trained.seconds
         return training_cost(region, training.instance_type, instances=1, seconds=billed, training_seconds=trained)
 
+    @property
+    def _trained_in(self) -> str:
+        return str(self.trained.job["AlgorithmSpecification"]["TrainingImage"])
+
+    @cached_property
+    def image(self) -> str:
+        """What will serve the model: the image that it was trained in, by digest."""
+        return resolved(self.context.aws, self._trained_in)
+
     @cached_property
     def lineage(self) -> dict[str, str]:
         """What the model was made from, by whom and where."""
@@ -258,6 +267,7 @@ class Candidate:
             "retrained_because": self.because,
         }
         if not self.testing:  # which uploads nothing
+            facts |= image_facts(self._trained_in, self.image, self.champion_package)
             facts |= {"evaluation": self._uri("evaluation.json"), "report": self._uri("report.html")}
         return {name: value for name, value in facts.items() if value}
 
@@ -345,7 +355,7 @@ class Candidate:
             return {"ContentType": "application/json", "S3Uri": self._uri(name)}
 
         container = {
-            "Image": self.trained.job["AlgorithmSpecification"]["TrainingImage"],
+            "Image": self.image,
             "ModelDataUrl": self._uri("model.tar.gz"),
             "Environment": ENVIRONMENT,
         }

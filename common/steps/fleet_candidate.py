@@ -29,11 +29,12 @@ from common.steps.context import Context
 from common.steps.fleet_champion import DeployedFleet, Kept, deployed_fleet
 from common.steps.fleet_examples import read_examples
 from common.steps.fleet_objects import Index, etags_of, model_key, read_index, read_many, read_results
-from common.steps.registering import run_facts
+from common.steps.registering import image_facts, run_facts
 from common.storage import Layout
 from common.training.code import SERVING_ENVIRONMENT, verified
 from common.training.fleet import Fleet
 from common.training.fleet_job import FleetJobs, train_fleet_jobs
+from common.training.image import resolved
 
 _EPOCH = date(1970, 1, 1)
 _GOLDEN_REQUEST = {"period": 7}
@@ -238,6 +239,15 @@ class FleetCandidate:
             ),
         }
 
+    @property
+    def _fitted_in(self) -> str:
+        return self.jobs.fit["AlgorithmSpecification"]["TrainingImage"]
+
+    @cached_property
+    def image(self) -> str:
+        """What will serve the models: the image that they were fitted in, by digest."""
+        return resolved(self.context.aws, self._fitted_in)
+
     @cached_property
     def lineage(self) -> dict[str, str]:
         """What the fleet was made from, by whom and where."""
@@ -249,6 +259,7 @@ class FleetCandidate:
             "code_digest": self.jobs.code_digest,
         }
         if not self.testing:  # which uploads nothing
+            facts |= image_facts(self._fitted_in, self.image, self.deployed.package if self.deployed else None)
             facts |= {"evaluation": self._uri("evaluation.json"), "report": self._uri("report.html")}
         return {name: value for name, value in facts.items() if value}
 
@@ -310,7 +321,7 @@ class FleetCandidate:
         """What `CreateModelPackage` needs beyond group, status and metadata."""
         statistics = {"ContentType": "application/json", "S3Uri": self._uri("evaluation.json")}
         container = {
-            "Image": self.jobs.fit["AlgorithmSpecification"]["TrainingImage"],
+            "Image": self.image,
             "ModelDataUrl": self._uri("fleet.tar.gz"),
             "Environment": {**SERVING_ENVIRONMENT, "SAGEMAKER_SUBMIT_DIRECTORY": self.jobs.code},
         }

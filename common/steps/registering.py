@@ -125,6 +125,14 @@ def _keep(context: Context, model: Model, files: Mapping[str, bytes]) -> None:
         context.say(files["summary.md"].decode())
 
 
+def image_facts(named: str, image: str, champion: Package | None) -> dict[str, str]:
+    """Which image will serve, by tag and digest; and whether the tag stood for another one when the champion was registered."""
+    tag, digest = named.rpartition(":")[2], image.rpartition("@")[2]
+    before = champion.metadata.get("image_digest", digest) if champion and champion.named_image == named else digest
+    moved = {"image_moved_since": f"version {champion.version}"} if champion and before != digest else {}
+    return {"image_tag": tag, "image_digest": digest, **moved}
+
+
 def run_facts(context: Context, source: str, data_version: str) -> dict[str, str]:
     """What a package was made from, by whom and where; empty values among them."""
     run, checkout = context.run, context.checkout

@@ -121,19 +121,18 @@ def generation_of(endpoint: str, packages: Mapping[str, Package]) -> Generation:
 
 def _image_for(packages: Mapping[str, Package]) -> str:
     """The newest release of the image that the packages were trained with: it reads the older ones' models, too."""
-    (first, package), *others = packages.items()
-    newest = package.image
+    (first, newest), *others = packages.items()
     for name, other in others:
-        one, two = _IMAGE.fullmatch(newest), _IMAGE.fullmatch(other.image)
-        if other.image == newest:
+        one, two = _IMAGE.fullmatch(newest.named_image), _IMAGE.fullmatch(other.named_image)
+        if other.image == newest.image:
             continue
         if not one or not two or (one["repository"], one["rest"]) != (two["repository"], two["rest"]):
             raise DeploymentError(
-                f"No image serves both {first} ({newest}) and {name} ({other.image}).",
+                f"No image serves both {first} ({newest.named_image}) and {name} ({other.named_image}).",
                 "Models that share an endpoint are trained with the same image: declare the same one, or endpoints of their own.",
             )
-        newest = max(newest, other.image, key=_release)
-    return newest
+        newest = max(newest, other, key=lambda package: (_release(package.named_image), package.created))
+    return newest.image
 
 
 def _release(image: str) -> tuple[int, ...]:
