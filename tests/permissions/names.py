@@ -16,10 +16,14 @@ _ANY_NAME = re.compile(r"\$\{|tag-key")
 _VARIABLE = re.compile(r"\$\{(.*?)\}")
 
 
+def actions(document: Document) -> set[str]:
+    """The actions that a document names, some with wildcards."""
+    return {action for statement in _statements(document) for action in _actions(statement)}
+
+
 def services(documents: Iterable[Document]) -> set[str]:
     """The services whose actions are named."""
-    named = (action for document in documents for each in _statements(document) for action in _actions(each))
-    return {action.split(":")[0] for action in named if action != "*"}
+    return {action.split(":")[0] for document in documents for action in actions(document) if action != "*"}
 
 
 def faults(document: Document, known: Mapping[str, Service], global_keys: frozenset[str]) -> list[str]:
