@@ -167,6 +167,11 @@ BROKEN_DYNAMIC: dict[str, tuple[Change, str]] = {
     "condition on no pipeline value": (invocation("train", filters='branch == "x"'), "'branch', which is no pipeline"),
     "branch name in a command": (
         steps("check", {"run": "echo << pipeline.git.branch >>"}), "puts a pipeline value into its shell command"),
+    "branch name as an argument of a command": (
+        steps("check", {"assume-role": {"model": "<< pipeline.git.branch >>"}}), "puts a pipeline value into its shell command"),
+    "branch name as a folder to work in": (
+        steps("check", {"run": {"command": "ls", "working_directory": "<< pipeline.git.branch >>"}}),
+        "puts a pipeline value into its shell command"),
     "branch name as an argument": (
         invocation("train", model="<< pipeline.git.branch >>"), "hands a stranger's text on to shell commands"),
     "free text as an argument": (strangers_text, "hands a stranger's text on to shell commands"),
@@ -263,6 +268,7 @@ def test_broken_setup_is_found(repo: PipelineRepo, change: Change, said: str) ->
         ("common/features/x.py", "common/features/x.py: matches neither the mapping"),
         ("abalone_model/a file.py", "does not see a file with such a name"),
         ("abalone_model/ü.py", "does not see a file with such a name"),
+        ("abalone_model/\udcff.py", "does not see a file with such a name"),  # a byte that is no UTF-8
     ],
 )
 def test_file_that_the_mapping_cannot_place_is_found(repo: PipelineRepo, file: str, said: str) -> None:

@@ -218,6 +218,13 @@ def test_job_whose_context_names_no_role_says_so(repo: PipelineRepo, settings: S
 # ---- the environment of a job
 
 
+def test_job_whose_local_aws_issues_no_identity_fails_and_says_so(repo: PipelineRepo, settings: Settings) -> None:
+    nowhere = {"AWS_ENDPOINT_URL": "http://127.0.0.1:1"}
+    result = play(repo.path, replace(settings, project=nowhere), skip={"check", "audit"})
+    assert result.job("train-abalone").status == "failed"
+    assert "the local AWS at http://127.0.0.1:1 issues no web identity" in result.job("train-abalone").reason
+
+
 def test_each_models_jobs_take_on_the_role_of_that_model(repo: PipelineRepo, settings: Settings) -> None:
     train = {"AWS_ROLE_ARN": "arn:aws:iam::1:role/a path/models-train-{model}"}
     result = play(repo.path, replace(settings, contexts=CONTEXTS | {"train": train}), skip={"check"})

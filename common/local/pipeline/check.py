@@ -4,32 +4,16 @@ models without a workflow, files that no rule knows, values of strangers in shel
 import itertools
 import json
 import re
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from common.local.pipeline import paths
-from common.local.pipeline.config import (
-    Call,
-    Command,
-    Config,
-    Continue,
-    Invocation,
-    Job,
-    Parameter,
-    Run,
-    Value,
-    Workflow,
-    load,
-    strings,
-)
+from common.local.pipeline.config import Config, Continue, Workflow, load
 from common.local.pipeline.errors import ConfigError
-from common.local.pipeline.expressions import evaluate, names, templates
-from common.local.pipeline.plan import FILTER_JOB, SCHEDULES_FILE, SETUP_FILE, filter_arguments, schedules, setup_job
-from common.local.pipeline.process import admitted, fits, resolve
-
-CONTEXTS = frozenset({"train", "approve", "deploy-staging", "deploy", "operate"})
-"""The contexts that exist: docs/circleci.md says what each holds and who may use it."""
+from common.local.pipeline.expressions import evaluate, names
+from common.local.pipeline.plan import SCHEDULES_FILE, SETUP_FILE, filter_arguments, schedules, setup_job
+from common.local.pipeline.problems import PARAMETER, SHARED_CODE, Problem, defaults, within
+from common.local.pipeline.process import fits, resolve
 
 NOT_TRAINED_ON = (
     r"\.(ci|circleci)/.*",
@@ -43,9 +27,6 @@ NOT_TRAINED_ON = (
 only deploys, and the modules that move data and packages but do not decide what a model learns. A tracked file has to
 match one of these or the mapping, so that a new folder is never forgotten."""
 
-SHARED_CODE = frozenset({"tabular-code", "fleet-code"})
-"""The continuation's parameters that stand for what every model of a kind is trained on."""
-
 SWITCHES = frozenset({"staging", "ask-before-production"})
 """The continuation's parameters that a team sets once, by their default; nothing passes them."""
 
@@ -53,19 +34,6 @@ DUE = "retrain-"
 """What begins the parameters that `models due --json` passes to the continuation, a reason for each model that is due."""
 
 _DEPLOYS = ("deploy", "deploy-to-staging")
-_PARAMETER = "pipeline.parameters."
-_VALUE = re.compile(r"pipeline\.(parameters\.[\w-]+|[\w.-]+)")
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something wrong in the CircleCI files, and where."""
-
-    where: str
-    what: str
-
-    def __str__(self) -> str:
-        return f"{self.where}: {self.what}"
 
 
 def check(repo: Path) -> list[Problem]:
@@ -73,7 +41,7 @@ def check(repo: Path) -> list[Problem]:
     try:
         setup, continuation, rules, file = _load(repo)
         problems = [*_setup(setup, continuation, rules, file), *_phases(setup, continuation, file)]
-        problems += [*_jobs(setup, SETUP_FILE), *_jobs(continuation, file), *_schedules(repo, setup)]
+        problems += [*within(setup, SETUP_FILE), *within(continuation, file), *_schedules(repo, setup)]
         problems += _models(repo, setup, continuation, rules, file)
     except ConfigError as error:
         return [Problem(".circleci", str(error))]
@@ -84,7 +52,7 @@ def triggered(repo: Path, files: Iterable[str]) -> set[str]:
     """The models that a push which changes exactly these files trains, by the mapping in the working tree."""
     _, continuation, rules, _ = _load(repo)
     passed = resolve(continuation.parameters, paths.parameters(rules, files), SETUP_FILE)
-    values = {f"{_PARAMETER}{name}": value for name, value in passed.items()}
+    values = {f"{PARAMETER}{name}": value for name, value in passed.items()}
     return {
         name
         for name in _model_parameters(continuation)
@@ -100,13 +68,9 @@ def models(repo: Path) -> list[str]:
 
 def _load(repo: Path) -> tuple[Config, Config, tuple[paths.Rule, ...], str]:
     setup = load((repo / SETUP_FILE).read_text(), SETUP_FILE)
-    arguments = filter_arguments(setup_job(setup, _defaults(setup)), _defaults(setup))
+    arguments = filter_arguments(setup_job(setup, defaults(setup)), defaults(setup))
     file = arguments["config-path"]
     return setup, load((repo / file).read_text(), file), paths.parse_mapping(arguments["mapping"]), file
-
-
-def _defaults(config: Config) -> dict[str, Value]:
-    return {f"{_PARAMETER}{name}": item.default for name, item in config.parameters.items() if item.default is not None}
 
 
 def _tracked(repo: Path) -> list[str]:
@@ -120,7 +84,7 @@ def _model_parameters(continuation: Config) -> set[str]:
 
 def _flows(config: Config, parameter: str) -> list[Workflow]:
     """The workflows whose condition names the parameter: a model's own, when it changed."""
-    return [flow for flow in config.workflows.values() if flow.when and f"{_PARAMETER}{parameter}" in names(flow.when)]
+    return [flow for flow in config.workflows.values() if flow.when and f"{PARAMETER}{parameter}" in names(flow.when)]
 
 
 # ---- both files: parameters and the mapping
@@ -172,12 +136,12 @@ def _open_alternatives(regex: str) -> bool:
 
 def _phases(setup: Config, continuation: Config, file: str) -> Iterator[Problem]:
     """Whether every pipeline has one job that continues it, with a configuration and parameters that exist."""
-    enums = {f"{_PARAMETER}{name}": item.choices for name, item in setup.parameters.items() if item.type == "enum"}
+    enums = {f"{PARAMETER}{name}": item.choices for name, item in setup.parameters.items() if item.type == "enum"}
     asked = {name for flow in setup.workflows.values() for name in names(flow.when)} & enums.keys()
     for values in itertools.product(*(enums[name] for name in sorted(asked))):
         given = dict(zip(sorted(asked), values, strict=True))
         try:
-            setup_job(setup, _defaults(setup) | given)
+            setup_job(setup, defaults(setup) | given)
         except ConfigError as error:
             yield Problem(SETUP_FILE, f"{error} (where {', '.join(f'{k} is {v}' for k, v in given.items())})")
     for job in (job for flow in setup.workflows.values() for job in flow.jobs if job.job in setup.jobs):
@@ -210,160 +174,6 @@ def _schedules(repo: Path, setup: Config) -> Iterator[Problem]:
             resolve(setup.parameters, schedule.parameters, SETUP_FILE)
         except ConfigError as error:
             yield Problem(f"{SCHEDULES_FILE}: {schedule.name}", str(error))
-
-
-# ---- each file: jobs, commands, workflows
-
-
-def _jobs(config: Config, file: str) -> Iterator[Problem]:
-    owners: dict[str, Job | Command] = {f"job {name}": job for name, job in config.jobs.items()}
-    owners |= {f"command {name}": command for name, command in config.commands.items()}
-    for name, owner in owners.items():
-        for what in _owner(config, owner):
-            yield Problem(f"{file}: {name}", what)
-        if not config.setup and any(isinstance(step, Continue) for step in owner.steps):
-            yield Problem(f"{file}: {name}", "continues a pipeline that is no longer in setup state")
-    for what in _unused(config):
-        yield Problem(file, what)
-    for name, workflow in config.workflows.items():
-        for what in _workflow(config, workflow):
-            yield Problem(f"{file}: workflow {name}", what)
-
-
-def _owner(config: Config, owner: Job | Command) -> Iterator[str]:
-    """The problems of one job or command."""
-    used = {name for text in strings(owner) for name in templates(text)}
-    for name in sorted(used):
-        if not (name.startswith("pipeline.") or name.removeprefix("parameters.") in owner.parameters):
-            yield f"the template << {name} >> names no declared parameter"
-        yield from _undeclared(config, name)
-    for name in owner.parameters:
-        if f"parameters.{name}" not in used:
-            yield f"the parameter {name!r} is not used"
-    if isinstance(owner, Job) and owner.executor not in config.executors:
-        yield f"the executor {owner.executor!r} is not defined"
-    for step in owner.steps:
-        if isinstance(step, Call):
-            command = config.commands.get(step.command)
-            if command is None:
-                yield f"the command {step.command!r} is not defined"
-            else:
-                yield from _arguments(command.parameters, step.arguments, f"the command {step.command!r}")
-        if isinstance(step, Run) and any(name.startswith("pipeline.") for name in templates(step.command)):
-            yield f"the step {step.name!r} puts a pipeline value into its shell command: use an environment variable"
-
-
-def _arguments(declared: Mapping[str, Parameter], given: Mapping[str, Value], what: str) -> Iterator[str]:
-    for name in sorted(given.keys() - declared.keys()):
-        yield f"{what} has no parameter {name!r}"
-    for name, parameter in declared.items():
-        value = given.get(name, parameter.default)
-        if value is None:
-            yield f"{what} lacks the argument {name!r}"
-        elif not (isinstance(value, str) and templates(value)) and not fits(parameter, value):
-            yield f"the argument {name}={value!r} of {what} is not of its type"
-
-
-def _undeclared(config: Config, name: str) -> Iterator[str]:
-    if name.startswith(_PARAMETER) and name.removeprefix(_PARAMETER) not in config.parameters:
-        yield f"{name} is not declared"
-
-
-def _unused(config: Config) -> Iterator[str]:
-    """Definitions that nothing refers to."""
-    owners: list[Job | Command] = [*config.jobs.values(), *config.commands.values()]
-    called = {step.command for owner in owners for step in owner.steps if isinstance(step, Call)}
-    invoked = {job.job for workflow in config.workflows.values() for job in workflow.jobs}
-    named = set(_VALUE.findall(" ".join(strings(config.workflows)) + " ".join(strings(config.jobs))))
-    yield from (f"the command {name!r} is not used" for name in config.commands.keys() - called)
-    yield from (f"the job {name!r} is not used" for name in config.jobs.keys() - invoked)
-    yield from (
-        f"the executor {name!r} is not used"
-        for name in config.executors.keys() - {job.executor for job in config.jobs.values()}
-    )
-    # the setup phase hands on what it does not use itself; a repository without models of a kind does not use their parameter
-    yield from (
-        f"the parameter {name!r} is not used"
-        for name in config.parameters
-        if not config.setup and f"parameters.{name}" not in named and name not in SHARED_CODE
-    )
-
-
-def _workflow(config: Config, workflow: Workflow) -> Iterator[str]:
-    jobs = {job.name: job for job in workflow.jobs}
-    if workflow.when:
-        yield from _expression(config, workflow.when)
-    for job in workflow.jobs:
-        yield from (f"{job.name}: {what}" for what in _invocation(config, job))
-        for name in job.requires:
-            if name not in jobs:
-                yield f"{job.name}: requires {name!r}, which is not a job of this workflow"
-            elif jobs[name].serial_group:
-                yield f"{job.name}: requires {name!r} of a serial group, whose failure would not stop it"
-    yield from _cycles({name: [item for item in job.requires if item in jobs] for name, job in jobs.items()})
-    if any(job.job == "deploy" for job in workflow.jobs):
-        yield from _ways_to_production(config, workflow)
-
-
-def _ways_to_production(config: Config, workflow: Workflow) -> Iterator[str]:
-    """Whether main comes to production by one job: after staging of the same model, where there is staging."""
-    values: dict[str, Value] = {name: "" for job in workflow.jobs for name in names(job.filters)}
-    values |= _defaults(config) | {"pipeline.git.branch": "main", "pipeline.git.tag": ""}
-    for staging, ask in itertools.product((False, True), repeat=2):
-        given = {f"{_PARAMETER}staging": staging, f"{_PARAMETER}ask-before-production": ask}
-        jobs = {job.name: job for job in admitted(workflow, values | given)}
-        where = f"where staging is {str(staging).lower()}"
-        deploys = [job for job in jobs.values() if job.job == "deploy"]
-        if len(deploys) != 1:
-            yield f"has {len(deploys)} deploys to production on main {where}"
-        for deploy in deploys if staging else ():
-            before = [jobs[name] for name in deploy.requires if jobs[name].job == "deploy-to-staging"]
-            if not any(job.arguments.get("model") == deploy.arguments.get("model") for job in before):
-                yield f"{deploy.name}: does not require the deploy of its model to staging {where}"
-
-
-def _expression(config: Config, text: str) -> Iterator[str]:
-    """The problems of a condition: evaluated with every name set to some value, it has to have one itself."""
-    evaluate(text, dict.fromkeys(names(text), ""))
-    for name in sorted(names(text)):
-        yield from _undeclared(config, name)
-        if not name.startswith("pipeline."):
-            yield f"the condition {text!r} names {name!r}, which is no pipeline value"
-
-
-def _invocation(config: Config, job: Invocation) -> Iterator[str]:
-    if job.filters:
-        yield from _expression(config, job.filters)
-    for context in job.contexts:
-        if context not in CONTEXTS:
-            yield f"the context {context!r} is not one of {', '.join(sorted(CONTEXTS))}"
-    for text in strings((job.serial_group, job.arguments)):
-        for name in templates(text):
-            yield from _undeclared(config, name)
-    in_commands = _in_commands(config.jobs[job.job]) if job.job in config.jobs else set(job.arguments)
-    for text in strings([value for name, value in job.arguments.items() if name in in_commands]):
-        for name in templates(text):
-            parameter = config.parameters.get(name.removeprefix(_PARAMETER))
-            if parameter is None or parameter.type == "string":
-                yield f"the argument {text!r} hands a stranger's text on to shell commands: use an enum or a number"
-    if job.approval or job.job == FILTER_JOB:
-        return
-    if job.job not in config.jobs:
-        yield f"the job {job.job!r} is not defined"
-    else:
-        yield from _arguments(config.jobs[job.job].parameters, job.arguments, f"the job {job.job!r}")
-
-
-def _in_commands(job: Job) -> set[str]:
-    """The parameters of a job that get into something else than environment variables: into a shell command, perhaps."""
-    return {name.removeprefix("parameters.") for text in strings(job.steps) for name in templates(text)}
-
-
-def _cycles(requires: dict[str, list[str]]) -> Iterator[str]:
-    while free := [name for name, needed in requires.items() if not needed]:
-        requires = {name: [item for item in needed if item not in free] for name, needed in requires.items() if needed}
-    if requires:
-        yield f"the jobs {', '.join(sorted(requires))} require each other in a circle"
 
 
 # ---- the models
@@ -402,7 +212,7 @@ def _model(name: str, config: Config, rules: Iterable[paths.Rule]) -> Iterator[s
     yield from _complete(name, flows, "when it changed", {"train", "approve", *_DEPLOYS})
     if reason in config.parameters:
         yield from _complete(name, _flows(config, reason), f"with {reason!r}", {"retrain", "approve", *_DEPLOYS})
-    if not all(names(flow.when) & {f"{_PARAMETER}{code}" for code in SHARED_CODE} for flow in flows):
+    if not all(names(flow.when) & {f"{PARAMETER}{code}" for code in SHARED_CODE} for flow in flows):
         yield f"its workflow does not run when {' or '.join(sorted(SHARED_CODE))} changed"
 
 

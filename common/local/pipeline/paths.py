@@ -81,7 +81,10 @@ def git(repo: Path, *arguments: str) -> str:
 def _run(repo: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     """git in `repo`, also where a hook calls the player: git tells hooks by variables which repository is meant."""
     env = {name: value for name, value in os.environ.items() if name not in _REPOSITORY_VARIABLES}
-    return subprocess.run(["git", "-C", str(repo), *arguments], env=env, capture_output=True, text=True, check=False)
+    command = ["git", "-C", str(repo), *arguments]
+    return subprocess.run(
+        command, env=env, capture_output=True, encoding="utf-8", errors="surrogateescape", check=False
+    )
 
 
 def exists(repo: Path, revision: str) -> bool:
