@@ -49,21 +49,21 @@ def object_needs(
     yield Need(action, arn, context)
     if action == "s3:PutObject":
         if used := _key_arn(kms_key or customer_key(bucket), principal, bucket):
-            yield kms_need("kms:GenerateDataKey", used, arn)
+            yield kms_need("kms:GenerateDataKey", used, arn, principal)
     elif action in READS:
         found = _object(bucket, key, str(context.get("s3:versionid", "")))
         if found is None:
             yield Need("s3:ListBucket", f"arn:aws:s3:::{bucket}", {"s3:prefix": key})
         elif found.encryption == "aws:kms" and (used := _key_arn(found.kms_key_id, principal, bucket)):
-            yield kms_need("kms:Decrypt", used, arn)
+            yield kms_need("kms:Decrypt", used, arn, principal)
 
 
-def kms_need(action: str, key_arn: str, s3_arn: str) -> Need:
+def kms_need(action: str, key_arn: str, s3_arn: str, principal: str) -> Need:
     """What S3 asks of KMS in the caller's name."""
-    _, _, _, region, account, _ = key_arn.split(":", 5)
+    region = key_arn.split(":")[3]
     context = {
         "kms:ViaService": f"s3.{region}.amazonaws.com",
-        "kms:CallerAccount": account,
+        "kms:CallerAccount": principal.split(":")[4],
         "kms:EncryptionContext:aws:s3:arn": s3_arn,
         "aws:ViaAWSService": "true",
     }

@@ -143,7 +143,7 @@ def _write(
     if "HTTP_X_AMZ_TAGGING" in environ:
         yield Need("s3:PutObjectTagging", arn, context)
     if "uploads" in query and (used := upload_key(principal, bucket, named)):
-        yield kms_need("kms:Decrypt", used, arn)  # the parts are put together again
+        yield kms_need("kms:Decrypt", used, arn, principal)  # the parts are put together again
 
 
 def _written(environ: Environ) -> dict[str, str]:

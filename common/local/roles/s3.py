@@ -85,7 +85,7 @@ class RoleS3:
         self._require_object("s3:PutObject", bucket, key, named, asked)
         used = upload_key(self.principal, bucket, named)
         if used and size > _MULTIPART_BYTES:
-            self._require([kms_need("kms:Decrypt", used, f"arn:aws:s3:::{bucket}/{key}")])
+            self._require([kms_need("kms:Decrypt", used, f"arn:aws:s3:::{bucket}/{key}", self.principal)])
         return named or None
 
     def _require_object(

@@ -46,6 +46,9 @@ def fill(url: str) -> Account:
     own.client("s3").put_object(Bucket=own.bucket, Key="k", Body=b"kept")
     own.client("sagemaker").create_model_package_group(ModelPackageGroupName="kept")
     own.client("sns").create_topic(Name="kept")
+    key = own.client("kms").create_key()["KeyMetadata"]["KeyId"]
+    own.client("kms").create_alias(AliasName="alias/kept", TargetKeyId=key)
+    own.client("iam").create_open_id_connect_provider(Url="https://kept.example", ClientIDList=["kept"])
     own.client("cloudwatch").put_metric_alarm(
         AlarmName="kept", MetricName="m", Namespace="n", Period=60, EvaluationPeriods=1, Threshold=1,
         ComparisonOperator="GreaterThanThreshold", Statistic="Sum",
@@ -60,6 +63,11 @@ def assert_kept(url: str, before: Account) -> Account:
     groups = own.client("sagemaker").list_model_package_groups()["ModelPackageGroupSummaryList"]
     assert [group["ModelPackageGroupName"] for group in groups] == ["kept"]
     assert len(own.client("sns").list_topics()["Topics"]) == 1
+    [kept] = own.client("iam").list_open_id_connect_providers()["OpenIDConnectProviderList"]
+    assert kept["Arn"].endswith("/kept.example")
+    kms = own.client("kms")
+    closed = kms.encrypt(KeyId="alias/kept", Plaintext=b"kept")["CiphertextBlob"]
+    assert kms.decrypt(CiphertextBlob=closed)["Plaintext"] == b"kept"
     assert [alarm["AlarmName"] for alarm in own.client("cloudwatch").describe_alarms()["MetricAlarms"]] == ["kept"]
     return own
 

@@ -172,13 +172,17 @@ def test_a_key_for_volumes_that_cannot_be_used_is_refused(aws: Account) -> None:
     kms = aws.client("kms")
     key, disabled = (kms.create_key()["KeyMetadata"]["Arn"] for _ in range(2))
     kms.disable_key(KeyId=disabled.rpartition("/")[2])
+    transform_support.make_model(aws, "sums")
     gone = f"arn:aws:kms:{aws.region}:{aws.account}:key/gone"
     for name, instance, message in (
         (key, "ml.g4dn.xlarge", "KMS key is not supported for NVMe instance storage."),
         (disabled, "ml.m5.large", f"{disabled} is disabled."),
         (gone, "ml.m5.large", f"Key '{gone}' does not exist"),
     ):
-        for operation, request in requests(aws, aws.role, name, instance).items():
+        volumes = {"InstanceType": instance, "InstanceCount": 1, "VolumeKmsKeyId": name}
+        transform = transform_support.job_request(aws, "t", TransformResources=volumes)
+        asked = requests(aws, aws.role, name, instance) | {"create_transform_job": transform}
+        for operation, request in asked.items():
             assert refusal(getattr(aws.client("sagemaker"), operation), **request).endswith(message)
 
 

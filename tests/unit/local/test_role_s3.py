@@ -165,6 +165,9 @@ def test_a_named_key_of_another_account_has_to_admit_the_role(place: Place) -> N
     message = refusal(lambda: s3.write(place.bucket, "k", b"", closed))
     assert message == denied(s3, "kms:GenerateDataKey", closed, "resource-based")
     s3.write(place.bucket, "k", b"new", opened)
+    whose = {"StringEquals": {"kms:CallerAccount": place.account, "kms:ViaService": f"s3.{REGION}.amazonaws.com"}}
+    policy = may("kms:*") | {"Principal": "*", "Condition": whose}
+    other.kms.keys[opened.rpartition("/")[2]].policy = json.dumps({"Statement": policy})
     assert (place.s3.get_object(place.bucket, "k").kms_key_id, s3.read(place.bucket, "k")) == (opened, b"new")
 
 
