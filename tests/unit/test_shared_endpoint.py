@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -40,6 +40,13 @@ def package(version: int, digest: str = "d", image: str = IMAGE, status: str = A
     arn = f"arn:aws:sagemaker:eu-west-1:1:model-package/m/{version}"
     metadata = {"artifact_digest": digest}
     return Package(arn, version, status, datetime.now(UTC), image, "s3://b/k", "no good", metadata)
+
+
+def by_digest(version: int, tag: str, digit: str) -> Package:
+    """As packages are registered."""
+    digest = f"sha256:{digit * 64}"
+    named = package(version, image=f"{IMAGE.rpartition(':')[0]}@{digest}")
+    return replace(named, metadata=named.metadata | {"image_tag": tag, "image_digest": digest})
 
 
 @pytest.mark.parametrize(
@@ -114,6 +121,10 @@ def test_the_newest_release_of_the_image_serves_all() -> None:
     older, newer = IMAGE.replace("3.2-0", "1.7-1"), IMAGE.replace("3.2-0", "10.0-1")
     packages = {"a": package(1, image=IMAGE), "b": package(1, image=newer), "c": package(1, image=older)}
     assert generation_of("tabular", packages).image == newer
+    digests = {"a": by_digest(1, "3.2-0", "0"), "b": by_digest(1, "3.10-1", "1"), "c": by_digest(1, "3.0-5", "2")}
+    assert generation_of("tabular", digests).image == digests["b"].image
+    moved = replace(by_digest(2, "3.10-1", "3"), created=digests["b"].created + timedelta(seconds=1))
+    assert generation_of("tabular", {"d": moved, **digests}).image == moved.image
     other = package(1, image=IMAGE.replace("xgboost", "scikit-learn"))
     with pytest.raises(DeploymentError, match=r"No image serves both a \(.*xgboost.*\) and d \(.*scikit-learn"):
         generation_of("tabular", packages | {"d": other})

@@ -29,6 +29,7 @@ from common.steps.fleet_objects import etags_of, keys_below
 from common.steps.history import package_history
 from common.storage import Layout, split_uri
 from common.training.code import Declared, code_archive, pack, stored, verified
+from common.training.image import image_uri
 from energy_model import MODEL
 from tests.accounts import Account
 from tests.clones import Clone, training_jobs
@@ -70,6 +71,9 @@ def test_a_fleet_is_registered_with_all_that_deploying_and_deciding_need(registr
     assert known["processing_job"].startswith("energy-split-1111")
     assert known["fleet"].endswith(f"/energy/fleets/1111111111111111-{package.data_version}/models/")
     assert package.environment["SAGEMAKER_SUBMIT_DIRECTORY"] == known["code"]
+    assert known["code"].endswith(f"/energy/code/{known['code_digest']}.tar.gz")
+    assert package.image.endswith(f"/sagemaker-scikit-learn@{known['image_digest']}")
+    assert package.named_image == image_uri("eu-west-1", "sklearn")
 
     manifest = registrar.manifest(package)
     assert manifest.differs(listing_of(registrar.aws, known["fleet"])) == ""
