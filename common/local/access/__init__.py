@@ -11,10 +11,9 @@ The part on a running local AWS, `guard`:
 
     allowed(aws, principal_arn, action, resource_arn, context) -> bool
     require(aws, principal_arn, action, resource_arn, context)       # raises ApiError AccessDenied(Exception)
-    require_object(aws, principal_arn, "s3:GetObject", bucket, key)  # `objects`: with what the object's key needs of KMS
-
     trusts(role_arn, "sagemaker.amazonaws.com") -> bool              # `sessions`
     role_session(role_arn) -> Credentials                            # keys that act as the role, for containers
+    object_needs(principal_arn, action, bucket, key) -> Needs        # `objects`: with what its encryption needs of KMS
 
 A principal is the ARN of a role or of a session, or a service's name. Roles that IAM does not have, roles without any
 policy, and whoever is no role are administrators of their account; what buckets and keys say holds for them, too.

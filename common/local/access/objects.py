@@ -7,10 +7,8 @@ from moto.backends import get_backend
 from moto.iam.access_control import PermissionResult
 from moto.s3.models import FakeBucket
 
-from common.local.access.callers import conditions
-from common.local.access.guard import NO_CONTEXT, Need, require_all
+from common.local.access.guard import NO_CONTEXT, Need
 from common.local.access.patterns import Context
-from common.local.context import LocalAws
 
 READS = ("s3:GetObject", "s3:GetObjectVersion")
 
@@ -19,25 +17,6 @@ def mend_s3() -> None:
     """Keep moto, in this process, from evaluating bucket policies itself: it counts every condition as true."""
     bucket: Any = FakeBucket
     bucket.get_permission = lambda _bucket, _action, _resource: PermissionResult.NEUTRAL
-
-
-def require_object(aws: LocalAws, principal: str, action: str, bucket: str, key: str, kms_key: str = "") -> None:
-    """Check that a principal may read or write an object, and use the KMS key that it is, or will be, encrypted with.
-
-    Args:
-        action: `s3:GetObject`, `s3:PutObject`, ….
-        kms_key: what a write names itself; otherwise the bucket's default encryption counts.
-
-    Raises:
-        ApiError: `AccessDeniedException`.
-    """
-    require_all(aws, principal, object_needs(principal, action, bucket, key, kms_key), conditions(principal))
-
-
-def require_list(aws: LocalAws, principal: str, bucket: str, prefix: str) -> None:
-    """Check that a principal may list the objects below a prefix. Raises ApiError (`AccessDeniedException`)."""
-    needs = [Need("s3:ListBucket", f"arn:aws:s3:::{bucket}", {"s3:prefix": prefix})]
-    require_all(aws, principal, needs, conditions(principal))
 
 
 def object_needs(
@@ -49,13 +28,13 @@ def object_needs(
     yield Need(action, arn, context)
     if action == "s3:PutObject":
         if used := _key_arn(kms_key or customer_key(bucket), principal, bucket):
-            yield kms_need("kms:GenerateDataKey", used, arn, principal)
+            yield kms_need("kms:GenerateDataKey", used, _encrypted_as(arn, _has_bucket_key(bucket)), principal)
     elif action in READS:
         found = _object(bucket, key, str(context.get("s3:versionid", "")))
         if found is None:
             yield Need("s3:ListBucket", f"arn:aws:s3:::{bucket}", {"s3:prefix": key})
         elif found.encryption == "aws:kms" and (used := _key_arn(found.kms_key_id, principal, bucket)):
-            yield kms_need("kms:Decrypt", used, arn, principal)
+            yield kms_need("kms:Decrypt", used, _encrypted_as(arn, found.bucket_key_enabled), principal)
 
 
 def kms_need(action: str, key_arn: str, s3_arn: str, principal: str) -> Need:
@@ -98,6 +77,16 @@ def customer_key(bucket: str) -> str:
         return ""
     rule = found.encryption["Rule"]["ApplyServerSideEncryptionByDefault"]
     return str(rule.get("KMSMasterKeyID") or "") if rule["SSEAlgorithm"] == "aws:kms" else ""
+
+
+def _has_bucket_key(bucket: str) -> object:
+    found = _bucket(bucket)
+    return found.encryption["Rule"].get("BucketKeyEnabled") if found is not None and found.encryption else False
+
+
+def _encrypted_as(arn: str, bucket_key: object) -> str:
+    """What the encryption context names: the object, or its bucket where one key of that is used for all objects."""
+    return arn.partition("/")[0] if str(bucket_key).lower() == "true" else arn
 
 
 def _key_arn(key: str | None, principal: str, bucket: str) -> str:

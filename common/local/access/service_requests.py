@@ -25,6 +25,15 @@ _FREE = {"sts:GetCallerIdentity", "sts:AssumeRole", "sts:AssumeRoleWithWebIdenti
 """The first is allowed to all, the others are decided upon by the trust policies of roles (`assume`)."""
 
 
+_TAGGING = {
+    "iam:CreateRole": "iam:TagRole",
+    "iam:CreatePolicy": "iam:TagPolicy",
+    "iam:CreateOpenIDConnectProvider": "iam:TagOpenIDConnectProvider",
+    "sqs:CreateQueue": "sqs:TagQueue",
+}
+"""The action that tags what is created, where it is not `TagResource`."""
+
+
 class Asked(NamedTuple):
     """A request by its operation and parameters."""
 
@@ -89,10 +98,29 @@ def service_needs(asked: Asked) -> Iterator[Need]:
     if action in _FREE:
         return
     find = _RESOURCES.get(asked.service)
-    for resource in (find(asked) if find else []) or ["*"]:
-        yield Need(action, resource, _conditions(asked))
+    context = _conditions(asked)
+    resources = (find(asked) if find else []) or ["*"]
+    for resource in resources:
+        yield Need(action, resource, context)
+    if "aws:TagKeys" in context and asked.operation.startswith(("Create", "Put", "Register")):
+        yield Need(_TAGGING.get(action, f"{asked.service}:TagResource"), resources[0], context)
+    if action == "sns:Publish":
+        yield from _topic_key(asked, resources[0])
     for role, service in _passed(asked):
         yield Need("iam:PassRole", role, {"iam:PassedToService": service})
+
+
+def _topic_key(asked: Asked, topic_arn: str) -> Iterator[Need]:
+    """What SNS asks of KMS in the caller's name, where the topic is encrypted with a key of the customer's."""
+    _, _, _, region, account, _ = f"{topic_arn}:::::".split(":", 5)
+    topic: Any = get_backend("sns")[account][region].topics.get(topic_arn) if region else None
+    key = topic.kms_master_key_id if topic else ""
+    if not key or key.endswith("alias/aws/sns"):
+        return
+    [key_arn] = _keys(Asked("kms", "Encrypt", {"KeyId": key}, account, region))
+    context = {"kms:ViaService": f"sns.{region}.amazonaws.com", "kms:CallerAccount": asked.account}
+    for action in ("kms:GenerateDataKey", "kms:Decrypt"):
+        yield Need(action, key_arn, context)
 
 
 def _conditions(asked: Asked) -> dict[str, str | list[str]]:

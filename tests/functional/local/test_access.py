@@ -148,6 +148,20 @@ def test_objects_are_read_and_written_as_the_policy_says(aws: Account) -> None:
     assert requests.get(url, timeout=10).status_code == 403
 
 
+def test_encrypted_topic_takes_its_key_too(aws: Account) -> None:
+    key = aws.client("kms").create_key()["KeyMetadata"]
+    topic = aws.client("sns").create_topic(Name="t", Attributes={"KmsMasterKeyId": key["KeyId"]})["TopicArn"]
+    arn = role(aws, statement("sns:Publish", topic))
+    code, message = refusal(acting(aws, arn)("sns").publish, TopicArn=topic, Message="m")
+    assert code == "AuthorizationError"
+    assert f"kms:GenerateDataKey on resource: {key['Arn']}" in message
+    via = {"StringEquals": {"kms:ViaService": f"sns.{REGION}.amazonaws.com"}}
+    use = statement(["kms:GenerateDataKey", "kms:Decrypt"], key["Arn"], Condition=via)
+    more = document(statement("sns:Publish", topic), use)
+    aws.client("iam").put_role_policy(RoleName="ci", PolicyName="p", PolicyDocument=more)
+    acting(aws, arn)("sns").publish(TopicArn=topic, Message="m")
+
+
 def test_missing_object_is_hidden_from_who_may_not_list(aws: Account) -> None:
     s3 = acting(aws, role(aws, statement("s3:GetObject", f"arn:aws:s3:::{aws.bucket}/*")))("s3")
     code, message = refusal(s3.get_object, Bucket=aws.bucket, Key="none")

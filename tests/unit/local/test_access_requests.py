@@ -155,6 +155,19 @@ def test_requests_to_other_services(request_: Asked, resources: list[str]) -> No
     assert {need.action for need in needs} <= {f"{request_.service}:{request_.operation}"}
 
 
+def test_tags_of_what_is_created_take_a_permission_of_their_own() -> None:
+    tagged = asked("cloudwatch", "PutMetricAlarm", AlarmName="a", Tags=[{"Key": "model", "Value": "abalone"}])
+    put, tag = service_needs(tagged)
+    assert (put.action, tag.action, tag.resource) == (
+        "cloudwatch:PutMetricAlarm",
+        "cloudwatch:TagResource",
+        put.resource,
+    )
+    assert tag.context == {"aws:TagKeys": ["model"], "aws:RequestTag/model": "abalone"}
+    queue = asked("sqs", "CreateQueue", QueueName="q", tags={"a": "b"})
+    assert [need.action for need in service_needs(queue)] == ["sqs:CreateQueue", "sqs:TagQueue"]
+
+
 def test_targets_of_rules_pass_their_roles() -> None:
     target = {"Id": "1", "Arn": "a", "RoleArn": f"arn:aws:iam::{ACCOUNT}:role/sender"}
     passed = list(service_needs(asked("events", "PutTargets", Rule="r", Targets=[target])))[-1]
