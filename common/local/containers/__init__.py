@@ -12,9 +12,7 @@ from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 
-_IMAGE = re.compile(
-    r"^(?:[^/]+/)*(?P<repository>[a-z0-9._-]+)(?::(?P<tag>[\w.-]+)|@(?P<digest>sha256:[0-9a-f]{64}))?$"
-)
+_IMAGE = re.compile(r"^(?:[^/]+/)*(?P<repository>[a-z0-9._-]+)(?::(?P<tag>[\w.-]+)|@(?P<digest>sha256:[0-9a-f]{64}))?$")
 _VERSIONS = {
     "sagemaker-xgboost": ("1.7-1", "3.0-5", "3.2-0"),
     "sagemaker-scikit-learn": ("1.2-1", "1.4-2"),
