@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help setup setup-bench demo test test-long check bench lock docs clean
+.PHONY: help setup setup-bench demo test test-long check bench lock infra-plan infra-map docs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -58,6 +58,15 @@ lock: setup  ## compile the requirements from pyproject.toml (needs uv)
 	@# pip asks no hash of what is installed already, and one of everything else; it refuses where the image's were too old.
 	@printf 'prophet\n' | $(LOCK) -c requirements-bench.txt --no-emit-package numpy --no-emit-package pandas \
 	  --output-file requirements-prophet.txt -
+
+ACCOUNTS ?= one-account
+STACK := infra/examples/$(ACCOUNTS)
+infra-plan:  ## what Terraform would change in AWS (ACCOUNTS=one-account or four-accounts; docs/infra.md)
+	@terraform -chdir=$(STACK) init -input=false -backend-config=backend.hcl > /dev/null
+	@terraform -chdir=$(STACK) plan -input=false
+
+infra-map: setup  ## write environments.json from what Terraform has made (ACCOUNTS as above)
+	@map=$$(terraform -chdir=$(STACK) output -raw environments) && printf '%s' "$$map" | $(BIN)/python -m json.tool > environments.json
 
 docs: setup  ## regenerate the pages that are made from the code
 	@$(BIN)/python -m common.local.operations_doc

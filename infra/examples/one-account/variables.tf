@@ -26,11 +26,8 @@ variable "name" {
 }
 
 variable "models" {
-  description = "The models of the repository: name => description, and whether it is a fleet (one model for each customer)."
-  type = map(object({
-    description = string
-    fleet       = optional(bool, false)
-  }))
+  description = "The models of the repository: name => description, as in the package groups."
+  type        = map(string)
   validation {
     condition     = alltrue([for name in keys(var.models) : can(regex("^[a-z][a-z0-9]{0,23}$", name))])
     error_message = "The name of a model has 1 to 24 lower-case letters and digits, a letter first, as MODEL in its folder says."

@@ -54,11 +54,11 @@ locals {
     approvers = jsonencode([for user in sort(var.circleci.approvers) :
     "org/${var.circleci.organisation}/project/${var.circleci.project}/user/${user}/vcs-origin/${var.circleci.repository}/vcs-ref/refs/heads/*"])
     secrets = jsonencode(sort(var.warehouse_secrets))
-    serving = jsonencode(flatten([for name in sort(local.served) : [
-    for kind in ["endpoint/${name}", "endpoint-config/${name}-*", "model/${name}-*"] : "${local.sagemaker}:${kind}"]]))
+    serving = jsonencode(flatten([for name in sort(local.served) :
+    ["${local.sagemaker}:endpoint/${name}", "${local.sagemaker}:endpoint-config/${name}-*", "${local.sagemaker}:model/${name}-*"]]))
     alarms = jsonencode([for name in sort(local.served) : "arn:aws:cloudwatch:*:${var.account}:alarm:${name}-*"])
-    jobs = jsonencode(flatten([for model in sort(local.models) : [
-    for kind in ["processing-job/${model}-*", "transform-job/${model}-*", "model/${model}-batch-*"] : "${local.sagemaker}:${kind}"]]))
+    jobs = jsonencode(flatten([for model in sort(local.models) :
+    ["${local.sagemaker}:processing-job/${model}-*", "${local.sagemaker}:transform-job/${model}-*", "${local.sagemaker}:model/${model}-batch-*"]]))
   }
   # People are no templates' business: whom the role of those on call trusts is for the organisation to say.
   trust_people = jsonencode({

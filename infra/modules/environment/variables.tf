@@ -49,7 +49,7 @@ variable "sharing" {
 
 variable "models" {
   description = "The models, by name."
-  type        = map(object({ description = string }))
+  type        = map(string)
 }
 
 variable "shared_endpoints" {

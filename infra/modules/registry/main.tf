@@ -1,7 +1,7 @@
 resource "aws_sagemaker_model_package_group" "models" {
   for_each                        = var.models
   model_package_group_name        = each.key
-  model_package_group_description = each.value.description
+  model_package_group_description = each.value
   tags                            = { model = each.key }
 }
 

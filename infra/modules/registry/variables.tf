@@ -1,6 +1,6 @@
 variable "models" {
   description = "The models, by name: each has a package group of that name."
-  type        = map(object({ description = string }))
+  type        = map(string)
 }
 
 variable "account" {

@@ -1,0 +1,1 @@
+"""Tests of infra/, which Terraform applies to the local AWS."""
