@@ -16,6 +16,9 @@ from common.local.api import ApiError
 from common.local.context import LocalAws
 
 NO_CONTEXT: Context = {}
+_EVERYONE_PULLS = """{"Statement": {"Effect": "Allow", "Principal": "*", "Resource": "*",
+  "Action": ["ecr:BatchGetImage", "ecr:DescribeImages", "ecr:GetDownloadUrlForLayer"]}}"""
+"""The policy of AWS's own repositories, as far as it matters here."""
 
 
 class Need(NamedTuple):
@@ -135,6 +138,8 @@ def resource_side(aws: LocalAws, arn: str) -> Side:
     if service == "sagemaker" and rest.startswith(("model-package/", "model-package-group/")):
         document = aws.store.get(f"{account}/{region}", "model-package-group-policy", rest.split("/")[1])
         return Side(account, parsed(document["ResourcePolicy"]) if document else None)
+    if service == "ecr" and rest.startswith("repository/sagemaker-"):
+        return Side(account, parsed(_EVERYONE_PULLS))
     return Side(account, None)
 
 
