@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -12,36 +11,10 @@ import pytest
 
 from common.local import daemon
 from common.local.postgres import postgres
-from tests.accounts import Account
 from tests.functional.deployment.deployment_kit import Project
 
 _LISTENS = "0A"
 pytestmark = pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="only Linux tells who listens in /proc")
-
-
-@pytest.fixture(scope="module")
-def aws_root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("listening-aws")
-
-
-@pytest.fixture(scope="module")
-def aws_url(aws_root: Path) -> Iterator[str]:
-    """A local AWS whose state folder the test can look into, and whose process it knows."""
-    started: list[daemon.Running] = []
-    daemon.up(aws_root, port=0, detach=True, time_scale=0.001, announce=started.append)
-    try:
-        yield started[0].url
-    finally:
-        daemon.down(aws_root)
-
-
-@pytest.fixture
-def project(aws: Account, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    for name, value in aws.env.items():
-        monkeypatch.setenv(name, value)
-    project = Project(aws)
-    yield project
-    project.remove_endpoint()
 
 
 def family(pid: int) -> set[int]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import pickle
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from string import Template
 
@@ -17,22 +17,12 @@ from common.local.access.policy import Policy, parse_policy
 from common.registry import Package
 from common.serving.archive import load_predictor
 from common.storage import split_uri
-from tests.accounts import Account
 from tests.archives import archive
 from tests.functional.deployment.deployment_kit import Project, trained
 
 ACCOUNT = "123456789012"
 POLICIES = Path(__file__).parents[2] / "infra" / "policies"
 ROLES = ("train", "approve", "deploy", "operate", "on-call", "jobs-training", "jobs-operations", "endpoint")
-
-
-@pytest.fixture
-def project(aws: Account, monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    for name, value in aws.env.items():
-        monkeypatch.setenv(name, value)
-    project = Project(aws)
-    yield project
-    project.remove_endpoint()
 
 
 def put(project: Project, package: Package, name: str, content: bytes) -> None:
