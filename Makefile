@@ -3,9 +3,10 @@
 .DEFAULT_GOAL := help
 PYTHON ?= python3
 BIN := .venv/bin
+AUDIT := .venv-audit/bin
 UV := $(shell command -v uv 2>/dev/null)
 
-.PHONY: help setup setup-bench demo test test-long check bench lock infra-plan infra-map docs clean
+.PHONY: help setup setup-bench demo test test-long check bench lock setup-audit audit sbom infra-plan infra-map docs clean
 
 help:  ## list the targets
 	@sed -n 's/^\([a-z-]*\):.*##/\1\t/p' $(MAKEFILE_LIST) | expand -t 12
@@ -33,6 +34,25 @@ setup-bench: setup  ## add what only the benchmarks need: Prophet, and a FastAPI
 	  fi; \
 	  cp requirements-bench.txt .venv/requirements-bench.txt; }
 
+setup-audit:
+	@cmp -s requirements-audit.txt .venv-audit/requirements-audit.txt || { \
+	  set -e; \
+	  echo "Installing pip-audit and cyclonedx-py into .venv-audit …"; \
+	  if [ -n "$(UV)" ]; then \
+	    "$(UV)" venv -q --clear --python $(PYTHON) .venv-audit && "$(UV)" pip install -q --python $(AUDIT)/python --require-hashes -r requirements-audit.txt; \
+	  else \
+	    $(PYTHON) -m venv --clear .venv-audit && $(AUDIT)/python -m pip install -q --disable-pip-version-check --require-hashes -r requirements-audit.txt; \
+	  fi; \
+	  cp requirements-audit.txt .venv-audit/requirements-audit.txt; }
+
+audit: setup sbom  ## is a vulnerability known of what is pinned? (docs/supply-chain.md)
+	@$(BIN)/python -m supply_chain.audit
+
+sbom: setup-audit  ## write what is pinned to build/sbom.json (CycloneDX), always the same bytes
+	@mkdir -p build
+	@$(AUDIT)/python -W ignore -m cyclonedx_py requirements --pyproject pyproject.toml --mc-type application \
+	  --output-reproducible --output-file build/sbom.json requirements.txt
+
 demo: setup  ## push, click, merge: the whole story on this machine, to a live prediction (MODEL=name: of one model)
 	@$(BIN)/python -m common.local.demo $(MODEL)
 
@@ -54,6 +74,7 @@ LOCK := uv pip compile -q --upgrade --universal --generate-hashes --python-versi
 lock: setup  ## compile the requirements from pyproject.toml (needs uv)
 	@$(LOCK) --extra dev --output-file requirements.txt pyproject.toml
 	@printf 'prophet\nfastapi\nuvicorn\n' | $(LOCK) -c requirements.txt --output-file requirements-bench.txt -
+	@printf 'pip-audit\ncyclonedx-bom\n' | $(LOCK) --output-file requirements-audit.txt -
 	@# Without NumPy and pandas: in a training container it is installed beside those of the image, which stay what they are.
 	@# pip asks no hash of what is installed already, and one of everything else; it refuses where the image's were too old.
 	@printf 'prophet\n' | $(LOCK) -c requirements-bench.txt --no-emit-package numpy --no-emit-package pandas \
@@ -72,5 +93,5 @@ docs: setup  ## regenerate the pages that are made from the code
 	@$(BIN)/python -m common.local.operations_doc
 
 clean:  ## remove everything that make or the tools made
-	rm -rf .venv .local-aws build .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf .venv .venv-audit .local-aws build .mypy_cache .ruff_cache .pytest_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

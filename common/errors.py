@@ -87,3 +87,7 @@ class NotificationError(ModelsError):
 
 class BatchError(ModelsError):
     """A partition was not scored. What was made of it is kept, and the next run goes on from there."""
+
+
+class AuditError(ModelsError):
+    """A vulnerability is known of something that is pinned, or nobody could say."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import re
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ import numpy as np
 import pytest
 import xgboost
 
+from common.training.image import VERSIONS
 from tests.accounts import Account
 from tests.archives import archive
 from tests.clones import TRAINING, Clone, packages, state_of, training_jobs
@@ -134,6 +136,10 @@ def test_a_model_that_fails_its_gate_is_registered_as_rejected_with_its_report(c
         cases = ElementTree.parse(build / "junit/gate.xml").iter("testcase")  # noqa: S314 – our own file
         assert [case.find("failure") is not None for case in cases] == [True]
         (build / "report.html").unlink()
+    [container], known = package["InferenceSpecification"]["Containers"], package["CustomerMetadataProperties"]
+    assert re.fullmatch(r"sha256:[0-9a-f]{64}", known["image_digest"])
+    assert container["Image"].endswith(f"/sagemaker-xgboost@{known['image_digest']}")
+    assert known["image_tag"] == VERSIONS["xgboost"]
     assert_refused(
         clone.models(aws, "approve", "abalone"), "is rejected", "at most 0.5 is wanted", "Mend the model and push"
     )
