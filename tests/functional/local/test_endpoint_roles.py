@@ -1,6 +1,7 @@
 """What endpoints do as the execution role of their models: artifacts, also of another account, captures, results, keys."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -171,6 +172,20 @@ def test_the_key_of_an_endpoints_volumes_has_to_be_usable(local: Local) -> None:
         local.config(name[-4:], "a", KmsKeyId=name)
         with pytest.raises(ApiError, match=f"The KMS key of the storage volumes cannot be used: .*{message}"):
             local.do("CreateEndpoint", EndpointName="e", EndpointConfigName=name[-4:])
+
+
+@pytest.mark.parametrize("isolated", [True, False])
+def test_the_containers_of_an_isolated_model_do_not_reach_aws(local: Local, isolated: bool) -> None:
+    own = Own(local)
+    own.may(may("s3:GetObject"))
+    local.model("a")
+    local.aws.store.update(local.scope, "model", "a", ExecutionRoleArn=own.role, EnableNetworkIsolation=isolated)
+    local.do("CreateEndpoint", EndpointName="e", EndpointConfigName=local.config("a"))
+    assert local.settled()["EndpointStatus"] == "InService"
+    [process] = local.process_ids()
+    environment = Path(f"/proc/{process}/environ").read_bytes()
+    for name in (b"AWS_ENDPOINT_URL=", b"AWS_ACCESS_KEY_ID="):
+        assert (name in environment) is not isolated
 
 
 def test_a_role_that_no_longer_trusts_sagemaker_fails_the_endpoint(local: Local) -> None:

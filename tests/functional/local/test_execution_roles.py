@@ -125,6 +125,14 @@ def test_a_processing_job_encrypts_its_outputs_and_needs_the_key_for_it(aws: Acc
     assert aws.client("s3").head_object(Bucket=aws.bucket, Key="results/r")["SSEKMSKeyId"] == key
 
 
+@pytest.mark.parametrize("isolated", [True, False])
+def test_a_processing_job_that_is_isolated_does_not_reach_aws(aws: Account, isolated: bool) -> None:
+    script = "import os, sys; open(sys.argv[1], 'w').write(str('AWS_ACCESS_KEY_ID' in os.environ))"
+    network = {"EnableNetworkIsolation": isolated}
+    request = processing_support.job_request(aws, "p", script, "/opt/ml/output/message", NetworkConfig=network)
+    assert processing_support.run_job(aws, request)["ExitMessage"] == str(not isolated)
+
+
 def test_a_transform_job_acts_as_its_models_role(aws: Account) -> None:
     transform_support.make_model(aws, "sums")
     role(aws, may("s3:GetObject", "s3:ListBucket"), name="SageMakerExecution")
