@@ -81,9 +81,10 @@ def audit(accepted: Sequence[Accepted], today: date) -> int:
     try:
         report = json.loads(asked.stdout)
     except ValueError:
-        said = [line.removeprefix(_SAYS) for line in asked.stderr.splitlines() if line.startswith(_SAYS)]
+        lines = asked.stderr.strip().splitlines() or ["pip-audit said nothing"]
+        told = next((line.removeprefix(_SAYS) for line in lines if line.startswith(_SAYS)), lines[-1])
         raise AuditError(
-            f"Nothing was audited: {said[0] if said else asked.stderr.strip() or 'pip-audit said nothing'}",
+            f"Nothing was audited: {told[:300]}",
             "The audit has to reach the advisory service OSV: let this machine through, or name a mirror of it in "
             "PIP_AUDIT_OSV_URL; then run `make audit` again.",
         ) from None

@@ -70,7 +70,7 @@ def test_a_known_vulnerability_fails_the_audit_and_is_named() -> None:
 def test_where_the_service_cannot_be_reached_nothing_passes() -> None:
     done = make("audit", PIP_AUDIT_OSV_URL="http://127.0.0.1:9/v1/query")
     assert done.returncode != 0
-    assert done.stderr.startswith("Error: Nothing was audited: Could not connect to OSV's"), done.stderr
+    assert done.stderr.startswith("Error: Nothing was audited: requests.exceptions.ConnectionError: "), done.stderr
     assert "PIP_AUDIT_OSV_URL" in done.stderr
     assert "Traceback" not in done.stderr
 
