@@ -2,7 +2,7 @@
 
 import re
 
-from common.local.access.guard import allowed, require
+from common.local.access.guard import require
 from common.local.access.sessions import trusts
 from common.local.api import ApiError, Call, validation_error
 from common.local.roles.keys import KeyUnusable, usable_key
@@ -59,11 +59,13 @@ def check_key_for_volumes(call: Call, key: str, role: str | None) -> None:
         "kms:ViaService": f"sagemaker.{call.region}.amazonaws.com",
         "kms:CallerAccount": call.account,
     }
-    principals = [session_arn(role)] if role else []
-    if call.caller:
-        principals.append(call.caller)
-    if principals and not any(allowed(call.aws, each, "kms:CreateGrant", arn, context) for each in principals):
+    refusals = []
+    for principal in filter(None, (role and session_arn(role), call.caller)):
         try:
-            require(call.aws, principals[0], "kms:CreateGrant", arn, context)
+            require(call.aws, principal, "kms:CreateGrant", arn, context)
         except ApiError as error:
-            raise validation_error(f"The KMS key of the storage volumes cannot be used: {error.message}") from error
+            refusals.append(error.message)
+        else:
+            return
+    if refusals:
+        raise validation_error(f"The KMS key of the storage volumes cannot be used: {refusals[0]}")

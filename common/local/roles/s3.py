@@ -97,12 +97,12 @@ class RoleS3:
     def _require(self, needs: Iterable[Need]) -> None:
         context = conditions(self.principal)
         for need in needs:
-            if need.action.startswith("kms:"):
-                self._usable(need.resource)
             try:
                 require_all(self.aws, self.principal, [need], context)
             except ApiError as error:
                 raise S3Refused("AccessDenied", error.message) from error
+            if need.action.startswith("kms:"):
+                self._usable(need.resource)
 
     def _usable(self, kms_key: str) -> str:
         try:

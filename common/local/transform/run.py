@@ -64,7 +64,7 @@ class TransformRun(JobRun[TransformState]):
         if self._state.settled(ending).status == "Stopped":
             bucket, _ = parse_s3_uri(self._job["TransformOutput"]["S3OutputPath"])
             with suppress(KeyError):  # the bucket is gone, and all that was in it
-                for key in self._written:
+                for key in self._written:  # not as the role: on AWS nothing has been stored yet
                     self._aws.services.delete_object(self._account, bucket, key)
         self._state.finish(ending)
 
