@@ -76,7 +76,7 @@ module "dev" {
   circleci          = var.circleci
   on_call           = var.on_call
   key_users         = var.key_users
-  session_seconds   = var.session_seconds
+  session_seconds   = var.session_hours * 3600
   warehouse_secrets = var.warehouse_secrets
   network           = var.network
   subscribers       = var.subscribers
@@ -103,7 +103,7 @@ module "registry" {
   circleci          = var.circleci
   on_call           = var.on_call
   key_users         = setunion(var.key_users, values(module.dev.roles), values(module.staging.roles), values(module.production.roles))
-  session_seconds   = var.session_seconds
+  session_seconds   = var.session_hours * 3600
   warehouse_secrets = var.warehouse_secrets
   subscribers       = var.subscribers
   budget            = var.budget
@@ -126,7 +126,7 @@ module "staging" {
   circleci          = var.circleci
   on_call           = var.on_call
   key_users         = var.key_users
-  session_seconds   = var.session_seconds
+  session_seconds   = var.session_hours * 3600
   warehouse_secrets = var.warehouse_secrets
   network           = var.network
   subscribers       = var.subscribers
@@ -150,7 +150,7 @@ module "production" {
   circleci          = var.circleci
   on_call           = var.on_call
   key_users         = var.key_users
-  session_seconds   = var.session_seconds
+  session_seconds   = var.session_hours * 3600
   warehouse_secrets = var.warehouse_secrets
   network           = var.network
   subscribers       = var.subscribers

@@ -146,13 +146,13 @@ variable "budget" {
   }
 }
 
-variable "session_seconds" {
+variable "session_hours" {
   description = "How long the credentials of a job of CircleCI last. A job that takes longer fails; rerun, it goes on where it was."
   type        = number
-  default     = 14400
+  default     = 4
   validation {
-    condition     = var.session_seconds >= 3600 && var.session_seconds <= 43200 && floor(var.session_seconds) == var.session_seconds
-    error_message = "session_seconds is a whole number from 3600 to 43200: IAM allows no more than twelve hours."
+    condition     = var.session_hours >= 1 && var.session_hours <= 12 && floor(var.session_hours) == var.session_hours
+    error_message = "session_hours is a whole number from 1 to 12: IAM allows no more."
   }
 }
 

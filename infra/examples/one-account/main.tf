@@ -30,7 +30,7 @@ module "production" {
   circleci          = var.circleci
   on_call           = var.on_call
   key_users         = var.key_users
-  session_seconds   = var.session_seconds
+  session_seconds   = var.session_hours * 3600
   warehouse_secrets = var.warehouse_secrets
   network           = var.network
   subscribers       = var.subscribers

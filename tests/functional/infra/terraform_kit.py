@@ -16,7 +16,7 @@ from tests.accounts import REGION, Account
 
 MIRROR = "TERRAFORM_PLUGIN_DIR"
 """Variable that names a folder of providers, laid out as a filesystem mirror, beside Terraform's own default ones."""
-_PROVIDER = "registry.terraform.io/hashicorp/aws"
+_PROVIDER = "*/hashicorp/aws"
 _VERSION = "5.100.0"
 _SECONDS = 300
 STATE = "models.tfstate"
@@ -65,7 +65,7 @@ def found_terraform(home: Path) -> Terraform:
     for folder in _mirrors():
         if any(folder.glob(f"{_PROVIDER}/{_VERSION}/*")) or any(folder.glob(f"{_PROVIDER}/*_{_VERSION}_*.zip")):
             return Terraform(program, folder, home)
-    pytest.skip(f"no folder of providers has {_PROVIDER} {_VERSION} ({MIRROR} may name one): infra/ is not tested")
+    pytest.skip(f"no folder of providers has the AWS provider {_VERSION} ({MIRROR} may name one): infra/ is not tested")
 
 
 def _mirrors() -> Iterator[Path]:
