@@ -91,6 +91,7 @@ infra-map: setup  ## write environments.json from what Terraform has made (ACCOU
 
 docs: setup  ## regenerate the pages that are made from the code
 	@$(BIN)/python -m common.local.operations_doc
+	@$(BIN)/python -m tests.permissions.page
 
 clean:  ## remove everything that make or the tools made
 	rm -rf .venv .venv-audit .local-aws build .mypy_cache .ruff_cache .pytest_cache .hypothesis
