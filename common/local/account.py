@@ -3,6 +3,7 @@
 from collections.abc import Collection, Mapping
 from typing import Final
 
+from common.local.accounts import layout
 from common.local.accounts.layout import REGION, CircleCi, Organisation, one_account
 from common.local.accounts.make import DEFAULT_ACCOUNT, Administrator, make
 from common.local.daemon import Running
@@ -40,11 +41,17 @@ def variables(running: Running) -> dict[str, str]:
 
 def contexts(running: Running) -> Mapping[str, Mapping[str, str]]:
     """The CircleCI contexts of a project that works in the default account: where it works, and which role it takes on."""
-    return contexts_of(running.url, one_account(ACCOUNT, BUCKET, CircleCi(""), ()))
+    return plain_contexts(running.url, one_account(ACCOUNT, BUCKET, CircleCi(""), ()))
 
 
-def contexts_of(url: str, organisation: Organisation) -> dict[str, dict[str, str]]:
-    """The contexts of a project that has one account: plain variables, and no `environments.json`.
+def mapped_contexts(url: str, organisation: Organisation) -> dict[str, dict[str, str]]:
+    """The contexts of a project that has committed its `environments.json`."""
+    local = {"AWS_ENDPOINT_URL": url, "AWS_EC2_METADATA_DISABLED": "true"}
+    return {name: held | local for name, held in layout.contexts(organisation).items()}
+
+
+def plain_contexts(url: str, organisation: Organisation) -> dict[str, dict[str, str]]:
+    """The contexts of a project that has one account, and says by plain variables where.
 
     Each context names the role that SageMaker assumes for what its jobs start; CircleCI's role may pass no other.
     """

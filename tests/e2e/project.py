@@ -9,8 +9,8 @@ from dataclasses import replace
 from pathlib import Path
 
 from common.evaluation.golden import Golden
-from common.local.account import contexts_of
-from common.local.accounts.layout import CircleCi, one_account
+from common.local.account import mapped_contexts, plain_contexts
+from common.local.accounts.layout import CircleCi, Organisation, one_account
 from common.local.accounts.make import make
 from common.local.pipeline.config import Value
 from common.local.pipeline.project import origin
@@ -24,18 +24,34 @@ class Project:
     """A repository, its CircleCI project, and the account that its jobs work in."""
 
     def __init__(
-        self, aws: Account, folder: Path, variables: Mapping[str, str] | None = None, clone: Clone | None = None
+        self,
+        aws: Account,
+        folder: Path,
+        variables: Mapping[str, str] | None = None,
+        clone: Clone | None = None,
+        organisation: Organisation | None = None,
     ) -> None:
-        """`variables` are further ones of the project, which every job gets; `clone` is the repository, a new one by default."""
+        """A project.
+
+        Args:
+            aws: the account in which packages are registered; without an `organisation` everything is done there.
+            variables: further ones of the project, which every job gets.
+            clone: the repository, a new one by default.
+            organisation: the accounts that it works in, which `make` has made, by the `environments.json` that is committed.
+        """
         self.aws = aws
         self._variables = dict(variables or {})
         self.clone = clone or Clone.create(folder)
-        circleci, models = CircleCi(origin(self.clone.path)), models_of(self.clone.path, "main")
-        organisation = one_account(aws.account, aws.bucket, circleci, models)
-        make(aws.url, organisation)
-        self.topic = organisation.serving.topic
-        contexts = contexts_of(aws.url, organisation)
+        self.organisation = organisation or self._one_account()
+        contexts = (mapped_contexts if organisation else plain_contexts)(aws.url, self.organisation)
+        self.topic = self.organisation.serving.topic
         self._settings = Settings(folder / "circleci", contexts, project={}, venv=Path(sys.prefix))
+
+    def _one_account(self) -> Organisation:
+        circleci, models = CircleCi(origin(self.clone.path)), models_of(self.clone.path, "main")
+        made = one_account(self.aws.account, self.aws.bucket, circleci, models)
+        make(self.aws.url, made)
+        return made
 
     def play(
         self,
