@@ -153,6 +153,7 @@ def _written(environ: Environ) -> dict[str, str]:
         "x-amz-server-side-encryption",
         "x-amz-server-side-encryption-aws-kms-key-id",
         "x-amz-copy-source",
+        "if-none-match",
     )
     keys = {name: f"HTTP_{name.upper().replace('-', '_')}" for name in names}
     return {f"s3:{name}": environ[key] for name, key in keys.items() if key in environ}
