@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from common.aws import Aws
+from common.environments import Network
 from common.errors import ArtifactError, TrainingError
 from common.model import Model
-from common.settings import Network, Settings
+from common.settings import Settings
 from common.training.processing import (
     Cluster,
     Input,

@@ -20,7 +20,7 @@ def test_code_is_put_there_once_and_nothing_is_written_over_it(
         monkeypatch.setenv(name, value)
     bucket, layout = Bucket(Aws(Settings.from_environment())), Layout("energy")
     admitted = [f"arn:aws:iam::{aws.account}:root"]
-    values = {
+    values: dict[str, str | list[str]] = {
         "bucket": bucket.name,
         "key": f"arn:aws:kms:{aws.region}:{aws.account}:key/1",
         "train_accounts": admitted,
