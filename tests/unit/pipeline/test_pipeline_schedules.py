@@ -12,8 +12,9 @@ ROOT = Path(__file__).resolve().parents[3]
 
 def play(schedule: str, branch: str = "", *parameters: str) -> None:
     play_pipeline(
-        ROOT, ROOT / "nowhere", branch=branch, tag="", parameters=parameters, schedule=schedule, approve=True, skip=()
-    )
+        ROOT, ROOT / "nowhere", (), (), branch=branch, tag="", parameters=parameters, schedule=schedule, approve=True,
+        skip=(),
+    )  # fmt: skip
 
 
 def test_a_schedule_is_the_branch_and_the_parameters_of_what_circlecis_api_takes() -> None:
