@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -23,6 +24,10 @@ from common.steps.context import Context
 from common.steps.live import endpoint_name
 
 Record = dict[str, Any]
+_REQUEST_BYTES = 6 * 1024**2
+_TOO_MANY = "Send fewer records at once, or score them as a batch: docs/batch.md."
+_FILE_CHARACTERS = 16 * 1024**2
+"""Of a CSV file. What an asynchronous endpoint is asked may be longer than a request, and all of it is held in memory."""
 
 
 def read_records(text: str) -> list[Record]:
@@ -34,13 +39,17 @@ def read_records(text: str) -> list[Record]:
     if text.startswith("@"):
         try:
             with Path(text[1:]).open(encoding="utf-8-sig", newline="") as file:
-                records: list[Record] = list(csv.DictReader(file, skipinitialspace=True, strict=True))
+                content = file.read(_FILE_CHARACTERS + 1)
+            if len(content) > _FILE_CHARACTERS:
+                raise UsageError(f"{text[1:]} has more than {_FILE_CHARACTERS:,} characters.", _TOO_MANY)
+            reader = csv.DictReader(StringIO(content, newline=""), skipinitialspace=True, strict=True)
+            records: list[Record] = list(reader)
         except (OSError, ValueError, csv.Error) as error:
             raise UsageError(f"{text[1:]} cannot be read: {error}", "Name a CSV file with a header.") from error
     else:
         try:
             parsed = json.loads(text)
-        except json.JSONDecodeError as error:
+        except (json.JSONDecodeError, RecursionError) as error:
             raise UsageError(
                 f"The records are not JSON: {error}", 'Write {"column": value, …}, a list of such, or @FILE.csv.'
             ) from error
@@ -77,7 +86,7 @@ def invoke_model(context: Context, model: Model, records: list[Record], key: str
             EndpointName=model.name,
             ContentType="application/json",
             Accept="application/json",
-            Body=json.dumps(records).encode(),
+            Body=_request(records),
             **(_for_key(context, model, key) if key else {}),
         )
     except ClientError as error:
@@ -95,6 +104,16 @@ def invoke_model(context: Context, model: Model, records: list[Record], key: str
         raise
     found: list[Record] = json.loads(answer["Body"].read())["predictions"]
     return found
+
+
+def _request(records: list[Record]) -> bytes:
+    body = json.dumps(records).encode()
+    if len(body) > _REQUEST_BYTES:
+        raise UsageError(
+            f"{len(records):,} records make a request of {len(body):,} bytes; SageMaker takes {_REQUEST_BYTES:,}.",
+            _TOO_MANY,
+        )
+    return body
 
 
 def _asked_async(context: Context, model: Model, records: list[Record]) -> list[Record]:

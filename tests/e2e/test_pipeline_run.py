@@ -256,6 +256,22 @@ def test_role_is_taken_on_with_a_token_outside_the_checkout_that_only_the_job_ca
     assert not (train.folder / "home").exists(), "the token outlives its job"
 
 
+def test_log_that_is_kept_shows_no_secret_that_a_job_printed(repo: PipelineRepo, settings: Settings) -> None:
+    def change(document: Any) -> None:
+        document["jobs"]["train"]["steps"].append({"run": "env"})
+
+    repo.edit(CONTINUATION, change)
+    repo.commit()
+    held = {"WAREHOUSE_PASSWORD": "hunter2-of-the-warehouse", "NAME_OF_IT": "no secret at all"}
+    train = play(repo.path, replace(settings, project={**settings.project, **held}), skip={"check"}).job(
+        "train-abalone"
+    )
+    assert "WAREHOUSE_PASSWORD=****\n" in train.log
+    assert "CIRCLE_OIDC_TOKEN_V2=****\n" in train.log
+    assert "NAME_OF_IT=no secret at all\n" in train.log
+    assert "hunter2" not in train.log
+
+
 def test_job_sees_what_circleci_sets_and_nothing_of_the_callers(
     repo: PipelineRepo, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:

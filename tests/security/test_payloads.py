@@ -5,13 +5,20 @@ import http.client
 import json
 import socket
 import time
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 
+from common.errors import UsageError
 from common.local.app import _REQUEST_BYTES
 from common.local.sagemaker.runtime import MAX_BODY_BYTES
+from common.model import find_model
 from common.serving.inference import Encoder, Number, RequestError, features
+from common.steps.context import Context
+from common.steps.invoke import invoke_model, read_records
+from tests.accounts import Account
+from tests.functional.deployment.deployment_kit import Project
 
 HALF_REQUESTS = 60
 DEEP = b"[" * 200_000
@@ -96,3 +103,28 @@ def test_what_is_no_record_is_refused_by_the_models_own_code(body: bytes) -> Non
     with pytest.raises(RequestError) as caught:
         features(body, "application/json", ENCODER)
     assert len(str(caught.value)) < 1000
+
+
+@pytest.mark.parametrize("name", ["huge.csv", "/dev/zero"])
+def test_a_file_that_no_request_can_hold_is_refused_before_it_is_taken_apart(tmp_path: Path, name: str) -> None:
+    with (tmp_path / "huge.csv").open("wb") as huge:
+        huge.write(b"a,b\n1,2\n")
+        huge.truncate(10 * 2**30)  # of which the disk holds nothing
+    with pytest.raises(UsageError, match="has more than 16,777,216 characters") as refused:
+        read_records(f"@{tmp_path / name}")
+    assert "docs/batch.md" in refused.value.remedy
+
+
+def test_records_that_make_too_long_a_request_are_refused_before_it_is_sent(
+    aws: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable, value in aws.env.items():
+        monkeypatch.setenv(variable, value)
+    records = [{"length": "0.5"}] * 350_000
+    with pytest.raises(UsageError, match=r"350,000 records make a request of [\d,]+ bytes; SageMaker takes 6,291,456"):
+        invoke_model(Context(Project(aws).aws), find_model("abalone"), records)
+
+
+def test_records_without_end_are_no_json() -> None:
+    with pytest.raises(UsageError, match="The records are not JSON"):
+        read_records(DEEP.decode())

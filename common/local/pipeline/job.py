@@ -62,6 +62,11 @@ class TestCounts:
     skipped: int = 0
 
 
+_SECRET = re.compile(r"(TOKEN|SECRET|PASSWORD|KEY)(_V\d+)?$")
+_SECRET_LENGTH = 8
+"""The keys of the local AWS are shorter, and words that occur anywhere."""
+
+
 @dataclass(frozen=True)
 class Workspace:
     """The folder of a job, which is kept (`log.txt`, `artifacts/`, `test-results/`) but for checkout and home."""
@@ -136,7 +141,17 @@ class JobRun:
             except (PipelineError, OSError) as error:
                 print(error, file=log)
                 result = StepResult(title(step), "failed", 0.0)
+        self._hide_secrets()
         return replace(result, seconds=time.monotonic() - started)
+
+    def _hide_secrets(self) -> None:
+        """Take what the job was given in confidence out of what it printed, as CircleCI does before anybody sees it."""
+        written = hidden = self._where.log.read_bytes()
+        for name, value in self._env.items():
+            if _SECRET.search(name) and len(value) >= _SECRET_LENGTH:
+                hidden = hidden.replace(value.encode(), b"****")
+        if hidden != written:
+            self._where.log.write_bytes(hidden)
 
     def _act(self, step: Step, log: TextIO) -> StepResult:
         checkout = self._where.checkout
