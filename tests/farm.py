@@ -35,9 +35,8 @@ class Farm:
 
         self.collect(self.usual)
         for pattern, replacement in (
-            ("Alarm, Canary,", "Alarm, AllAtOnce,"),
             (r"rollout=Canary\(.*\)", "rollout=AllAtOnce()"),
-            (r"instance_count=\d+", "instance_count=1"),
+            ("instance_count=2", "instance_count=1"),
             ("declare import Monitor", "declare import Monitor, Rule"),
             (r"Monitor\(\)", f"Monitor(rule=Rule(windows={windows}, of={of}))"),
         ):
