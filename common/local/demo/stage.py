@@ -67,7 +67,11 @@ class Demo:
     def play(
         self, branch: str, *, approve: bool = False, parameters: Mapping[str, str] | None = None
     ) -> PipelineResult:
-        """Play the pipeline of the branch's tip, without those that run all tests and audit what is installed; a failing job ends the demo."""
+        """Play the pipeline of the branch's tip, without the jobs that run all tests and audit what is installed.
+
+        Raises:
+            ModelsError: a job failed.
+        """
         result = play(
             self.repo,
             self.project,
@@ -118,12 +122,8 @@ class Demo:
         return len(self.client("sagemaker").list_training_jobs(MaxResults=100)["TrainingJobSummaries"])
 
     def test_rows(self, model: str) -> list[dict[str, str]]:
-        """The first rows of the model's newest test set, which no model is trained on, with their label."""
-        s3 = self.client("s3")
-        found = s3.list_objects_v2(Bucket=BUCKET, Prefix=f"{model}/data/").get("Contents", [])
-        newest = max((o for o in found if o["Key"].endswith("records/test.csv")), key=lambda o: o["LastModified"])
-        text = s3.get_object(Bucket=BUCKET, Key=newest["Key"])["Body"].read().decode()
-        return list(csv.DictReader(io.StringIO(text)))[:_PREDICTED]
+        """The first rows of the model's newest test set."""
+        return test_rows(self.client("s3"), BUCKET, model)
 
     def models(self, *arguments: str) -> None:
         """Run `./models` in the clone, on the account that the pipelines work in."""
@@ -131,6 +131,14 @@ class Demo:
         environment = {**os.environ, **held, **variables(self.running), "PYTHONPATH": str(self.repo)}
         sys.stdout.flush()
         subprocess.run([sys.executable, "-m", "common.cli", *arguments], cwd=self.repo, env=environment, check=True)
+
+
+def test_rows(s3: Any, bucket: str, model: str) -> list[dict[str, str]]:
+    """The first rows of the model's newest test set in a bucket, which no model is trained on, with their label."""
+    found = s3.list_objects_v2(Bucket=bucket, Prefix=f"{model}/data/").get("Contents", [])
+    newest = max((o for o in found if o["Key"].endswith("records/test.csv")), key=lambda o: o["LastModified"])
+    text = s3.get_object(Bucket=bucket, Key=newest["Key"])["Body"].read().decode()
+    return list(csv.DictReader(io.StringIO(text)))[:_PREDICTED]
 
 
 def clone(folder: Path) -> Path:

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from rich.markdown import Markdown
 
 from common.errors import ModelsError
+from common.local.demo.four_accounts import tell_four_accounts
 from common.local.demo.stage import ROOT, Demo
 from common.local.demo.warehouse import NEW_CUSTOMER, welcome_customer
 from common.local.pipeline.run import PipelineResult
@@ -28,6 +29,7 @@ def whole_story(demo: Demo) -> None:
     if demo.warehouse:
         tell_energy(demo, demo.warehouse)
     demo.models("status", "--check")
+    tell_four_accounts(demo)
 
 
 def tell_abalone(demo: Demo) -> None:
