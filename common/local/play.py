@@ -84,7 +84,10 @@ def play_pipeline(
 def models_of(repo: Path, reference: str) -> list[str]:
     """The models that a branch, a tag or a commit has; none where there is no such reference."""
     found = subprocess.run(
-        ["git", "-C", str(repo), "ls-tree", "-d", "--name-only", reference], capture_output=True, text=True, check=False
+        ["git", "-C", str(repo), "ls-tree", "-d", "--name-only", "--end-of-options", reference],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     return [name.removesuffix("_model") for name in found.stdout.split() if name.endswith("_model")]
 
