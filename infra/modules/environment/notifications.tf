@@ -93,4 +93,6 @@ resource "aws_budgets_budget" "models" {
       subscriber_sns_topic_arns = [aws_sns_topic.models.arn]
     }
   }
+  # Budgets looks whether it may publish.
+  depends_on = [aws_sns_topic_policy.models, aws_kms_key_policy.models]
 }

@@ -16,7 +16,15 @@ from common.local.accounts.layout import CircleCi, Organisation
 from common.model import ROOT
 from tests.accounts import REGION, Account
 from tests.functional.infra import read_back
-from tests.functional.infra.terraform_kit import STATE, Stack, Terraform, initialised, prepared
+from tests.functional.infra.terraform_kit import (
+    MIRROR,
+    STATE,
+    Stack,
+    Terraform,
+    found_terraform,
+    initialised,
+    prepared,
+)
 
 CIRCLECI = CircleCi("github.com/acme/models", approvers=("5ad53b7e-4f0e-4d4b-8d6c-2b1a3f0c9d8e",))
 SUBSCRIBER = "team@example.com"
@@ -199,6 +207,17 @@ def test_wrong_values_are_refused_before_anything_is_made(terraform: Terraform, 
         "CloudWatch keeps logs",
     ):
         assert message in said
+
+
+def test_a_machine_without_the_provider_skips_and_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "terraform").touch(mode=0o755)
+    for name in ("PATH", "HOME", "XDG_DATA_HOME", "XDG_DATA_DIRS", MIRROR):
+        monkeypatch.setenv(name, str(tmp_path))
+    with pytest.raises(pytest.skip.Exception, match=r"no folder of providers has the AWS provider 5\.100\.0"):
+        found_terraform(tmp_path)
+    monkeypatch.setenv("PATH", "")
+    with pytest.raises(pytest.skip.Exception, match="terraform is not installed"):
+        found_terraform(tmp_path)
 
 
 def test_terraform_finds_its_files_formatted(terraform: Terraform) -> None:
