@@ -18,7 +18,7 @@ import common.local.autoscaling
 import common.local.sagemaker
 from common.local import clock
 from common.local.access.callers import Caller, check_expiry, identify
-from common.local.access.gate import admit, admit_operation
+from common.local.access.gate import admit, admit_operation, in_form
 from common.local.access.tokens import Issuer
 from common.local.api import AUTOSCALING, ECR, OPERATIONS, ApiError, Call, Operation, validation_error
 from common.local.context import LocalAws
@@ -153,7 +153,7 @@ class Application:
                 return self._control(environ, caller, region, service)
             return self._invoke(environ, path, caller, region)
         except ApiError as error:
-            return _error(error)
+            return _error(in_form(error, "sagemaker", json=True))
         except Exception:
             log.exception("%s %s failed", environ.get("HTTP_X_AMZ_TARGET", environ["REQUEST_METHOD"]), path)
             return _error(ApiError("InternalFailure", "A defect of the local AWS; its log has the traceback.", 500))

@@ -46,10 +46,10 @@ def check_expiry(caller: Caller) -> None:
     """Refuse keys whose time is over. Those of roles that IAM does not have belong to no one, and last.
 
     Raises:
-        ApiError: `ExpiredTokenException`.
+        ApiError: `ExpiredToken`.
     """
     if caller.expires is not None and caller.expires <= clock.now() and find_role(caller.arn) is not None:
-        raise ApiError("ExpiredTokenException", "The security token included in the request is expired")
+        raise ApiError("ExpiredToken", "The security token included in the request is expired")
 
 
 def conditions(arn: str, caller: Caller | None = None) -> dict[str, str | list[str]]:

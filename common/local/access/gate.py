@@ -72,27 +72,18 @@ def _tags(aws: LocalAws, resources: list[str]) -> dict[str, str]:
 
 
 def in_form(error: ApiError, service: str, *, json: bool) -> ApiError:
-    """The error with the code and status that the service's protocol has for it.
+    """A refusal with the code and status that the service's protocol has for it; any other error as it is.
 
     Args:
         json: whether the service answers in JSON.
     """
-    code = error.code.removesuffix("Exception")
-    if code not in ("AccessDenied", "ExpiredToken"):
-        return error
-    if service == "s3":
-        message = "The provided token has expired." if code == "ExpiredToken" else error.message
-        return ApiError(code, message, 400 if code == "ExpiredToken" else 403)
-    if (
-        service == "sts"
-        and code == "ExpiredToken"
-        and error.code.endswith("Exception")
-        and "Token expired" in error.message
-    ):
-        return error  # of a web identity
-    if json:
-        return ApiError(f"{code}Exception", error.message, 400)
-    return ApiError("AuthorizationError" if service == "sns" and code == "AccessDenied" else code, error.message, 403)
+    if error.code == "ExpiredToken":
+        if service == "s3":
+            return ApiError("ExpiredToken", "The provided token has expired.", 400)
+        return ApiError("ExpiredTokenException" if json else "ExpiredToken", error.message, 400 if json else 403)
+    if error.code in ("AccessDenied", "AccessDeniedException") and not json:
+        return ApiError("AuthorizationError" if service == "sns" else "AccessDenied", error.message, 403)
+    return error
 
 
 def _presigned(environ: Mapping[str, Any]) -> re.Match[str] | None:

@@ -263,9 +263,11 @@ def test_condition_keys_of_a_request() -> None:
     ("service", "json_", "error", "expected"),
     [
         ("s3", False, "AccessDeniedException", ("AccessDenied", 403)),
-        ("s3", False, "ExpiredTokenException", ("ExpiredToken", 400)),
+        ("s3", False, "ExpiredToken", ("ExpiredToken", 400)),
         ("sns", False, "AccessDeniedException", ("AuthorizationError", 403)),
-        ("iam", False, "ExpiredTokenException", ("ExpiredToken", 403)),
+        ("iam", False, "ExpiredToken", ("ExpiredToken", 403)),
+        ("sts", False, "ExpiredTokenException", ("ExpiredTokenException", 400)),
+        ("logs", True, "ExpiredToken", ("ExpiredTokenException", 400)),
         ("logs", True, "AccessDeniedException", ("AccessDeniedException", 400)),
         ("logs", True, "ValidationException", ("ValidationException", 400)),
     ],
