@@ -224,10 +224,11 @@ class Registry:
         """Approve the package, with who and where; an approved one stays as it is.
 
         Raises:
-            RegistryError: it was rejected, by its gate or by a person.
+            RegistryError: it was rejected, by its gate or by a person; or another package claims to be the same.
         """
         if package.is_approved:
             return package
+        self._require_alone(package)
         if package.status == REJECTED:
             raise RegistryError(
                 f"{self.model.name} version {package.version} is rejected: {package.reason or 'no reason given'}.",
@@ -243,6 +244,19 @@ class Registry:
         who = self.identity(run)
         self._update(package.arn, REJECTED, f"Rejected by {who}: {reason}", {"rejected_by": who, "rejected_at": now()})
         return self._require_status(package, REJECTED)
+
+    def _require_alone(self, package: Package) -> None:
+        """Nothing registers a source with its data twice, except whoever wants a click that was meant for another."""
+        same = self.packages(package.source, package.data_version)
+        others = [each.version for each in same if each.arn != package.arn and each.status != REJECTED]
+        if others:
+            versions = ", ".join(map(str, sorted([package.version, *others])))
+            raise RegistryError(
+                f"Versions {versions} of {self.model.name} all claim source {package.source} with data "
+                f"{package.data_version}, which is trained once: nobody can tell which of them the click is for.",
+                f"`./models show {self.model.name} --version N` says who registered each; `./models reject` those that are not "
+                "of your pipeline, and find out who may register for this model.",
+            )
 
     def _require_status(self, package: Package, status: str) -> Package:
         """Two people may decide at once, and the last word stands: nobody is told that theirs does when it does not."""

@@ -11,14 +11,15 @@ from string import Template
 
 import pytest
 
-from common.errors import ModelsError
+from common.errors import ModelsError, RegistryError
 from common.local.access.decision import Principal, decide
 from common.local.access.policy import Policy, parse_policy
 from common.registry import Package
 from common.serving.archive import load_predictor
+from common.settings import Run
 from common.storage import split_uri
 from tests.archives import archive
-from tests.functional.deployment.deployment_kit import Project, trained
+from tests.functional.deployment.deployment_kit import MODEL, Project, trained
 
 ACCOUNT = "123456789012"
 POLICIES = Path(__file__).parents[2] / "infra" / "policies"
@@ -94,6 +95,26 @@ def test_whatever_was_exchanged_after_the_approval_nothing_changes_at_the_endpoi
         assert said in refused.value.what, poison.__name__
         assert refused.value.remedy
         assert (project.documents(), project.answers()) == (before, 1), poison.__name__
+
+
+def test_a_click_is_not_given_to_whoever_claims_another_packages_source_and_data(project: Project) -> None:
+    honest = project.package(1, approved=False)
+    sagemaker = project.account.client("sagemaker")
+    described = sagemaker.describe_model_package(ModelPackageName=honest.arn)
+    sagemaker.create_model_package(
+        ModelPackageGroupName=MODEL.name,
+        ModelPackageDescription=described["ModelPackageDescription"],
+        InferenceSpecification=described["InferenceSpecification"],
+        CustomerMetadataProperties=described["CustomerMetadataProperties"] | {"artifact_digest": digest(OTHER)},
+        ModelApprovalStatus="PendingManualApproval",
+    )
+    forged = project.registry.version(2)
+    for package in (honest, forged):
+        with pytest.raises(RegistryError, match="Versions 1, 2 of abalone all claim source"):
+            project.registry.approve(package, Run("reviewer"))
+    project.registry.reject(forged, Run("reviewer"), "not of our pipeline")
+    assert project.registry.approve(honest, Run("reviewer")).is_approved
+    assert not project.registry.version(2).is_approved
 
 
 class _Canary:
