@@ -18,7 +18,7 @@ MIRROR = "TERRAFORM_PLUGIN_DIR"
 """Variable that names a folder of providers, laid out as a filesystem mirror, beside Terraform's own default ones."""
 _PROVIDER = "*/hashicorp/aws"
 _VERSION = "5.100.0"
-_SECONDS = 300
+_SECONDS = 600
 STATE = "models.tfstate"
 
 
