@@ -14,7 +14,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from common.scaffold.wiring import Texts, read, unwire
+from common.scaffold.wiring import CONTINUATION, Texts, read, unwire
 from tests.accounts import Account
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -154,11 +154,21 @@ def _models() -> set[str]:
 
 @cache
 def wiring(models: frozenset[str]) -> Texts:
-    """The files that name the models, without all but these; whoever adds a model breaks no test of another."""
+    """The files that name the models, without all but these, and without staging; whoever adds a model or has staging breaks
+    no test of another."""
     texts: Texts = read(ROOT)
     for other in _models() - models:
         texts = unwire(texts, other)
-    return texts
+    return {**texts, CONTINUATION: switched(texts[CONTINUATION], {"staging": False, "ask-before-production": False})}
+
+
+def switched(continuation: str, switches: Mapping[str, bool]) -> str:
+    """The continuation with other defaults of these boolean parameters."""
+    for name, on in switches.items():
+        line = re.compile(rf"^  {name}: {{type: boolean, default: (true|false)}}$", re.MULTILINE)
+        continuation, found = line.subn(f"  {name}: {{type: boolean, default: {str(on).lower()}}}", continuation)
+        assert found == 1, name
+    return continuation
 
 
 def answer(aws: Account, model: str, record: Mapping[str, object]) -> dict[str, Any]:

@@ -4,10 +4,8 @@ Its models are abalone and churn, whichever the real repository has.
 """
 
 import os
-import re
 import shutil
 import subprocess
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +14,7 @@ import yaml
 from common.local.pipeline.check import SWITCHES
 from common.local.pipeline.run import PipelineResult
 from common.scaffold.wiring import CONTINUATION, SETUP, read, unwire, wire
+from tests.clones import switched
 
 ROOT = Path(__file__).resolve().parents[2]
 CONTEXTS = {
@@ -137,15 +136,6 @@ class PipelineRepo:
         document = yaml.safe_load((self.path / file).read_text())
         change(document)
         (self.path / file).write_text(yaml.safe_dump(document, sort_keys=False))
-
-
-def switched(continuation: str, switches: Mapping[str, bool]) -> str:
-    """The continuation with other defaults of these boolean parameters."""
-    for name, on in switches.items():
-        line = re.compile(rf"^  {name}: {{type: boolean, default: (true|false)}}$", re.MULTILINE)
-        continuation, found = line.subn(f"  {name}: {{type: boolean, default: {str(on).lower()}}}", continuation)
-        assert found == 1, name
-    return continuation
 
 
 def make_template(path: Path) -> Path:

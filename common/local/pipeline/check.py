@@ -17,7 +17,7 @@ from common.local.pipeline.process import fits, resolve
 
 NOT_TRAINED_ON = (
     r"\.(ci|circleci)/.*",
-    r"(docs|tests|benchmarks|infra)/.*",
+    r"(docs|tests|benchmarks|infra|supply_chain)/.*",
     r"common/(batch|captured|commands|dashboard|deployment|experiments|local|monitoring|notifications)/.*",
     r"common/(operations|report|scaffold|steps)/.*",
     r"common/[a-z_]+\.py",
