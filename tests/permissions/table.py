@@ -86,12 +86,14 @@ WITH_ANOTHER_KEY: Final[Given] = {
     f"{_SSE}-aws-kms-key-id": "arn:aws:kms:eu-west-1:999999999999:key/theirs",
 }
 WITHOUT_KMS: Final[Given] = {_SSE: "AES256"}
+ONCE: Final[Given] = {"s3:if-none-match": "*"}
 FROM_DEV: Final[Given] = {"aws:SourceAccount": "account@dev"}
 FROM_PRODUCTION: Final[Given] = {"aws:SourceAccount": "account@production"}
 OF_SAGEMAKER: Final[Given] = {"application-autoscaling:service-namespace": "sagemaker"}
 OF_ECS: Final[Given] = {"application-autoscaling:service-namespace": "ecs"}
 
 ARTIFACT: Final = "s3@registry:abalone/packages/ab12-v1/model.tar.gz"
+CODE: Final = "s3@registry:abalone/code/ab12.tar.gz"
 DATA: Final = "s3@registry:abalone/data/v1/train/train.csv"
 CAPTURE: Final = "s3@production:abalone/capture/x.jsonl"
 PACKAGE: Final = "model-package@registry:abalone/1"
