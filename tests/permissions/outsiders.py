@@ -42,6 +42,18 @@ DEV_ADMINISTRATOR = Actor(
     ),
 )
 
+PRODUCTION_ADMINISTRATOR = Actor(
+    "An administrator of production's account",
+    "role@production:administrator",
+    administrator=True,
+    rows=(
+        cannot("s3:GetObject", ARTIFACT, "the bucket admits roles by name", apart=True),
+        cannot("s3:PutObject", ARTIFACT, "the bucket admits roles by name", apart=True),
+        cannot("kms:Decrypt", "key@registry", "the key admits roles by name", BY_S3, apart=True),
+        cannot("sagemaker:UpdateModelPackage", PACKAGE, "the group admits roles by name", APPROVED, apart=True),
+    ),
+)
+
 ANYBODY = Actor(
     "Anybody, with all the rights of the registry's account",
     "role@registry:administrator",
@@ -72,6 +84,18 @@ STRANGER = Actor(
     ),
 )
 
+NAMESAKE = Actor(
+    "A role of such an account that is called like one of the project's (`models-deploy`)",
+    "role@999999999999:models-deploy",
+    administrator=True,
+    rows=(
+        cannot("s3:GetObject", ARTIFACT, "a name counts in the project's accounts only"),
+        cannot("s3:ListBucket", "bucket@registry", "a name counts in the project's accounts only"),
+        cannot("kms:Decrypt", "key@registry", "a name counts in the project's accounts only", BY_S3),
+        cannot("sagemaker:DescribeModelPackage", PACKAGE, "a name counts in the project's accounts only"),
+    ),
+)
+
 SAGEMAKER = Actor(
     "SageMaker",
     "sagemaker.amazonaws.com",
@@ -90,6 +114,7 @@ LAMBDA = Actor(
     rows=(
         cannot("sts:AssumeRole", "role@dev:models-jobs-abalone", "only SageMaker", FROM_DEV),
         cannot("sns:Publish", "topic@production", "only rules, alarms and budgets tell", FROM_PRODUCTION),
+        cannot("kms:Decrypt", "key@production", "only who writes to the topic or to logs"),
     ),
 )
 
@@ -114,7 +139,9 @@ CLOUDWATCH = Actor(
     ),
 )
 
-OUTSIDERS: Final = (DEV_ADMINISTRATOR, ANYBODY, STRANGER, SAGEMAKER, LAMBDA, EVENTBRIDGE, CLOUDWATCH)
+OUTSIDERS: Final = (
+    DEV_ADMINISTRATOR, PRODUCTION_ADMINISTRATOR, ANYBODY, STRANGER, NAMESAKE, SAGEMAKER, LAMBDA, EVENTBRIDGE, CLOUDWATCH,
+)
 
 MAIN, BRANCH = "refs/heads/main", "refs/heads/better-trees"
 TOKENS: Final = (
@@ -134,6 +161,7 @@ TOKENS: Final = (
     Token("role@registry:models-approve", False, "main, without an approver", MAIN),
     Token("role@registry:models-approve", False, "an approver's fork", "refs/heads/pull/7", user=APPROVER),
     Token("role@registry:models-approve", False, "an approver in another project", BRANCH, user=APPROVER, project=ANOTHER),
+    Token("role@registry:models-approve", False, "an approver, for somebody else", BRANCH, user=APPROVER, audience=ANOTHER),
     Token("role@staging:models-deploy", False, "a branch", BRANCH),
     Token("role@production:models-deploy", False, "a branch", BRANCH),
     Token("role@production:models-deploy", False, "a branch of an approver", BRANCH, user=APPROVER),
