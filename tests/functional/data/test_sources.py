@@ -180,7 +180,7 @@ def test_an_s3_object_is_read(aws: Account) -> None:
     ("code", "error", "message"),
     [
         ("AccessDenied", SourceError, "needs s3:GetObject"),
-        ("ExpiredToken", AwsError, "credentials have expired"),
+        ("ExpiredToken", AwsError, "credentials that have expired"),
     ],
 )
 def test_a_refusal_of_s3_is_told_with_its_remedy(code: str, error: type[Exception], message: str) -> None:

@@ -61,7 +61,7 @@ def test_throttled_calls_are_made_again(project: Project) -> None:
 @pytest.mark.parametrize(
     ("operation", "code", "said"),
     [
-        ("CreateModel", "AccessDeniedException", "The role of this job needs permission for CreateModel; see README"),
+        ("CreateModel", "AccessDeniedException", "needs permission for CreateModel: docs/permissions.md"),
         pytest.param(
             "UpdateEndpoint",
             "AccessDeniedException",

@@ -30,7 +30,7 @@ def assert_refused(done: Done, *phrases: str, code: int = 1) -> None:
 
 @contextmanager
 def aws_that_answers(code: str, message: str) -> Iterator[str]:
-    """An AWS that refuses whatever it is asked: in JSON where SageMaker is asked, in XML where S3 is. Yields its URL."""
+    """An AWS that refuses whatever it is asked: in JSON where SageMaker is asked, in XML where STS or S3 is. Yields its URL."""
 
     class Refuse(BaseHTTPRequestHandler):
         def answer(self) -> None:
@@ -38,7 +38,9 @@ def aws_that_answers(code: str, message: str) -> Iterator[str]:
             if "X-Amz-Target" in self.headers or self.path.startswith("/endpoints/"):
                 body = json.dumps({"__type": code, "message": message}).encode()
             else:
-                body = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>".encode()
+                error = f"<Error><Code>{code}</Code><Message>{message}</Message></Error>"
+                form = "urlencoded" in self.headers.get("Content-Type", "")
+                body = (f"<ErrorResponse>{error}</ErrorResponse>" if form else error).encode()
             self.send_response(400)
             self.send_header("x-amzn-ErrorType", code)
             self.send_header("Content-Length", str(len(body)))

@@ -133,7 +133,7 @@ def test_an_environment_that_does_not_say_where_to_work_is_refused(
 @pytest.mark.parametrize(
     ("code", "message"),
     [
-        ("ExpiredToken", "The credentials have expired. Log in again"),
+        ("ExpiredToken", "credentials that have expired. Log in again"),
         ("InvalidClientTokenId", "AWS does not know these credentials"),
         ("AccessDenied", "needs permission for"),
     ],

@@ -26,6 +26,7 @@ from common.settings import Run, Settings
 from common.steps.candidate import Candidate, Trained
 from common.steps.context import Context
 from common.training import XGBoost
+from common.training.image import image_uri
 from tests.accounts import Account
 
 MODEL = Model("churn", "Who leaves.", target="leaves", problem="binary_classification")
@@ -39,7 +40,7 @@ MANIFEST = {
 }  # fmt: skip
 JOB = {
     "TrainingJobName": "job", "BillableTimeInSeconds": 30, "TrainingTimeInSeconds": 60,
-    "AlgorithmSpecification": {"TrainingImage": "an-image"},
+    "AlgorithmSpecification": {"TrainingImage": image_uri("eu-west-1")},
 }  # fmt: skip
 
 
