@@ -35,6 +35,7 @@ def test_the_whole_story_ends_with_predictions_of_all_models_and_their_reports(t
     assert said.startswith("Not everything here is committed; the story is that of the last commit.\n")
     abalones, _, churns = said.partition("a branch that changes churn")
     churns, _, energies = churns.partition("a branch that changes energy")
+    energies, _, accounts = energies.partition("abalone moves to four")
     assert "abalone/deploy-abalone" in abalones
     assert "abalone/" not in churns  # no job of abalone runs for churn's push and merge
     for words in ("1 files changed: churn", "Warm-started", "churn/approve-churn", "churn/deploy-churn"):
@@ -49,6 +50,12 @@ def test_the_whole_story_ends_with_predictions_of_all_models_and_their_reports(t
     ):
         assert words in energies
     assert re.search(r"\n2026-01-28 .*├─+●─+┤", energies)
+    for words in (
+        "Not authorized to perform sts:AssumeRoleWithWebIdentity",
+        "is not the artifact that was evaluated",
+        "abalone/deploy-abalone-to-production  success",
+    ):
+        assert words in accounts
     assert PASSWORD not in said
     assert "<svg" in (clone.path / "build/demo/energy-forecast.svg").read_text()
     for model in ("abalone", "churn", "energy"):
