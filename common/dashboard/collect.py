@@ -198,7 +198,9 @@ def _only(kind: type[_T], found: Iterable[object]) -> tuple[_T, ...]:
 
 def _folders(bucket: Bucket, prefix: str) -> list[str]:
     """The names of the folders right below a prefix that ends with a slash."""
-    pages = bucket.aws.s3.get_paginator("list_objects_v2").paginate(Bucket=bucket.of(prefix), Prefix=prefix, Delimiter="/")
+    pages = bucket.aws.s3.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket.of(prefix), Prefix=prefix, Delimiter="/"
+    )
     return [each["Prefix"].removeprefix(prefix)[:-1] for page in pages for each in page.get("CommonPrefixes", [])]
 
 
