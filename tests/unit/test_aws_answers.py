@@ -53,6 +53,7 @@ def test_who_clicked_approves_and_not_who_pushed() -> None:
     aws.sagemaker.meta.events.register(
         "before-parameter-build.sagemaker.UpdateModelPackage", lambda params, **_: updates.append(dict(params))
     )
+    sagemaker.add_response("list_model_packages", {"ModelPackageSummaryList": []})  # whether another claims the same
     sagemaker.add_response("update_model_package", {"ModelPackageArn": ARN})
     package = Package(ARN, 1, PENDING, datetime.now(UTC), "image", "s3://models/model.tar.gz")
     sagemaker.add_client_error("describe_model_package", "AccessDeniedException", "and now it is known")
