@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -44,6 +45,8 @@ class Context:
         """
         aws = Aws(Settings.from_environment())
         require_account(aws)
+        # Sources of data read by clients of their own, which know nothing of environments.
+        os.environ["AWS_REGION"] = aws.settings.region
         return cls(aws)
 
     @property

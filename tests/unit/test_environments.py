@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from common.aws import Aws
 from common.environments import Environments, Network
 from common.errors import SettingsError
 from common.settings import Central, Settings
+from common.steps.context import Context
 from common.storage import REGISTERED, Bucket, Layout
 
 NUMBERS = {"dev": "111111111111", "registry": "222222222222", "staging": "333333333333", "production": "444444444444"}
@@ -145,3 +147,17 @@ def test_what_is_registered_lies_in_the_registrys_bucket_and_what_runs_in_ones_o
 def test_with_one_environment_everything_lies_in_one_bucket(folder: str, rest: str) -> None:
     only = Settings("eu-west-1", "models", "arn:aws:iam::123456789012:role/jobs")
     assert Bucket(Aws(only)).of(f"abalone/{folder}/{rest}") == "models"
+
+
+def test_what_reads_data_by_itself_finds_the_region_of_the_environment(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """CircleCI's contexts say no region; a source in S3 or Secrets Manager knows nothing of environments."""
+    here = settings(tmp_path, "dev")
+    monkeypatch.setattr(Settings, "from_environment", lambda: here)
+    monkeypatch.setattr("common.steps.context.require_account", lambda aws: None)
+    monkeypatch.setenv("AWS_REGION", "us-east-1")
+
+    Context.from_environment()
+
+    assert os.environ["AWS_REGION"] == "eu-west-1"
