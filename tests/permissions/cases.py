@@ -131,6 +131,7 @@ APPROVE = Actor(
 
 def _deploy(environment: str) -> Actor:
     endpoint, target = f"role@{environment}:models-endpoint-abalone", f"scalable-target@{environment}:1"
+    alarm = f"alarm@{environment}"
     return Actor(
         f"The deploy of main to {environment} (`models-deploy`)",
         f"role@{environment}:models-deploy",
@@ -147,10 +148,10 @@ def _deploy(environment: str) -> Actor:
             can("sagemaker:UpdateEndpoint", f"endpoint@{environment}:abalone", "every other deploy, and the way back"),
             can("sagemaker:InvokeEndpoint", f"endpoint@{environment}:abalone", "it asks the golden rows"),
             can("sagemaker:DeleteModel", f"model@{environment}:abalone-model-1", "it sweeps old models"),
-            can("cloudwatch:PutMetricAlarm", f"alarm@{environment}:abalone-errors", "the rollout is watched"),
+            can("cloudwatch:PutMetricAlarm", f"{alarm}:abalone-errors", "the rollout is watched"),
             can("application-autoscaling:RegisterScalableTarget", target, "it scales", OF_SAGEMAKER),
-            can("cloudwatch:PutMetricAlarm", f"alarm@{environment}:TargetTracking-endpoint/abalone/x", "scaling makes its alarms"),
-            cannot("cloudwatch:PutMetricAlarm", f"alarm@{environment}:TargetTracking-table/x", "what scales is no endpoint"),
+            can("cloudwatch:PutMetricAlarm", f"{alarm}:TargetTracking-endpoint/abalone/x", "scaling makes its alarms"),
+            cannot("cloudwatch:PutMetricAlarm", f"{alarm}:TargetTracking-table/x", "what scales is no endpoint"),
             cannot("application-autoscaling:RegisterScalableTarget", target, "not SageMaker's", OF_ECS),
             can("iam:PassRole", endpoint, "the endpoint runs as this role", TO_SAGEMAKER),
             cannot("iam:PassRole", endpoint, "only to SageMaker", TO_LAMBDA),
