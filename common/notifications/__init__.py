@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Protocol
 
 from botocore.exceptions import BotoCoreError, ClientError
@@ -35,6 +35,7 @@ class Notice:
         text: what whoever reads it needs in order to decide what to do; lines of plain text.
         links: where to look, by what is there; those with an empty URL are left out.
         key: what happened, so that it is told once: the same key is never published twice.
+        environment: where, which `notify` says; empty where there is only one.
     """
 
     kind: Kind
@@ -43,11 +44,12 @@ class Notice:
     text: str
     links: Mapping[str, str]
     key: str
+    environment: str = ""
 
     @property
     def title(self) -> str:
         """The e-mail's subject: ASCII, one line, fewer than 100 characters."""
-        line = " ".join(scrub(f"{self.model}: {self.kind}: {self.subject}").split())
+        line = " ".join(scrub(self._headline).split())
         return re.sub(r"[^ -~]", "?", line.replace("–", "-"))[:_LONGEST_SUBJECT]
 
     @property
@@ -55,8 +57,13 @@ class Notice:
         """The whole text, the links below it, and nothing secret in either."""
         links = [f"{what}: {url}" for what, url in self.links.items() if url]
         text = scrub(self.text.strip())[:_LONGEST_TEXT]  # a secret that is cut off looks like none
-        parts = [f"{self.model}: {self.kind}: {self.subject}", text, "\n".join(links)]
+        parts = [self._headline, text, "\n".join(links)]
         return scrub("\n\n".join(filter(None, parts)))
+
+    @property
+    def _headline(self) -> str:
+        where = f"[{self.environment}] " if self.environment else ""
+        return f"{where}{self.model}: {self.kind}: {self.subject}"
 
 
 class Teller(Protocol):
@@ -77,7 +84,10 @@ def notify(context: Teller, notice: Notice) -> None:
     Raises:
         NotificationError: SNS does not take it. What it tells of has happened nevertheless; running the step again sends it.
     """
-    aws, topic = context.aws, context.aws.settings.notify_topic
+    aws, settings = context.aws, context.aws.settings
+    topic = settings.notify_topic
+    if len(settings.others) > 1:  # the same people are told by each
+        notice = replace(notice, environment=settings.environment)
     if not topic:
         context.say(f"  nobody is notified of «{notice.title}»: NOTIFY_TOPIC_ARN is not set")
         return

@@ -1,11 +1,14 @@
 """What people are told: a subject that SNS takes, the links, and no secret."""
 
+from types import SimpleNamespace
+
 import pytest
 
-from common.notifications import Notice
+from common.aws import Aws
+from common.notifications import Notice, notify
 from common.notifications.links import object_page, workflow_page
 from common.notifications.scrub import REMOVED, scrub
-from common.settings import Run
+from common.settings import Run, Settings
 
 
 def notice(**changes: str) -> Notice:
@@ -26,6 +29,19 @@ def test_a_subject_is_one_short_line_of_ascii(subject: str) -> None:
     assert len(title) < 100
     assert title.isascii()
     assert title.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("others", "title"),
+    [(("dev", "production"), "[production] abalone: deployed: version 7"), ((), "abalone: deployed: version 7")],
+)
+def test_a_subject_says_where_only_where_there_are_several_environments(others: tuple[str, ...], title: str) -> None:
+    said: list[str] = []
+    settings = Settings("eu-west-1", "bucket", "", environment="production" if others else "", others=others)
+
+    notify(SimpleNamespace(aws=Aws(settings), say=said.append), notice())
+
+    assert said == [f"  nobody is notified of «{title}»: NOTIFY_TOPIC_ARN is not set"]
 
 
 SECRETS = [
