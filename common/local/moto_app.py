@@ -55,7 +55,9 @@ def _signed_for(environ: Environ) -> str:
     scope = environ.get("HTTP_AUTHORIZATION", "").split(",")[0].split("/")
     if "Signature=" in environ.get("QUERY_STRING", ""):  # a presigned URL
         return "s3"
-    return scope[3] if len(scope) == 5 else "sts" if _is_form(environ) else "AWS"
+    if len(scope) == 5:
+        return str(scope[3])
+    return "sts" if _is_form(environ) else "AWS" if "HTTP_X_AMZ_TARGET" in environ else "s3"
 
 
 def _is_form(environ: Environ) -> bool:

@@ -10,7 +10,7 @@ from moto.iam.models import iam_backends
 from moto.sts.models import AssumedRole, STSBackend
 
 from common.local import clock
-from common.local.access.callers import WEB_IDENTITY, Caller, conditions
+from common.local.access.callers import OF_ROLE, WEB_IDENTITY, Caller, conditions
 from common.local.access.guard import may_assume
 from common.local.access.roles import find_role
 from common.local.access.tokens import Issuer
@@ -34,6 +34,7 @@ def _assumed(self: STSBackend, **asked: Any) -> AssumedRole:
     session = _assume_role(self, **asked)
     session.expiration += timedelta(seconds=clock.skipped())
     setattr(session, WEB_IDENTITY, dict(_said.get({})))
+    setattr(session, OF_ROLE, find_role(session.arn) is not None)
     return session
 
 

@@ -16,6 +16,8 @@ from common.local.api import ApiError
 
 WEB_IDENTITY = "web_identity"
 """The attribute of moto's session that keeps the condition keys of the token which it was given for."""
+OF_ROLE = "of_role"
+"""The attribute that keeps whether IAM had the role."""
 
 
 class Caller(NamedTuple):
@@ -28,26 +30,41 @@ class Caller(NamedTuple):
     """Epoch seconds on the local AWS's clock; None for keys that no role gave out."""
     web_identity: Mapping[str, str] = {}
     """Condition keys of the token that the session was given for: `<issuer>:sub`, `<issuer>:aud`."""
+    of_role: bool = False
+    """Whether IAM had the role of the session when that was made."""
 
 
 @lru_cache(maxsize=4096)
 def identify(access_key: str) -> Caller:
-    """The caller of an access key; keys that nobody was given belong to moto's default account."""
+    """The caller of an access key; keys that nobody was given belong to moto's default account.
+
+    Raises:
+        ApiError: `InvalidClientTokenId`: a session's key that this server has not given out, or no longer knows.
+    """
     account = get_account_id_from(access_key)
     sts: Any = sts_backends[account]["aws"]
     session = sts.get_assumed_role_from_access_key(access_key)
     if session is None:
+        if access_key.startswith("ASIA"):
+            raise _unknown()
         return Caller(account, f"arn:aws:iam::{account}:root", account)
     expires = session.expiration.replace(tzinfo=UTC).timestamp()
-    return Caller(account, session.arn, session.user_id, expires, getattr(session, WEB_IDENTITY, {}))
+    of_role = getattr(session, OF_ROLE, False)
+    return Caller(account, session.arn, session.user_id, expires, getattr(session, WEB_IDENTITY, {}), of_role)
+
+
+def _unknown() -> ApiError:
+    return ApiError("InvalidClientTokenId", "The security token included in the request is invalid.", 403)
 
 
 def check_expiry(caller: Caller) -> None:
-    """Refuse keys whose time is over. Those of roles that IAM does not have belong to no one, and last.
+    """Refuse keys whose time is over, or whose role is. Those of roles that IAM never had belong to no one, and last.
 
     Raises:
-        ApiError: `ExpiredToken`.
+        ApiError: `ExpiredToken`, `InvalidClientTokenId`.
     """
+    if caller.of_role and find_role(caller.arn) is None:
+        raise _unknown()
     if caller.expires is not None and caller.expires <= clock.now() and find_role(caller.arn) is not None:
         raise ApiError("ExpiredToken", "The security token included in the request is expired")
 

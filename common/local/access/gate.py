@@ -11,7 +11,7 @@ from common.local.access.assume import check_assume_role, check_web_identity, we
 from common.local.access.callers import Caller, check_expiry, conditions, identify
 from common.local.access.guard import bucket_side, require_all, restrained
 from common.local.access.objects import customer_key
-from common.local.access.s3_requests import s3_needs
+from common.local.access.s3_requests import bucket_and_key, s3_needs
 from common.local.access.sagemaker_requests import named_resources, request_conditions, sagemaker_needs
 from common.local.access.service_requests import Asked, read_request, service_needs
 from common.local.api import ApiError
@@ -20,7 +20,7 @@ from common.local.context import LocalAws
 Environ = dict[str, Any]
 
 _CREDENTIAL = re.compile(r"([^/= ]+)/\d+/([^/]+)/([^/]+)/aws4_request")
-_WEB_IDENTITY = b"AssumeRoleWithWebIdentity"
+_WEB_IDENTITY = "AssumeRoleWithWebIdentity"
 _EVALUATED = ("s3", "kms", "sts")
 """Where administrators are held to something, too: the policies of buckets and keys, the trust of roles."""
 
@@ -81,6 +81,9 @@ def in_form(error: ApiError, service: str, *, json: bool) -> ApiError:
         if service == "s3":
             return ApiError("ExpiredToken", "The provided token has expired.", 400)
         return ApiError("ExpiredTokenException" if json else "ExpiredToken", error.message, 400 if json else 403)
+    if error.code == "InvalidClientTokenId" and (service == "s3" or json):
+        code = "InvalidAccessKeyId" if service == "s3" else "UnrecognizedClientException"
+        return ApiError(code, error.message, 403 if service == "s3" else 400)
     if error.code in ("AccessDenied", "AccessDeniedException") and not json:
         return ApiError("AuthorizationError" if service == "sns" else "AccessDenied", error.message, 403)
     return error
@@ -95,15 +98,12 @@ def _presigned(environ: Mapping[str, Any]) -> re.Match[str] | None:
 
 
 def _unsigned(aws: LocalAws, environ: Environ) -> AbstractContextManager[None]:
-    if not environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
-        return nullcontext()
-    body = _body(environ)
-    if _WEB_IDENTITY not in body:
-        return nullcontext()
-    asked = dict(parse_qsl(body.decode()))
-    return (
-        web_identity(check_web_identity(aws, asked)) if asked.get("Action") == _WEB_IDENTITY.decode() else nullcontext()
-    )
+    """Nobody's request: a token takes the place of keys, or it is refused, as every other that is not signed."""
+    if environ.get("CONTENT_TYPE", "").startswith("application/x-www-form-urlencoded"):
+        asked = dict(parse_qsl(_body(environ).decode("utf-8", "replace")))
+        if asked.get("Action") == _WEB_IDENTITY:
+            return web_identity(check_web_identity(aws, asked))
+    raise ApiError("AccessDenied", "The request has no signature of the fourth version, which says who sends it.", 403)
 
 
 def _check(aws: LocalAws, environ: Environ, caller: Caller, region: str, service: str) -> None:
@@ -126,7 +126,7 @@ def _context(caller: Caller, region: str) -> dict[str, str | list[str]]:
 
 def _guarded(environ: Environ, caller: Caller) -> bool:
     """Whether a bucket is another account's, or holds even its own administrator to something."""
-    bucket = environ["PATH_INFO"].lstrip("/").partition("/")[0]
+    bucket = bucket_and_key(environ)[0]
     return any(_holds(each, caller) for each in (bucket, _source(environ)) if each)
 
 

@@ -48,7 +48,9 @@ _OF_OBJECTS = {
     "retention": "ObjectRetention",
     "legal-hold": "ObjectLegalHold",
 }
-_DELETED_KEY = re.compile(rb"<Key>(.*?)</Key>(?:\s*<VersionId>(.*?)</VersionId>)?", re.DOTALL)
+_VIRTUAL_HOST = re.compile(r"(.+)\.localhost(?::\d+)?", re.IGNORECASE)
+_DELETED_OBJECT = re.compile(rb"<Object>(.*?)</Object>", re.DOTALL)
+_DELETED_KEY = re.compile(rb"<Key>(.*?)</Key>", re.DOTALL)
 
 
 def s3_needs(environ: Environ, principal: str, body: bytes) -> Iterator[Need]:
@@ -60,8 +62,7 @@ def s3_needs(environ: Environ, principal: str, body: bytes) -> Iterator[Need]:
     Raises:
         ApiError: `AccessDeniedException`: it cannot be told what the request does.
     """
-    path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "surrogateescape").lstrip("/")
-    bucket, _, key = path.partition("/")
+    bucket, key = bucket_and_key(environ)
     query = dict(parse_qsl(environ.get("QUERY_STRING", ""), keep_blank_values=True))
     method = environ["REQUEST_METHOD"]
     if not bucket:
@@ -69,12 +70,21 @@ def s3_needs(environ: Environ, principal: str, body: bytes) -> Iterator[Need]:
     elif key:
         yield from _of_object(environ, principal, method, bucket, key, query)
     elif method == "POST" and "delete" in query:
-        for found in _DELETED_KEY.finditer(body):
-            yield Need(
-                _delete_action(found[2]), f"arn:aws:s3:::{bucket}/{unescape(found[1].decode('utf-8', 'replace'))}"
-            )
+        for each in _DELETED_OBJECT.findall(body):
+            for name in _DELETED_KEY.findall(each):
+                named = unescape(name.decode("utf-8", "replace"))
+                yield Need(_delete_action(b"<VersionId>" in each), f"arn:aws:s3:::{bucket}/{named}")
     else:
         yield Need(f"s3:{_bucket_action(method, query)}", f"arn:aws:s3:::{bucket}", _listing(query))
+
+
+def bucket_and_key(environ: Environ) -> tuple[str, str]:
+    """What a request is about; the bucket's name may also stand before the server's. Empty where none is named."""
+    path = environ["PATH_INFO"].encode("latin-1").decode("utf-8", "surrogateescape").lstrip("/")
+    if before := _VIRTUAL_HOST.fullmatch(environ.get("HTTP_HOST", "")):
+        return before[1], path
+    bucket, _, key = path.partition("/")
+    return bucket, key
 
 
 def _bucket_action(method: str, query: Mapping[str, str]) -> str:

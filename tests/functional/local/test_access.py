@@ -6,6 +6,8 @@ from typing import Any
 
 import pytest
 import requests
+from botocore import UNSIGNED
+from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.accounts import REGION, Account, client_of
@@ -332,3 +334,55 @@ def test_policy_that_cannot_be_evaluated_denies_and_says_so(aws: Account) -> Non
     code, message = refusal(create, ModelPackageGroupName="abalone", Tags=tags)
     assert code == "AccessDeniedException"
     assert "say ForAllValues: or ForAnyValue:" in message
+
+
+def test_a_version_is_deleted_by_who_may_delete_versions(aws: Account) -> None:
+    bucket = f"arn:aws:s3:::{aws.bucket}"
+    aws.client("s3").put_bucket_versioning(Bucket=aws.bucket, VersioningConfiguration={"Status": "Enabled"})
+    version = aws.client("s3").put_object(Bucket=aws.bucket, Key="a", Body=b"a")["VersionId"]
+    s3 = acting(aws, role(aws, statement("s3:DeleteObject", f"{bucket}/*")))("s3")
+    for named in ({"Key": "a", "VersionId": version}, {"VersionId": version, "Key": "a"}):
+        assert "s3:DeleteObjectVersion" in refusal(s3.delete_objects, Bucket=aws.bucket, Delete={"Objects": [named]})[1]
+    assert "Errors" not in s3.delete_objects(Bucket=aws.bucket, Delete={"Objects": [{"Key": "a"}]})
+
+
+def test_who_does_not_say_who_it_is_may_nothing(aws: Account) -> None:
+    def nobody(service: Any, version: Any = UNSIGNED) -> Any:
+        return aws.session().client(service, endpoint_url=aws.url, config=Config(signature_version=version))
+
+    aws.client("s3").put_object(Bucket=aws.bucket, Key="a", Body=b"a")
+    for version in (UNSIGNED, "s3"):
+        assert refusal(nobody("s3", version).get_object, Bucket=aws.bucket, Key="a")[0] == "AccessDenied"
+        assert refusal(nobody("s3", version).put_object, Bucket=aws.bucket, Key="b")[0] == "AccessDenied"
+    assert refusal(nobody("iam").list_roles)[0] == "AccessDenied"
+    code, message = refusal(nobody("logs").describe_log_groups)
+    assert code == "AccessDenied"
+    assert "no signature of the fourth version" in message
+
+
+def test_bucket_before_the_servers_name_is_the_same_bucket(aws: Account) -> None:
+    s3 = aws.client("s3")
+    s3.put_object(Bucket=aws.bucket, Key="a/b", Body=b"a")
+    denied = statement("s3:GetObject", f"arn:aws:s3:::{aws.bucket}/a/*", effect="Deny", Principal="*")
+    s3.put_bucket_policy(Bucket=aws.bucket, Policy=document(denied))
+    virtual = aws.session().client(
+        "s3", endpoint_url="http://localhost:80", config=Config(s3={"addressing_style": "virtual"})
+    )
+    url = virtual.generate_presigned_url("get_object", {"Bucket": aws.bucket, "Key": "a/b"})
+    host, _, path = url.removeprefix("http://").partition("/")
+    assert host == f"{aws.bucket}.localhost:80"
+    assert requests.get(f"{aws.url}/{path}", headers={"Host": host}, timeout=10).status_code == 403
+    s3.delete_bucket_policy(Bucket=aws.bucket)
+    assert requests.get(f"{aws.url}/{path}", headers={"Host": host}, timeout=10).content == b"a"
+
+
+def test_session_is_nobodys_when_its_role_has_gone_or_the_server_does_not_know_it(aws: Account) -> None:
+    as_role = acting(aws, role(aws, statement("*")))
+    as_role("s3").list_buckets()
+    aws.client("iam").delete_role_policy(RoleName="ci", PolicyName="p")
+    aws.client("iam").delete_role(RoleName="ci")
+    given = {"AccessKeyId": "ASIAXXXXXXXXXXXXXXXX", "SecretAccessKey": "none", "SessionToken": "none"}
+    for client in (as_role, lambda service: client_of(aws.url, service, given)):
+        assert refusal(client("iam").list_roles)[0] == "InvalidClientTokenId"
+        assert refusal(client("sagemaker").list_models)[0] == "UnrecognizedClientException"
+        assert refusal(client("s3").list_buckets)[0] == "InvalidAccessKeyId"
