@@ -18,7 +18,7 @@ from common.local.account import mapped_contexts
 from common.local.accounts.layout import CircleCi, Organisation, Place, environments, four_accounts
 from common.local.accounts.make import Administrator, make
 from common.local.accounts.sessions import session
-from common.local.demo.stage import Demo, test_rows
+from common.local.demo.stage import CONTINUATION, Demo, switched, test_rows
 from common.local.pipeline.project import origin
 from common.local.pipeline.run import play
 
@@ -38,7 +38,8 @@ def tell_four_accounts(before: Demo) -> None:
     demo.tell("Accounts", "abalone moves to four: environments.json says which, and the YAML that staging comes first")
     demo.git("switch", "-q", "main")
     (demo.repo / "environments.json").write_text(json.dumps(environments(organisation, keys), indent=2) + "\n")
-    _switch_on_staging(demo)
+    path = demo.repo / CONTINUATION
+    path.write_text(switched(path.read_text(), "staging", on=True))
     demo.git("add", "--all")
     demo.git("commit", "-qm", "Work in four accounts")
     demo.git("push", "-q", "origin", "main")
@@ -76,15 +77,6 @@ def tell_four_accounts(before: Demo) -> None:
 
     demo.tell("Predict", "production answers, asked with the role of main's jobs")
     _predict(demo, organisation, production)
-
-
-def _switch_on_staging(demo: Demo) -> None:
-    path = demo.repo / ".circleci/dynamic_config.yml"
-    off = "staging: {type: boolean, default: false}"
-    text = path.read_text()
-    if text.count(off) != 1:
-        raise ModelsError(f"{path.name} does not say «{off}» once.")
-    path.write_text(text.replace(off, off.replace("false", "true")))
 
 
 def _session(demo: Demo, organisation: Organisation, place: Place, role: str, branch: str) -> Any:

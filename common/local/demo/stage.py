@@ -30,6 +30,7 @@ from common.local.postgres import Postgres
 
 ROOT = Path(__file__).resolve().parents[3]
 WAREHOUSE = "ENERGY_SOURCE"
+CONTINUATION = ".circleci/dynamic_config.yml"
 _TIME_SCALE = 0.002  # a canary that bakes for 300 s on AWS bakes for 0.6 s here
 _PREDICTED = 4
 
@@ -152,7 +153,33 @@ def clone(folder: Path) -> Path:
         ["git", "-C", str(repo), "config", "user.email", "demo@example.com"],
     ):
         subprocess.run(command, check=True)
+    _play_without_staging(repo)
     return repo
+
+
+def _play_without_staging(repo: Path) -> None:
+    """The demo begins with one account, also where the repository's own main goes through staging."""
+    path = repo / CONTINUATION
+    text = path.read_text()
+    plain = switched(switched(text, "staging", on=False), "ask-before-production", on=False)
+    if plain == text:
+        return
+    path.write_text(plain)
+    for command in (["commit", "-qam", "Begin with one account"], ["push", "-q", "origin", "main"]):
+        subprocess.run(["git", "-C", str(repo), *command], check=True)
+
+
+def switched(continuation: str, name: str, *, on: bool) -> str:
+    """The continuation with another default of a boolean parameter.
+
+    Raises:
+        ModelsError: it declares no such parameter.
+    """
+    line = rf"^(  {name}: {{type: boolean, default: )(?:true|false)}}$"
+    text, found = re.subn(line, rf"\g<1>{str(on).lower()}}}", continuation, flags=re.MULTILINE)
+    if found != 1:
+        raise ModelsError(f"{CONTINUATION} does not declare the boolean parameter {name} once.")
+    return text
 
 
 @contextmanager
