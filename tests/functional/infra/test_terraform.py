@@ -88,6 +88,7 @@ def _check_stable_then_destroy(stack: Stack) -> None:
     s3.delete_bucket(Bucket=stack.state_bucket)
 
 
+@pytest.mark.long
 def test_one_account_is_made_as_declared_and_goes_again(terraform: Terraform, aws_url: str, tmp_path: Path) -> None:
     own = Account(aws_url, _new_account())
     secret = f"arn:aws:secretsmanager:{REGION}:{own.account}:secret:warehouse-AbCdEf"
