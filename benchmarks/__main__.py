@@ -1,6 +1,7 @@
 """`make bench`: every benchmark, one after the other."""
 
 from benchmarks import (
+    access,
     accuracy,
     batch,
     churn,
@@ -37,6 +38,7 @@ for module in (
     rollouts,
     batch,
     commands,
+    access,
     warehouse,
 ):
     print(f"\n=== {(module.__doc__ or '').splitlines()[0]}")
